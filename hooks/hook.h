@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HOOK_H
+#define HOOK_H
+/*
+ * What a hook is made of.  A hook = one row of hooks.def + one EXPORT function, thin, no logic:
+ *
+ *	EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
+ *	{
+ *		ssize_t n = REAL(send)(fd, buf, len, flags);
+ *
+ *		OBSERVE(conn_wrote(fd, buf, n));
+ *		return n;
+ *	}
+ *
+ * The prototype comes from the system's header, so that the compiler compares.  Files with hooks are
+ * compiled with -U_FORTIFY_SOURCE (the headers would define inline twins of the names that we are
+ * about to define) and without _FILE_OFFSET_BITS (it would redirect fcntl to fcntl64).
+ *
+ * Not for names that several loaded libraries may export (SSL_*, PQ*): those are resolved through the
+ * caller's link map, never through one slot per name (interposed by one library, called by another).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "compiler.h"
+#include "guard.h"
+#include "host.h"
+
+enum hook {
+#define HOOK(name) HOOK_##name,
+#include "hooks.def"
+#undef HOOK
+	HOOKS
+};
+
+/* Names that no public header declares, or only newer ones than the oldest that we build with. */
+ssize_t __read_chk(int fd, void *buf, size_t len, size_t room);
+ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags);
+ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int flags,
+		       struct sockaddr *from, socklen_t *from_len);
+int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t room);
+int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+		const sigset_t *mask, size_t room);
+int close_range(unsigned first, unsigned last, int flags);
+void closefrom(int first);
+int epoll_pwait2(int epfd, struct epoll_event *events, int max, const struct timespec *timeout,
+		 const sigset_t *mask);
+int execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags);
+
+/*
+ * The slot of each row.  NULL until real_init(), which the first hook runs if it comes before our
+ * constructor; from then on never NULL: a name that this libc lacks has a function that says ENOSYS.
+ * Relaxed is enough: a slot is only ever filled with one value, and code needs no publication.
+ */
+extern _Atomic(void *) real_slot[HOOKS];
+
+/* Fills all slots.  Idempotent, any thread, signal-safe; no errno. */
+void real_init(void);
+
+/* Slow path of real_get(): starts the object up first. */
+void *real_first(enum hook which);
+
+static ALWAYS_INLINE void *real_get(enum hook which)
+{
+	void *f = atomic_load_explicit(&real_slot[which], memory_order_relaxed);
+
+	return LIKELY(f != NULL) ? f : real_first(which);
+}
+
+/* The next function of that name after ours, with the type that the system's header gives it. */
+#define REAL(sym) ((__typeof__(&sym))real_get(HOOK_##sym))
+
+/* False: this libc has no such name, and REAL(sym) answers -1 with ENOSYS (law 5). */
+#define REAL_EXISTS(sym) (real_get(HOOK_##sym) != (void *)real_missing)
+long real_missing(void);
+
+/*
+ * Runs an observer, a void expression, in the guard; errno is the real call's afterwards (law 2).
+ * Nothing of the application's may be called in it.
+ */
+#define OBSERVE(call)                                      \
+	do {                                               \
+		int observe_errno_ = errno;                \
+                                                           \
+		if (host_is_observed() && guard_enter()) { \
+			call;                              \
+			guard_leave();                     \
+		}                                          \
+		errno = observe_errno_;                    \
+	} while (0)
+
+#endif

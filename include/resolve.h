@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RESOLVE_H
+#define RESOLVE_H
+/*
+ * Names to addresses without the dynamic linker's help (law 5).  dlsym() takes the loader's lock, may
+ * allocate, costs 900 instructions a name, and is GLIBC_2.34 where we are built: a process with an
+ * older libc would die before main().  So we read the ELF tables ourselves: no lock, no allocation,
+ * no system call; any thread, async-signal-safe.
+ *
+ * Order is that of RTLD_NEXT: objects that follow ours in the order of loading, so that a preload
+ * behind us is reached.  The version taken is the default one.
+ *
+ * What is safe when: objects that came with the program are never unmapped, and the walk ends at the
+ * first hit.  Only a name that none of them has leads the walk into libraries that another thread may
+ * be unloading; so ask for names that may be missing at start-up only.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+/* The next definition of name after our object; NULL if there is none. */
+void *resolve(const char *name);
+
+/*
+ * Many names at once: ret[i] for the i-th of the NUL-separated names; NULL where there is none.
+ * At most RESOLVE_MANY.
+ */
+#define RESOLVE_MANY 128
+void resolve_many(const char *names, size_t n, void **ret);
+
+/*
+ * As resolve(), but the version of name that the object around the address caller was linked
+ * against (quick_exit, posix_spawn and the like have several).  The default version if it does not
+ * import the name.
+ */
+void *resolve_as_bound(const char *name, const void *caller);
+
+/* Objects in the order of loading; the program itself comes first.  NULL after the last. */
+struct link_map;
+const struct link_map *resolve_first_object(void);
+const struct link_map *resolve_own_object(void);
+
+/* What the object's own dynamic section says its name is; NULL if it has none. */
+const char *resolve_soname(const struct link_map *object);
+
+/* Is there a definition of name in this object? */
+void *resolve_in(const struct link_map *object, const char *name);
+
+#endif
