@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONFIG_H
+#define CONFIG_H
+/*
+ * Settings: written once by config_load(), read by everybody afterwards without a lock.
+ * Texts are our own copies: programs such as nginx overwrite and clear their environment (law 6).
+ * An empty variable is an unset one (E1); a value that does not parse keeps the default and is
+ * counted in config.invalid (E4, E5, E10).
+ *
+ *   type      C type     what is accepted
+ *   enabled   bool       all but `false` (any case) is true: only the explicit word stands us down
+ *   flag      bool       `true` in any case is true, everything else false (E2); for both, a word
+ *                        that is neither counts as invalid (E3)
+ *   text      bytes      anything; NUL-terminated too
+ *   duration  uint32_t   ms, 0..2^31-1, digits only (E7)
+ *   timeout   uint32_t   ms as duration; 0 is no limit (E8); unset without default is UINT32_MAX
+ *   count     uint32_t   1..2^31-1
+ *   exporter  enum       otlp, console, none, any case (E9, E114)
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bytes.h"
+
+enum config_exporter { EXPORTER_OTLP, EXPORTER_CONSOLE, EXPORTER_NONE };
+
+#define CONFIG_UNSET UINT32_MAX
+#define CONFIG_TEXTS_BYTES 16384
+
+typedef bool config_enabled;
+typedef bool config_flag;
+typedef struct bytes config_text;
+typedef uint32_t config_duration;
+typedef uint32_t config_timeout;
+typedef uint32_t config_count;
+typedef enum config_exporter config_exporter;
+
+struct config {
+#define VAR(field, name, type, fallback, help) config_##type field;
+#include "config.def"
+#undef VAR
+	uint32_t invalid; /* variables whose value was refused */
+	bool truncated;   /* texts did not fit in our copy: those settings keep their default */
+	size_t texts_len;
+	char texts[CONFIG_TEXTS_BYTES]; /* what the text fields point into: not to be copied */
+};
+
+extern struct config config;
+
+/*
+ * Reads envp, once per process; signal-safe, no allocation.  Called by load.c before any other thread
+ * of ours can exist.  The only place where the environment is looked at.
+ */
+void config_load(char *const *envp);
+
+/* Into ret instead of the global one, for tests and for the exporter's own. */
+void config_parse(struct config *ret, char *const *envp);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef GUARD_H
+#define GUARD_H
+/*
+ * Are we already inside ourselves?  A signal handler may call a hooked function while this thread is
+ * in our code: then the inner call passes through and touches nothing (law 3).  The application's
+ * call itself is always made outside the guard, so that a longjmp or a cancellation out of it leaves
+ * nothing behind (law 1).
+ */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "compiler.h"
+#include "span.h"
+
+/* All that we keep per thread; the budget is 256 bytes of every thread's stack (design 7). */
+struct thread {
+	uint8_t inside;   /* in our own code */
+	uint8_t in_vfork; /* between vfork and exec: this is a child in our memory (law 9) */
+	uint8_t ours;     /* the exporter thread: never observed */
+	uint8_t crowded;  /* context.c: more requests under way than open[] holds */
+	int wait_fd;      /* context.c: the one descriptor that the last wait was for */
+	uint32_t waits;   /* context.c: waits of this thread so far */
+	uint32_t tid;     /* cached; 0: not asked yet */
+	uint64_t rng[4];
+	uint32_t rng_owner; /* process epoch for which rng was seeded, 0: never */
+	struct span_ref current; /* context.c: the request that this thread works for */
+	struct span_ref open[4]; /* context.c: requests that this thread has read */
+};
+_Static_assert(sizeof(struct thread) <= 256, "thread-locals are carved out of every stack");
+
+extern THREAD_LOCAL struct thread thread_self;
+
+static ALWAYS_INLINE bool guard_enter(void)
+{
+	if (thread_self.inside | thread_self.in_vfork | thread_self.ours)
+		return false;
+	thread_self.inside = 1;
+	atomic_signal_fence(memory_order_seq_cst);
+	return true;
+}
+
+static ALWAYS_INLINE void guard_leave(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	thread_self.inside = 0;
+}
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPAN_H
+#define SPAN_H
+/*
+ * A span: what the hooks' side opens, fills and ends.  It lives in the shared store (store.h) from
+ * the first moment, so that who outlives this process can still tell of it.
+ *
+ * Every function here: any thread, async-signal-safe, no allocation, no lock, no system call but that
+ * which wakes a sleeping exporter, or maps the store for the first span of all.
+ * A NULL span is accepted and ignored, a full one counts what it could not take (O44): callers do
+ * not branch.  One span is filled by one thread at a time; who holds the exchange holds the span.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bytes.h"
+#include "compiler.h"
+#include "trace_id.h"
+
+enum attr {
+#define ATTR(name, key) ATTR_##name,
+#include "attr.def"
+#undef ATTR
+	ATTRS
+};
+
+enum span_kind { /* numbers of OTLP (O54) */
+	SPAN_INTERNAL = 1,
+	SPAN_SERVER = 2,
+	SPAN_CLIENT = 3,
+};
+
+enum span_status { /* numbers of OTLP (O56); OK is not ours to set (H20) */
+	SPAN_STATUS_UNSET = 0,
+	SPAN_STATUS_ERROR = 2,
+};
+
+/* The sampler's verdicts (E45).  Whatever the verdict, the ids are propagated. */
+enum verdict {
+	VERDICT_DROP,        /* not recorded: attributes are ignored, nothing is handed over */
+	VERDICT_RECORD,      /* recorded, forgotten at the end unless something selects it */
+	VERDICT_SAMPLE,      /* recorded and exported */
+};
+
+/* What travels: W3C Trace Context.  Texts are borrowed. */
+struct span_context {
+	struct trace_id trace;
+	struct span_id span;
+	uint8_t flags;           /* TRACE_FLAG_* */
+	bool is_remote;          /* came over the wire (C14) */
+	struct bytes tracestate; /* the list as it goes out, empty if none */
+};
+
+struct span;
+
+/*
+ * Opens a span below parent, or a root when parent is NULL.  Ids, flags and trace state follow from
+ * the parent and the sampler (E43, E44).  NULL: the store is full or absent; counted.
+ */
+struct span *span_start(enum span_kind kind, const struct span_context *parent);
+
+/* As span_start(), for work that began at monotonic_ns (CLOCK_MONOTONIC, not in the future). */
+struct span *span_start_at(enum span_kind kind, const struct span_context *parent,
+			   uint64_t monotonic_ns);
+
+/* The context to propagate from s.  tracestate is left empty: see span_tracestate(). */
+struct span_context span_get_context(const struct span *s);
+enum verdict span_verdict(const struct span *s);
+bool span_is_recording(const struct span *s);
+
+/*
+ * The trace state / the inbound baggage kept in s: copies what fits in cap bytes, whole list members
+ * only, and returns the number of bytes copied.
+ */
+size_t span_tracestate(const struct span *s, char *to, size_t cap);
+size_t span_baggage(const struct span *s, char *to, size_t cap);
+void span_keep_baggage(struct span *s, struct bytes raw);
+
+/* Copied.  A value longer than 8 KiB is cut on a character boundary. */
+void span_set_name(struct span *s, struct bytes name);
+void span_set_str(struct span *s, enum attr key, struct bytes value);
+void span_set_int(struct span *s, enum attr key, int64_t value);
+void span_set_bool(struct span *s, enum attr key, bool value);
+
+/* Status Error with error.type = type, a low-cardinality name (H21).  The first one stays. */
+void span_set_error(struct span *s, struct bytes type);
+bool span_has_error(const struct span *s);
+
+/* Closes s, always: it is handed to the exporter, or dropped, and counted.  s is gone. */
+void span_end(struct span *s);
+void span_end_at(struct span *s, uint64_t monotonic_ns);
+
+/* Closes s without a trace of it: the work it stood for never happened. */
+void span_discard(struct span *s);
+
+/*
+ * A reference that may outlive its span, also in a forked child: 0 is none.  span_get() returns
+ * NULL once the span has ended.
+ */
+struct span_ref {
+	uint32_t slot; /* index + 1 */
+	uint32_t generation;
+};
+struct span_ref span_ref(const struct span *s);
+struct span *span_get(struct span_ref ref);
+
+/*
+ * The context of a span that another thread or process may be ending right now: whole, or false (it
+ * has ended).  Its trace state is copied to state, and cut at cap: ret->tracestate borrows that.
+ * With span_get() and span_get_context() one could see half of a successor in the same slot.
+ */
+MUST_USE bool span_ref_context(struct span_ref ref, struct span_context *ret, char *state,
+			       size_t cap);
+
+#endif

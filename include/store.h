@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STORE_H
+#define STORE_H
+/*
+ * The span store: the seam between the hooks' side (preload/span.c writes) and the exporter
+ * (exporter/ reads).  One MAP_SHARED mapping of slots, inherited over fork, so that open and
+ * finished spans of a process tree lie in one place and survive the process that made them.
+ *
+ * It is not a byte ring: a ring is blocked by a producer that died between reserving and publishing,
+ * and cannot hold open spans.  Two bitmaps tell which slots are taken and which hold a finished
+ * record; taking, publishing and freeing a slot are one atomic operation each, so every producer is
+ * wait-free but for the search, and may be killed, forked or interrupted by a signal anywhere: it
+ * costs at most the slots that it held.
+ *
+ *                    who                                       pairs with
+ *   slot_take        any thread of any process, signal-safe    slot_free (acquire / release)
+ *   slot_publish     the span's holder                         store_collect (release / acquire)
+ *   store_collect    one: who owns the exporter word           slot_publish
+ *   slot_free        holder, or exporter after copying out     slot_take
+ *
+ * Full means no span; the loss is counted.  The mapping is other processes' word (a forked child may
+ * have other privileges): where things lie in it is a constant or known from before the fork, the
+ * holder of a span checks the one index that it follows, and the exporter copies out with
+ * store_read(), which checks every index and length, and never follows a pointer.
+ */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bytes.h"
+#include "compiler.h"
+#include "span.h"
+
+#define STORE_MAGIC 0x6e707369u /* "ispn" */
+#define STORE_VERSION 1u
+#define STORE_SLOT_BYTES 1024u
+#define STORE_MAX_SLOTS (1u << 20)
+#define STORE_RECORD_SLOTS 40u /* longest chain of one record */
+#define STORE_VALUE_MAX 8192u  /* longer values are cut */
+#define STORE_ITEMS_MAX (STORE_RECORD_SLOTS * STORE_SLOT_BYTES)
+#define STORE_ATTRS_MAX 128u /* OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT */
+
+/*
+ * The mapping: struct store, then these, each sized for STORE_MAX_SLOTS, so that nothing in the
+ * shared memory tells where to read or write.  Pages that are never touched cost nothing.
+ */
+#define STORE_FULL_MAP 1024u  /* one bit for each word of the taken map: no bit in it is clear */
+#define STORE_TAKEN_MAP 4096u /* one bit a slot; clear is free: a fresh mapping is all free */
+#define STORE_DONE_MAP (STORE_TAKEN_MAP + STORE_MAX_SLOTS / 8)
+#define STORE_SLOT_AREA (STORE_DONE_MAP + STORE_MAX_SLOTS / 8)
+
+enum slot_state {
+	SLOT_FREE, /* 0, as in a fresh mapping */
+	SLOT_OPEN, /* a span under way */
+	SLOT_DONE, /* finished: its bit in the done map is set, or about to be */
+	SLOT_MORE, /* continues another slot */
+};
+
+/*
+ * First slot of a record.  Its items follow, and go on in the data of the slots that `next` chains
+ * (index + 1, 0 ends).  An item may straddle slots.
+ */
+struct span {
+	_Atomic uint32_t state;      /* enum slot_state */
+	_Atomic uint32_t generation; /* raised whenever the slot is freed: span_ref of old spans die */
+	uint32_t next;               /* slot index + 1 of the continuation */
+	uint32_t last;               /* slot index + 1 of the chain's end; 0: this slot */
+	uint32_t used;               /* bytes of items in the whole chain */
+	uint32_t pid;                /* process whose resource it belongs to */
+	uint32_t tid;
+	uint8_t kind;                /* enum span_kind */
+	uint8_t status;              /* enum span_status */
+	uint8_t verdict;             /* enum verdict */
+	uint8_t flags;               /* TRACE_FLAG_* */
+	uint8_t has_parent;
+	uint8_t parent_is_remote;
+	uint16_t attrs;              /* kept */
+	uint16_t dropped_attrs;
+	uint16_t slots;              /* in the chain, this one included */
+	struct trace_id trace;
+	struct span_id id;
+	struct span_id parent;
+	uint64_t start_unix_ns; /* CLOCK_REALTIME */
+	uint64_t start_ns;      /* CLOCK_MONOTONIC */
+	uint64_t end_ns;        /* CLOCK_MONOTONIC */
+	uint64_t reserved[2];
+};
+
+struct slot_more {
+	_Atomic uint32_t state; /* SLOT_MORE */
+	_Atomic uint32_t generation;
+	uint32_t next;
+	uint32_t first; /* slot index + 1 of the record that it continues */
+};
+
+_Static_assert(sizeof(struct span) == 112, "part of the layout that STORE_VERSION names");
+_Static_assert(sizeof(struct slot_more) == 16, "part of the layout that STORE_VERSION names");
+
+/* Items lie behind the head of a slot. */
+static ALWAYS_INLINE unsigned char *span_data(const struct span *s)
+{
+	return (unsigned char *)(uintptr_t)(s + 1);
+}
+
+static ALWAYS_INLINE unsigned char *more_data(const struct slot_more *m)
+{
+	return (unsigned char *)(uintptr_t)(m + 1);
+}
+
+#define SPAN_DATA_BYTES (STORE_SLOT_BYTES - sizeof(struct span))
+#define MORE_DATA_BYTES (STORE_SLOT_BYTES - sizeof(struct slot_more))
+
+/* What a record holds after its header: head, then len bytes of value. */
+enum item_type {
+	ITEM_STR = 1,        /* value: text */
+	ITEM_INT = 2,        /* value: int64_t, host order */
+	ITEM_BOOL = 3,       /* value: one byte */
+	ITEM_NAME = 16,      /* the span's name; the last one counts */
+	ITEM_TRACESTATE = 17,/* W3C list */
+	ITEM_BAGGAGE = 18,   /* kept for propagation only; never exported (C73) */
+};
+
+struct item_head {
+	uint8_t type;  /* enum item_type */
+	uint8_t flags; /* 0 */
+	uint16_t key;  /* enum attr, for types below ITEM_NAME */
+	uint32_t len;
+};
+
+struct store {
+	uint32_t magic;
+	uint32_t version;
+	uint32_t slots;       /* for whoever looks in from outside; see store_slots() */
+	uint32_t queue_limit; /* OTEL_BSP_MAX_QUEUE_SIZE: finished spans that may wait */
+	uint32_t batch;       /* OTEL_BSP_MAX_EXPORT_BATCH_SIZE: wakes the exporter */
+	uint32_t creator;     /* pid */
+
+	/*
+	 * tid of the exporter thread that owns this store, 0: none.  It is a robust futex: the kernel
+	 * sets FUTEX_OWNER_DIED when that thread or its process ends in whatever way, so "is there
+	 * somebody who will deliver" is one load in any process of the tree.
+	 */
+	_Atomic uint32_t owner;
+	/* Futex (shared) the exporter sleeps on; raised to wake it. */
+	_Atomic uint32_t wake;
+	/*
+	 * The exporter is, or is about to be, in futex wait on wake: a producer wakes it with the first
+	 * span that waits and with the one that makes a batch full.  So the exporter sets this, then
+	 * looks at done once more, then waits: without end only while done is 0, else for its delay.
+	 */
+	_Atomic uint32_t asleep;
+	/* Flush: who wants one raises asked and waits on flushed until it has passed that number. */
+	_Atomic uint32_t flush_asked;
+	_Atomic uint32_t flushed;
+	uint32_t collect_at; /* owner only: where the next search begins, so that no slot starves */
+
+	/*
+	 * Published and not yet collected; at least the number of bits in the done map.  A producer
+	 * that is killed between the two leaves it too high: store_collect() sets that right.
+	 */
+	_Alignas(64) _Atomic uint32_t done;
+};
+
+_Static_assert(sizeof(struct store) <= STORE_FULL_MAP, "the maps follow");
+
+#define STORE_OWNER_DIED 0x40000000u /* FUTEX_OWNER_DIED */
+#define STORE_OWNER_TID 0x3fffffffu  /* FUTEX_TID_MASK */
+
+/* --- set-up (preload/store.c) --- */
+
+/*
+ * The store of this process, or NULL.  store_open() maps it on first use; signal-safe; after a
+ * failure it is tried again at most once a second.  A forked child finds its parent's.
+ */
+struct store *store_get(void);
+struct store *store_open(void);
+
+/* How many slots it has, a multiple of 64; from our own memory.  0: no store. */
+uint32_t store_slots(void);
+
+/*
+ * Called by span_end() when a span was handed over and nobody lives to deliver it.  Set by whoever
+ * can start an exporter (preload/exporter_life.c), which decides whether this is the time; NULL: no
+ * exporter.  Any thread, async-signal-safe, inside the guard.
+ */
+extern void (*_Atomic span_ended_without_owner)(struct store *st);
+
+/* --- slots --- */
+
+/* Open, ours, all zero but for pid and slots.  NULL: full. */
+struct span *slot_take(struct store *st);
+
+/* Chains n more slots to s, all or (false) none. */
+MUST_USE bool slot_extend(struct store *st, struct span *s, uint32_t n);
+
+/*
+ * Hands s over, with all that was written to it.  False: the queue was full; s is freed, and that is
+ * counted as STAT_SPANS_QUEUE_FULL; or somebody else has closed s already.
+ */
+bool slot_publish(struct store *st, struct span *s);
+
+/* With its chain.  Also of a damaged record: what does not belong to it is left alone. */
+void slot_free(struct store *st, struct span *s);
+
+static ALWAYS_INLINE struct span *store_slot(const struct store *st, uint32_t index)
+{
+	return (struct span *)((char *)(uintptr_t)st + STORE_SLOT_AREA +
+			       (size_t)index * STORE_SLOT_BYTES);
+}
+
+static ALWAYS_INLINE uint32_t store_index(const struct store *st, const struct span *s)
+{
+	return (uint32_t)(((const char *)s - (const char *)st - STORE_SLOT_AREA) /
+			  STORE_SLOT_BYTES);
+}
+
+/* --- the exporter's side --- */
+
+static ALWAYS_INLINE bool store_has_owner(const struct store *st)
+{
+	uint32_t owner = atomic_load_explicit(&st->owner, memory_order_acquire);
+
+	return (owner & STORE_OWNER_TID) && !(owner & STORE_OWNER_DIED);
+}
+
+/* A record copied out of the store: only this copy is ever looked at. */
+struct record {
+	struct span head;    /* counts and enums checked; atomics are plain copies */
+	uint32_t items_len;
+	unsigned char items[STORE_ITEMS_MAX];
+};
+
+/*
+ * Takes up to max finished slots off the done map into ret_index; owner only.  Each is then read
+ * with store_read() and given back with slot_free().
+ */
+size_t store_collect(struct store *st, uint32_t *ret_index, size_t max);
+
+/* False: the record is damaged; counted as STAT_SPANS_DAMAGED; free it all the same. */
+MUST_USE bool store_read(struct store *st, uint32_t index, struct record *ret);
+
+/*
+ * Next item of a record: false at the end, or at an item that does not fit.  value borrows from r.
+ * *at starts as 0.
+ */
+bool record_next(const struct record *r, size_t *at, struct item_head *ret_head,
+		 struct bytes *ret_value);
+
+#endif

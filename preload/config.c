@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "compiler.h"
+
+#define NUMBER_MAX 2147483647u /* E6 */
+
+struct config config;
+
+enum type {
+	TYPE_enabled,
+	TYPE_flag,
+	TYPE_text,
+	TYPE_duration,
+	TYPE_timeout,
+	TYPE_count,
+	TYPE_exporter,
+};
+
+struct row {
+	struct bytes name;
+	struct bytes fallback;
+	enum type type;
+	size_t field; /* offset in struct config */
+};
+
+static const struct row rows[] = {
+#define VAR(field, name, type, fallback, help)                               \
+	{ { name, sizeof(name) - 1 },                                        \
+	  { fallback, sizeof(fallback) - 1 },                                \
+	  TYPE_##type,                                                       \
+	  offsetof(struct config, field) },
+#include "config.def"
+#undef VAR
+};
+
+_Static_assert(ARRAY_LEN(rows) <= 64, "seen is one word");
+
+/* Digits and nothing else: no sign, no blank, no unit (E4, E7). */
+static bool number_parse(struct bytes value, uint32_t min, uint32_t *ret)
+{
+	uint64_t n = 0;
+
+	if (value.len == 0)
+		return false;
+	for (size_t i = 0; i < value.len; i++) {
+		if (value.ptr[i] < '0' || value.ptr[i] > '9')
+			return false;
+		n = n * 10 + (uint64_t)(value.ptr[i] - '0');
+		if (n > NUMBER_MAX) /* out of range is refused, not clamped (E5) */
+			return false;
+	}
+	if (n < min)
+		return false;
+	*ret = (uint32_t)n;
+	return true;
+}
+
+/* A word that is neither is taken as `otherwise`, and told of as refused (E2, E3). */
+static bool bool_parse(struct bytes value, bool otherwise, bool *ret)
+{
+	bool is_true = bytes_equal_nocase(value, BYTES("true"));
+	bool is_false = bytes_equal_nocase(value, BYTES("false"));
+
+	*ret = is_true || (!is_false && otherwise);
+	return is_true || is_false;
+}
+
+static bool exporter_parse(struct bytes value, enum config_exporter *ret)
+{
+	if (bytes_equal_nocase(value, BYTES("otlp")))
+		*ret = EXPORTER_OTLP;
+	else if (bytes_equal_nocase(value, BYTES("console")))
+		*ret = EXPORTER_CONSOLE;
+	else if (bytes_equal_nocase(value, BYTES("none")))
+		*ret = EXPORTER_NONE;
+	else
+		return false;
+	return true;
+}
+
+/* False: refused; the field keeps what it had, which for the two booleans is the safe value. */
+static bool field_parse(const struct row *row, struct bytes value, void *field)
+{
+	switch (row->type) {
+	case TYPE_enabled:
+		return bool_parse(value, true, field);
+	case TYPE_flag:
+		return bool_parse(value, false, field);
+	case TYPE_text:
+		*(struct bytes *)field = value;
+		return true;
+	case TYPE_duration:
+	case TYPE_timeout:
+		return number_parse(value, 0, field);
+	case TYPE_count:
+		return number_parse(value, 1, field);
+	case TYPE_exporter:
+		return exporter_parse(value, field);
+	}
+	return false;
+}
+
+static void fallback_set(struct config *c, const struct row *row)
+{
+	void *field = (char *)c + row->field;
+
+	/* Without a default a number says so; only timeouts have none. */
+	if (row->type == TYPE_timeout)
+		*(uint32_t *)field = CONFIG_UNSET;
+	if (row->fallback.len || row->type == TYPE_text)
+		(void)field_parse(row, row->fallback, field);
+}
+
+/* Our own copy, with a NUL behind it; what does not fit is unset and told of, never cut. */
+static bool text_keep(struct config *c, struct bytes *value)
+{
+	char *to = c->texts + c->texts_len;
+
+	if (value->len >= sizeof(c->texts) - c->texts_len) {
+		c->truncated = true;
+		return false;
+	}
+	memcpy(to, value->ptr, value->len);
+	to[value->len] = '\0';
+	c->texts_len += value->len + 1;
+	value->ptr = to;
+	return true;
+}
+
+static void row_set(struct config *c, const struct row *row, struct bytes value)
+{
+	if (value.len == 0) /* E1 */
+		return;
+	if (row->type == TYPE_text && !text_keep(c, &value))
+		return;
+	if (!field_parse(row, value, (char *)c + row->field))
+		c->invalid++;
+}
+
+/* One string of the environment.  The first of two with the same name wins, as in getenv(). */
+static void entry_set(struct config *c, struct bytes entry, uint64_t *seen)
+{
+	struct bytes value = entry;
+	struct bytes name = bytes_split(&value, '=');
+
+	if (!value.ptr)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (!bytes_equal(name, rows[i].name))
+			continue;
+		if (!(*seen >> i & 1))
+			row_set(c, &rows[i], value);
+		*seen |= 1ull << i;
+		return;
+	}
+}
+
+void config_parse(struct config *ret, char *const *envp)
+{
+	uint64_t seen = 0;
+
+	ret->invalid = 0;
+	ret->truncated = false;
+	ret->texts_len = 0;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		fallback_set(ret, &rows[i]);
+	for (; envp && *envp; envp++)
+		/* Every process of the system runs this: most entries fall here, by a byte or two. */
+		if ((*envp)[0] == 'O' && (*envp)[1] == 'T' && (*envp)[2] == 'E')
+			entry_set(ret, bytes_from_str(*envp), &seen);
+}
+
+void config_load(char *const *envp)
+{
+	static atomic_flag is_loaded = ATOMIC_FLAG_INIT;
+
+	if (!atomic_flag_test_and_set(&is_loaded))
+		config_parse(&config, envp);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The page {pid, epoch} is empty in a process that has not looked yet, because the kernel made it or
+ * has wiped it.  Who finds it empty fills it; several threads may, and agree by the compare-exchange.
+ */
+#include "process.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <sys/mman.h>
+
+#include "compiler.h"
+#include "rawsys.h"
+#include "stats.h"
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+#define PAGE_BYTES 4096u /* the kernel rounds up where its pages are larger */
+
+struct identity {
+	_Atomic uint32_t pid;
+	_Atomic uint32_t epoch;
+};
+
+static _Atomic(struct identity *) page;
+static struct identity unwiped; /* what serves when the kernel does not wipe */
+static _Atomic uint32_t last_epoch; /* inherited: the next one is new to the whole line */
+
+static struct identity *page_map(void)
+{
+	struct identity *none = NULL;
+	struct identity *mine = &unwiped;
+	long at = raw_mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (!raw_is_error(at)) {
+		if (raw_madvise((void *)at, PAGE_BYTES, MADV_WIPEONFORK) == 0)
+			mine = (struct identity *)at;
+		else
+			raw_munmap((void *)at, PAGE_BYTES);
+	}
+	if (atomic_compare_exchange_strong(&page, &none, mine))
+		return mine;
+	if (mine != &unwiped)
+		raw_munmap(mine, PAGE_BYTES);
+	return none;
+}
+
+/* Out of line: happens once in a process. */
+static NO_INLINE void identity_fill(struct identity *id)
+{
+	uint32_t none = 0;
+	uint32_t next = atomic_load(&last_epoch) + 1;
+
+	next += next == 0;
+	/*
+	 * The pid first: it is the same whoever writes it, and identity_get() goes by the epoch.  Only
+	 * the winner moves last_epoch on; a loser that read it afterwards fails the exchange.
+	 */
+	atomic_store_explicit(&id->pid, (uint32_t)raw_getpid(), memory_order_relaxed);
+	if (!atomic_compare_exchange_strong(&id->epoch, &none, next))
+		return;
+	atomic_store(&last_epoch, next);
+	if (next > 1)
+		stats_reset(); /* what we inherited was counted by the parent */
+}
+
+static ALWAYS_INLINE struct identity *identity_get(void)
+{
+	struct identity *id = atomic_load_explicit(&page, memory_order_acquire);
+
+	if (UNLIKELY(!id))
+		id = page_map();
+	if (UNLIKELY(id == &unwiped) &&
+	    atomic_load_explicit(&id->pid, memory_order_relaxed) != (uint32_t)raw_getpid())
+		atomic_store(&id->epoch, 0);
+	/* Pairs with the exchange in identity_fill(): the pid was written before. */
+	if (UNLIKELY(!atomic_load_explicit(&id->epoch, memory_order_acquire)))
+		identity_fill(id);
+	return id;
+}
+
+uint32_t process_pid(void)
+{
+	return atomic_load_explicit(&identity_get()->pid, memory_order_relaxed);
+}
+
+uint32_t process_epoch(void)
+{
+	return atomic_load_explicit(&identity_get()->epoch, memory_order_relaxed);
+}
+
+void process_forked(void)
+{
+	struct identity *id = atomic_load_explicit(&page, memory_order_acquire);
+
+	if (id == &unwiped) /* a child in a new pid namespace may have its parent's number */
+		atomic_store(&id->epoch, 0);
+	identity_get();
+	stats_reset(); /* also when the parent had never asked who it is */
+}

@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "span.h"
+
+#include <stdatomic.h>
+
+#include "clock.h"
+#include "guard.h"
+#include "sampler.h"
+#include "stats.h"
+#include "store.h"
+
+#define ANCHOR_NS 10000000u
+
+/*
+ * Wall clock minus monotonic clock, for the anchor of a span (O45).  Reading a second clock for each
+ * span is a fifth of what a span costs, so a difference is used for 10 ms; a wall clock that is set,
+ * or a machine that sleeps, shows in the spans that start after that.
+ */
+static uint64_t anchor_get(uint64_t now)
+{
+	static _Atomic uint64_t difference_ns;
+	static _Atomic uint64_t taken_ns;
+	/* Pairs with the release below: a difference is never older than the time read with it. */
+	uint64_t taken = atomic_load_explicit(&taken_ns, memory_order_acquire);
+	uint64_t difference;
+
+	if (LIKELY(taken && now - taken < ANCHOR_NS))
+		return atomic_load_explicit(&difference_ns, memory_order_relaxed);
+	now = clock_monotonic_ns();
+	difference = clock_realtime_ns() - now;
+	atomic_store_explicit(&difference_ns, difference, memory_order_relaxed);
+	atomic_store_explicit(&taken_ns, now, memory_order_release);
+	return difference;
+}
+
+/* --- items: what a record holds after its head --- */
+
+/* A place in the items of a record that is being written or read. */
+struct cursor {
+	unsigned char *at;
+	size_t room;   /* bytes from here to the end of the slot */
+	uint32_t next; /* slot index + 1 that follows */
+	uint32_t hops;
+};
+
+/* Goes on to the next slot of the chain; false: there is none, or what it says is nonsense. */
+static bool cursor_hop(struct cursor *c)
+{
+	struct slot_more *m;
+
+	if (c->next - 1 >= store_slots() || ++c->hops >= STORE_RECORD_SLOTS)
+		return false;
+	m = (struct slot_more *)store_slot(store_get(), c->next - 1);
+	c->at = more_data(m);
+	c->room = MORE_DATA_BYTES;
+	c->next = *(volatile uint32_t *)&m->next;
+	return true;
+}
+
+/* The end of what is written; false: the numbers of the record do not fit together. */
+static ALWAYS_INLINE bool cursor_at_end(const struct span *s, struct cursor *ret)
+{
+	size_t used = s->used;
+	size_t cap = SPAN_DATA_BYTES;
+
+	*ret = (struct cursor){ span_data(s), cap, s->next, 0 };
+	if (UNLIKELY(s->last)) {
+		ret->next = s->last;
+		if (s->slots < 2 || !cursor_hop(ret))
+			return false;
+		used -= cap + (s->slots - 2u) * MORE_DATA_BYTES;
+		cap = MORE_DATA_BYTES;
+	}
+	if (UNLIKELY(used > cap))
+		return false;
+	ret->at += used;
+	ret->room -= used;
+	return true;
+}
+
+static void cursor_put(struct cursor *c, const void *from, size_t len)
+{
+	const char *p = from;
+
+	while (len) {
+		size_t n = len < c->room ? len : c->room;
+
+		memcpy(c->at, p, n);
+		c->at += n;
+		c->room -= n;
+		p += n;
+		len -= n;
+		if (len && !cursor_hop(c))
+			return;
+	}
+}
+
+/* The item straddles slots: chains as many as it needs first, so that it is there whole or not. */
+static NO_INLINE bool item_straddle(struct span *s, struct cursor *c, const struct item_head *head,
+				    const void *value)
+{
+	size_t beyond = sizeof(*head) + head->len - c->room;
+	uint32_t n = (uint32_t)((beyond + MORE_DATA_BYTES - 1) / MORE_DATA_BYTES);
+	uint32_t last = s->last;
+
+	if (!slot_extend(store_get(), s, n))
+		return false;
+	c->next = last ? ((struct slot_more *)store_slot(store_get(), last - 1))->next : s->next;
+	c->hops = 0;
+	cursor_put(c, head, sizeof(*head));
+	cursor_put(c, value, head->len);
+	return true;
+}
+
+static ALWAYS_INLINE bool item_add(struct span *s, enum item_type type, unsigned int key,
+				   const void *value, size_t len)
+{
+	struct item_head head = { (uint8_t)type, 0, (uint16_t)key, (uint32_t)len };
+	struct cursor c;
+
+	if (UNLIKELY(!cursor_at_end(s, &c)))
+		return false;
+	if (LIKELY(sizeof(head) + len <= c.room)) {
+		memcpy(c.at, &head, sizeof(head));
+		memcpy(c.at + sizeof(head), value, len);
+	} else if (!item_straddle(s, &c, &head, value)) {
+		return false;
+	}
+	/* Counted when it is there: who reads the span of a dead process sees whole items. */
+	atomic_thread_fence(memory_order_release);
+	s->used += (uint32_t)(sizeof(head) + len);
+	return true;
+}
+
+/* Longest prefix of at most max bytes that does not end inside a UTF-8 character. */
+static size_t utf8_cut(struct bytes value, size_t max)
+{
+	size_t n = max;
+
+	if (value.len <= max)
+		return value.len;
+	/* At most three continuation bytes: more of them is not UTF-8, and any cut is as good. */
+	while (n > max - 3 && ((unsigned char)value.ptr[n] & 0xc0) == 0x80)
+		n--;
+	return ((unsigned char)value.ptr[n] & 0xc0) == 0x80 ? max : n;
+}
+
+/* Longest prefix of at most max bytes of a list that ends with a whole member. */
+static size_t list_cut(const char *list, size_t len, size_t max)
+{
+	if (len <= max)
+		return len;
+	while (max && list[max] != ',')
+		max--;
+	return max;
+}
+
+/* --- opening --- */
+
+/* An id of zeros is no parent, whoever claims it. */
+static bool context_is_valid(const struct span_context *c)
+{
+	return c && !trace_id_is_zero(&c->trace) && !span_id_is_zero(&c->span);
+}
+
+/* Ids and flags: the parent's trace or a new one, then the sampler, always a fresh span id (E44). */
+static void identity_set(struct span *s, const struct span_context *parent)
+{
+	uint8_t flags = TRACE_FLAG_RANDOM; /* C19 */
+
+	if (parent) {
+		s->trace = parent->trace;
+		s->parent = parent->span;
+		s->has_parent = 1;
+		s->parent_is_remote = parent->is_remote;
+		flags = parent->flags & TRACE_FLAG_RANDOM; /* C20, C21 */
+	} else {
+		trace_id_new(&s->trace);
+	}
+	span_id_new(&s->id);
+	s->verdict = (uint8_t)sampler_decide(parent, &s->trace, &flags);
+	s->flags = flags;
+}
+
+struct span *span_start_at(enum span_kind kind, const struct span_context *parent,
+			   uint64_t monotonic_ns)
+{
+	struct store *st = store_open();
+	struct span *s = st ? slot_take(st) : NULL;
+
+	if (UNLIKELY(!s)) {
+		stats_inc(STAT_SPANS_NO_SLOT);
+		return NULL;
+	}
+	if (!context_is_valid(parent))
+		parent = NULL;
+	identity_set(s, parent);
+	s->tid = thread_self.tid; /* known since the id was made */
+	s->kind = (uint8_t)kind;
+	s->start_ns = monotonic_ns;
+	s->start_unix_ns = monotonic_ns + anchor_get(monotonic_ns);
+	if (UNLIKELY(parent && parent->tracestate.len)) {
+		struct bytes list = parent->tracestate;
+
+		/* First of all items, where span_tracestate() looks; also of an unsampled span (C46). */
+		item_add(s, ITEM_TRACESTATE, 0, list.ptr,
+			 list_cut(list.ptr, list.len, STORE_VALUE_MAX));
+	}
+	stats_inc(STAT_SPANS_STARTED);
+	return s;
+}
+
+struct span *span_start(enum span_kind kind, const struct span_context *parent)
+{
+	return span_start_at(kind, parent, clock_monotonic_ns());
+}
+
+/* --- reading --- */
+
+struct span_context span_get_context(const struct span *s)
+{
+	struct span_context c = { .flags = 0 };
+
+	if (!s)
+		return c;
+	c.trace = s->trace;
+	c.span = s->id;
+	c.flags = s->flags;
+	return c;
+}
+
+enum verdict span_verdict(const struct span *s)
+{
+	return s ? (enum verdict)s->verdict : VERDICT_DROP;
+}
+
+bool span_is_recording(const struct span *s)
+{
+	return span_verdict(s) != VERDICT_DROP;
+}
+
+bool span_has_error(const struct span *s)
+{
+	return s && s->status == SPAN_STATUS_ERROR;
+}
+
+/*
+ * Reads len bytes, or skips them when to is NULL.  The slot may be somebody else's by now, being
+ * written: see span_ref_context().  So no memcpy(), which the thread sanitizer would look into.
+ */
+__attribute__((no_sanitize("thread"))) static bool cursor_read(struct cursor *c, void *to,
+							       size_t len)
+{
+	char *p = to;
+
+	while (len) {
+		size_t n = len < c->room ? len : c->room;
+
+		for (size_t i = 0; p && i < n; i++)
+			*p++ = (char)((volatile unsigned char *)c->at)[i];
+		c->at += n;
+		c->room -= n;
+		len -= n;
+		if (len && !cursor_hop(c))
+			return false;
+	}
+	return true;
+}
+
+/* Copies the last kept list of that type; 0: there is none. */
+__attribute__((no_sanitize("thread"))) static size_t list_copy(const struct span *s,
+							       enum item_type type, bool only_first,
+							       char *to, size_t cap)
+{
+	struct cursor c = { span_data(s), SPAN_DATA_BYTES, *(volatile uint32_t *)&s->next, 0 };
+	size_t left = *(volatile uint32_t *)&s->used;
+	struct item_head head;
+	size_t found = 0;
+
+	while (left >= sizeof(head) && cursor_read(&c, &head, sizeof(head))) {
+		struct cursor value = c;
+		size_t n = head.len < cap ? head.len : cap;
+
+		left -= sizeof(head);
+		if (head.len > left)
+			break;
+		if (head.type == type && cursor_read(&value, to, n)) {
+			char after = ',';
+
+			if (n < head.len && cursor_read(&value, &after, 1) && after != ',')
+				n = n ? list_cut(to, n, n - 1) : 0;
+			found = n;
+		}
+		if (only_first || !cursor_read(&c, NULL, head.len))
+			break;
+		left -= head.len;
+	}
+	return found;
+}
+
+size_t span_tracestate(const struct span *s, char *to, size_t cap)
+{
+	return s ? list_copy(s, ITEM_TRACESTATE, true, to, cap) : 0;
+}
+
+size_t span_baggage(const struct span *s, char *to, size_t cap)
+{
+	return s ? list_copy(s, ITEM_BAGGAGE, false, to, cap) : 0;
+}
+
+/* --- filling --- */
+
+void span_keep_baggage(struct span *s, struct bytes raw)
+{
+	if (s && raw.len)
+		item_add(s, ITEM_BAGGAGE, 0, raw.ptr, list_cut(raw.ptr, raw.len, STORE_VALUE_MAX));
+}
+
+void span_set_name(struct span *s, struct bytes name)
+{
+	if (span_is_recording(s))
+		item_add(s, ITEM_NAME, 0, name.ptr, utf8_cut(name, STORE_VALUE_MAX));
+}
+
+static ALWAYS_INLINE void attr_add(struct span *s, enum item_type type, enum attr key,
+				   const void *value, size_t len)
+{
+	if (LIKELY(s->attrs < STORE_ATTRS_MAX) && item_add(s, type, key, value, len))
+		s->attrs++;
+	else if (s->dropped_attrs < UINT16_MAX)
+		s->dropped_attrs++;
+}
+
+void span_set_str(struct span *s, enum attr key, struct bytes value)
+{
+	if (span_is_recording(s))
+		attr_add(s, ITEM_STR, key, value.ptr, utf8_cut(value, STORE_VALUE_MAX));
+}
+
+void span_set_int(struct span *s, enum attr key, int64_t value)
+{
+	if (span_is_recording(s))
+		attr_add(s, ITEM_INT, key, &value, sizeof(value));
+}
+
+void span_set_bool(struct span *s, enum attr key, bool value)
+{
+	uint8_t byte = value;
+
+	if (span_is_recording(s))
+		attr_add(s, ITEM_BOOL, key, &byte, sizeof(byte));
+}
+
+void span_set_error(struct span *s, struct bytes type)
+{
+	if (!s || s->status == SPAN_STATUS_ERROR)
+		return;
+	s->status = SPAN_STATUS_ERROR;
+	span_set_str(s, ATTR_ERROR_TYPE, type);
+}
+
+/* --- closing --- */
+
+void span_end_at(struct span *s, uint64_t monotonic_ns)
+{
+	struct store *st = store_get();
+	void (*start_exporter)(struct store *) = NULL;
+
+	if (!s)
+		return;
+	if (s->verdict != VERDICT_SAMPLE) {
+		stats_inc(STAT_SPANS_UNSAMPLED);
+		slot_free(st, s);
+		return;
+	}
+	s->end_ns = monotonic_ns > s->start_ns ? monotonic_ns : s->start_ns;
+	if (!slot_publish(st, s))
+		return;
+	stats_inc(STAT_SPANS_ENDED);
+	if (UNLIKELY(!store_has_owner(st)))
+		start_exporter = atomic_load(&span_ended_without_owner);
+	if (start_exporter)
+		start_exporter(st);
+}
+
+void span_end(struct span *s)
+{
+	if (s)
+		span_end_at(s, clock_monotonic_ns());
+}
+
+void span_discard(struct span *s)
+{
+	if (!s)
+		return;
+	stats_inc(STAT_SPANS_DISCARDED);
+	slot_free(store_get(), s);
+}
+
+/* --- references --- */
+
+struct span_ref span_ref(const struct span *s)
+{
+	if (!s)
+		return (struct span_ref){ 0, 0 };
+	return (struct span_ref){ store_index(store_get(), s) + 1,
+				  atomic_load_explicit(&s->generation, memory_order_relaxed) };
+}
+
+struct span *span_get(struct span_ref ref)
+{
+	struct store *st = store_get();
+	struct span *s;
+
+	if (!st || ref.slot - 1 >= store_slots())
+		return NULL;
+	s = store_slot(st, ref.slot - 1);
+	if (atomic_load_explicit(&s->state, memory_order_acquire) != SLOT_OPEN ||
+	    atomic_load_explicit(&s->generation, memory_order_acquire) != ref.generation)
+		return NULL;
+	return s;
+}
+
+/* As span_get_context(), of a slot that may be changing. */
+__attribute__((no_sanitize("thread"))) static void context_peek(const struct span *s,
+								struct span_context *ret)
+{
+	const volatile struct span *v = s;
+
+	for (size_t i = 0; i < sizeof(ret->trace.bytes); i++)
+		ret->trace.bytes[i] = v->trace.bytes[i];
+	for (size_t i = 0; i < sizeof(ret->span.bytes); i++)
+		ret->span.bytes[i] = v->id.bytes[i];
+	ret->flags = v->flags;
+	ret->is_remote = false;
+}
+
+bool span_ref_context(struct span_ref ref, struct span_context *ret, char *state, size_t cap)
+{
+	const struct span *s = span_get(ref);
+	struct span_context seen;
+
+	if (!s)
+		return false;
+	context_peek(s, &seen);
+	seen.tracestate = (struct bytes){ state, span_tracestate(s, state, cap) };
+	/*
+	 * Whoever writes the slot for another span has raised the generation before (index_free(), then
+	 * word_take()): if it is still the same, none of what we read was theirs.
+	 */
+	atomic_thread_fence(memory_order_acquire);
+	if (span_get(ref) != s)
+		return false;
+	*ret = seen;
+	return true;
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store's exporter side.  Whatever is in the mapping may have been put there by a process with
+ * other rights than ours: it is copied once, and only the copy is believed, after it was checked.
+ */
+#include "store.h"
+
+#include "clock.h"
+#include "stats.h"
+
+#define STALE_NS 1000000000u
+#define FLAGS_KNOWN (TRACE_FLAG_SAMPLED | TRACE_FLAG_RANDOM) /* C21 */
+
+static _Atomic uint64_t *done_word(struct store *st, uint32_t word)
+{
+	return (_Atomic uint64_t *)((char *)st + STORE_DONE_MAP) + word;
+}
+
+/*
+ * Nothing to collect, and yet done is not 0: somebody is between the two steps of slot_publish(), or
+ * was killed there.  If it is still so a second later, nobody is.
+ */
+static void done_repair(struct store *st)
+{
+	static uint32_t seen;
+	static uint64_t since_ns;
+	uint32_t done = atomic_load(&st->done);
+	uint64_t now;
+
+	if (LIKELY(done == 0)) {
+		since_ns = 0;
+		return;
+	}
+	now = clock_monotonic_ns();
+	if (since_ns == 0 || seen != done) {
+		seen = done;
+		since_ns = now;
+	} else if (now - since_ns >= STALE_NS) {
+		atomic_compare_exchange_strong(&st->done, &done, 0);
+		since_ns = 0;
+	}
+}
+
+/* Never below 0, where a repair may have been too eager. */
+static void done_subtract(struct store *st, uint32_t n)
+{
+	uint32_t done = atomic_load(&st->done);
+
+	while (!atomic_compare_exchange_weak(&st->done, &done, done > n ? done - n : 0))
+		;
+}
+
+/* Takes up to max of the bits of one word. */
+static size_t word_collect(struct store *st, uint32_t word, uint32_t *ret_index, size_t max)
+{
+	uint64_t seen = atomic_load_explicit(done_word(st, word), memory_order_relaxed);
+	uint64_t take = 0;
+	size_t n = 0;
+
+	for (; seen && n < max; seen &= seen - 1) {
+		take |= seen & -seen;
+		ret_index[n++] = word * 64 + (uint32_t)__builtin_ctzll(seen);
+	}
+	/* Pairs with slot_publish(): the records are whole from here on. */
+	if (take)
+		atomic_fetch_and_explicit(done_word(st, word), ~take, memory_order_acquire);
+	return n;
+}
+
+size_t store_collect(struct store *st, uint32_t *ret_index, size_t max)
+{
+	uint32_t words = store_slots() / 64;
+	uint32_t word;
+	size_t n = 0;
+
+	if (words == 0 || max == 0)
+		return 0;
+	word = st->collect_at % words;
+	for (uint32_t i = 0; i < words && n < max; i++) {
+		n += word_collect(st, word, ret_index + n, max - n);
+		/* A word that had more than we took is looked at first the next time. */
+		if (n < max)
+			word = word + 1 < words ? word + 1 : 0;
+	}
+	st->collect_at = word;
+	if (n)
+		done_subtract(st, (uint32_t)n);
+	else
+		done_repair(st);
+	return n;
+}
+
+/* --- reading one record --- */
+
+static bool head_is_sound(const struct span *h)
+{
+	if (h->state != SLOT_DONE || h->verdict != VERDICT_SAMPLE || h->pid == 0)
+		return false;
+	if (h->kind < SPAN_INTERNAL || h->kind > SPAN_CLIENT)
+		return false;
+	if (h->status != SPAN_STATUS_UNSET && h->status != SPAN_STATUS_ERROR)
+		return false;
+	if ((h->flags & ~FLAGS_KNOWN) || !(h->flags & TRACE_FLAG_SAMPLED))
+		return false;
+	if (h->has_parent > 1 || h->parent_is_remote > h->has_parent)
+		return false;
+	if (trace_id_is_zero(&h->trace) || span_id_is_zero(&h->id))
+		return false;
+	if (h->has_parent == span_id_is_zero(&h->parent))
+		return false;
+	if (h->end_ns < h->start_ns || h->attrs > STORE_ATTRS_MAX)
+		return false;
+	return true;
+}
+
+static bool size_is_sound(const struct span *h)
+{
+	uint32_t cap = (uint32_t)SPAN_DATA_BYTES;
+
+	if (h->slots == 0 || h->slots > STORE_RECORD_SLOTS)
+		return false;
+	cap += (h->slots - 1u) * (uint32_t)MORE_DATA_BYTES;
+	return h->used <= cap && (h->slots == 1) == (h->next == 0);
+}
+
+/* Follows the chain as long as the checked head says; each slot must say that it belongs here. */
+static bool items_copy(const struct store *st, uint32_t index, struct record *ret)
+{
+	uint32_t left = ret->head.used;
+	uint32_t n = left < SPAN_DATA_BYTES ? left : (uint32_t)SPAN_DATA_BYTES;
+	uint32_t next = ret->head.next;
+
+	memcpy(ret->items, span_data(store_slot(st, index)), n);
+	for (uint32_t i = 1; i < ret->head.slots; i++) {
+		const struct slot_more *shared;
+		struct slot_more m;
+
+		if (next - 1 >= store_slots())
+			return false;
+		shared = (const struct slot_more *)store_slot(st, next - 1);
+		memcpy(&m, shared, sizeof(m));
+		if (m.state != SLOT_MORE || m.first != index + 1)
+			return false;
+		left = ret->head.used - n;
+		if (left > MORE_DATA_BYTES)
+			left = (uint32_t)MORE_DATA_BYTES;
+		memcpy(ret->items + n, more_data(shared), left);
+		n += left;
+		next = m.next;
+	}
+	ret->items_len = n;
+	return next == 0 && n == ret->head.used;
+}
+
+/* Every item fits, the last one ends at the end, and there are as many attributes as it says. */
+static bool items_are_sound(const struct record *r)
+{
+	struct item_head head;
+	struct bytes value;
+	uint32_t attrs = 0;
+	size_t at = 0;
+
+	while (record_next(r, &at, &head, &value))
+		attrs += head.type < ITEM_NAME;
+	return at == r->items_len && attrs == r->head.attrs;
+}
+
+bool store_read(struct store *st, uint32_t index, struct record *ret)
+{
+	ret->items_len = 0;
+	if (index < store_slots()) {
+		memcpy(&ret->head, store_slot(st, index), sizeof(ret->head));
+		if (head_is_sound(&ret->head) && size_is_sound(&ret->head) &&
+		    items_copy(st, index, ret) && items_are_sound(ret))
+			return true;
+	}
+	ret->items_len = 0;
+	stats_inc(STAT_SPANS_DAMAGED);
+	return false;
+}
+
+static bool item_is_sound(const struct item_head *h)
+{
+	if (h->flags != 0 || h->len > STORE_VALUE_MAX)
+		return false;
+	switch (h->type) {
+	case ITEM_STR:
+		return h->key < ATTRS;
+	case ITEM_INT:
+		return h->key < ATTRS && h->len == sizeof(int64_t);
+	case ITEM_BOOL:
+		return h->key < ATTRS && h->len == 1;
+	case ITEM_NAME:
+	case ITEM_TRACESTATE:
+	case ITEM_BAGGAGE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool record_next(const struct record *r, size_t *at, struct item_head *ret_head,
+		 struct bytes *ret_value)
+{
+	struct item_head head;
+	size_t left;
+
+	if (r->items_len > sizeof(r->items) || *at > r->items_len)
+		return false;
+	left = r->items_len - *at;
+	if (left < sizeof(head))
+		return false;
+	memcpy(&head, r->items + *at, sizeof(head));
+	if (!item_is_sound(&head) || head.len > left - sizeof(head))
+		return false;
+	*ret_head = head;
+	*ret_value = (struct bytes){ (const char *)r->items + *at + sizeof(head), head.len };
+	*at += sizeof(head) + head.len;
+	return true;
+}

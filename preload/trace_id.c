@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Random numbers: a counter with a random start and a random odd step of each thread's own, through a
+ * mixing function that maps no two values to one.  Stepping the counter is the only change of state
+ * and is one instruction, so a signal handler that asks for ids in the middle of ours gets others.
+ * Not for secrets: ids are to be unique, not hard to guess.
+ */
+#include "trace_id.h"
+
+#include <stdatomic.h>
+#include <sys/auxv.h>
+
+#include "clock.h"
+#include "guard.h"
+#include "process.h"
+#include "rawsys.h"
+
+#define GRND_NONBLOCK_ 1u /* <sys/random.h> is newer than our oldest libc */
+
+/* thread_self.rng */
+enum { RNG_COUNTER, RNG_STEP, RNG_BEFORE, RNG_AFTER, RNG_WORDS };
+
+/* Sebastiano Vigna's splitmix64 finaliser (David Stafford's variant 13): a bijection. */
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
+
+/*
+ * Early in the boot of a machine the kernel has no entropy yet, and a filter may forbid the call: what
+ * tells this thread from all others of all times must do.
+ */
+static void seed_without_kernel(uint64_t seed[static RNG_WORDS])
+{
+	const void *auxv = (const void *)getauxval(AT_RANDOM); /* 16 random bytes of exec's */
+	uint64_t random[2] = { 0, 0 };
+	uint64_t x = (uint64_t)(uintptr_t)&thread_self;
+
+	if (auxv)
+		memcpy(random, auxv, sizeof(random));
+	x = mix(x ^ random[0]) + clock_realtime_ns();
+	x = mix(x ^ random[1]) + clock_monotonic_ns();
+	x = mix(x) + ((uint64_t)process_pid() << 32 | (uint32_t)raw_gettid());
+	for (int i = 0; i < RNG_WORDS; i++)
+		seed[i] = mix(x += 0x9e3779b97f4a7c15u);
+}
+
+static NO_INLINE void rng_seed(uint32_t epoch)
+{
+	uint64_t seed[RNG_WORDS];
+
+	if (raw_getrandom(seed, sizeof(seed), GRND_NONBLOCK_) != (long)sizeof(seed))
+		seed_without_kernel(seed);
+	seed[RNG_STEP] |= 1; /* odd: the counter runs through all 2^64 values */
+	memcpy(thread_self.rng, seed, sizeof(seed));
+	thread_self.tid = (uint32_t)raw_gettid();
+	/* Last: a handler that comes before this seeds for itself. */
+	atomic_signal_fence(memory_order_release);
+	thread_self.rng_owner = epoch;
+}
+
+/* Returns the counter and moves it on. */
+static ALWAYS_INLINE uint64_t counter_step(void)
+{
+#if defined(__x86_64__)
+	uint64_t step = thread_self.rng[RNG_STEP];
+
+	/* No lock prefix: against signals one instruction is enough, and no other thread comes here. */
+	__asm__ volatile("xaddq %0, %1"
+			 : "+r"(step), "+m"(thread_self.rng[RNG_COUNTER])
+			 :
+			 : "cc");
+	return step;
+#else
+	return __atomic_fetch_add(&thread_self.rng[RNG_COUNTER], thread_self.rng[RNG_STEP],
+				  __ATOMIC_RELAXED);
+#endif
+}
+
+static ALWAYS_INLINE uint64_t random_word(void)
+{
+	return mix(counter_step() ^ thread_self.rng[RNG_BEFORE]) + thread_self.rng[RNG_AFTER];
+}
+
+static ALWAYS_INLINE void rng_ready(void)
+{
+	uint32_t epoch = process_epoch();
+
+	if (UNLIKELY(thread_self.rng_owner != epoch))
+		rng_seed(epoch);
+}
+
+void trace_id_new(struct trace_id *ret_id)
+{
+	uint64_t w[2];
+
+	rng_ready();
+	do {
+		w[0] = random_word();
+		w[1] = random_word();
+	} while (UNLIKELY((w[0] | w[1]) == 0));
+	memcpy(ret_id->bytes, w, sizeof(w));
+}
+
+void span_id_new(struct span_id *ret_id)
+{
+	uint64_t w;
+
+	rng_ready();
+	do
+		w = random_word();
+	while (UNLIKELY(w == 0));
+	memcpy(ret_id->bytes, &w, sizeof(w));
+}
+
+void hex_encode(char *to, const uint8_t *from, size_t n)
+{
+	static const char digits[16] = { '0', '1', '2', '3', '4', '5', '6', '7',
+					 '8', '9', 'a', 'b', 'c', 'd', 'e', 'f' };
+
+	for (size_t i = 0; i < n; i++) {
+		to[2 * i] = digits[from[i] >> 4];
+		to[2 * i + 1] = digits[from[i] & 15];
+	}
+}
+
+/* -1: not a digit.  Upper case is none (C4). */
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool hex_decode(uint8_t *to, const char *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int high = hex_value(from[2 * i]);
+		int low = hex_value(from[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		to[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
