@@ -58,20 +58,20 @@ static bool cursor_hop(struct cursor *c)
 }
 
 /* The end of what is written; false: the numbers of the record do not fit together. */
-static ALWAYS_INLINE bool cursor_at_end(const struct span *s, struct cursor *ret)
+static bool cursor_at_end(const struct span *s, struct cursor *ret)
 {
 	size_t used = s->used;
 	size_t cap = SPAN_DATA_BYTES;
 
 	*ret = (struct cursor){ span_data(s), cap, s->next, 0 };
-	if (UNLIKELY(s->last)) {
+	if (s->last) {
 		ret->next = s->last;
 		if (s->slots < 2 || !cursor_hop(ret))
 			return false;
 		used -= cap + (s->slots - 2u) * MORE_DATA_BYTES;
 		cap = MORE_DATA_BYTES;
 	}
-	if (UNLIKELY(used > cap))
+	if (used > cap)
 		return false;
 	ret->at += used;
 	ret->room -= used;
@@ -95,40 +95,78 @@ static void cursor_put(struct cursor *c, const void *from, size_t len)
 	}
 }
 
-/* The item straddles slots: chains as many as it needs first, so that it is there whole or not. */
-static NO_INLINE bool item_straddle(struct span *s, struct cursor *c, const struct item_head *head,
-				    const void *value)
+/*
+ * Not in the first slot, or not wholly: chains as many as it needs before it writes, so that the item
+ * is there whole or not at all.
+ */
+static NO_INLINE bool item_add_slow(struct span *s, struct item_head head, const void *value)
 {
-	size_t beyond = sizeof(*head) + head->len - c->room;
-	uint32_t n = (uint32_t)((beyond + MORE_DATA_BYTES - 1) / MORE_DATA_BYTES);
-	uint32_t last = s->last;
+	size_t len = sizeof(head) + head.len;
+	struct cursor c;
 
-	if (!slot_extend(store_get(), s, n))
+	if (!cursor_at_end(s, &c))
 		return false;
-	c->next = last ? ((struct slot_more *)store_slot(store_get(), last - 1))->next : s->next;
-	c->hops = 0;
-	cursor_put(c, head, sizeof(*head));
-	cursor_put(c, value, head->len);
+	if (len > c.room) {
+		uint32_t last = s->last;
+		size_t n = (len - c.room + MORE_DATA_BYTES - 1) / MORE_DATA_BYTES;
+
+		if (!slot_extend(store_get(), s, (uint32_t)n))
+			return false;
+		c.next = last ? ((struct slot_more *)store_slot(store_get(), last - 1))->next :
+				s->next;
+		c.hops = 0;
+	}
+	cursor_put(&c, &head, sizeof(head));
+	cursor_put(&c, value, head.len);
 	return true;
+}
+
+/*
+ * memcpy() for the length of a usual value.  What the compiler makes of memcpy() with a length that it
+ * does not know is a call through the PLT or "rep movs", whose start alone takes longer.
+ */
+static ALWAYS_INLINE void copy_short(unsigned char *to, const unsigned char *from, size_t n)
+{
+	if (n >= 8) {
+		for (size_t i = 0; i < n - 8; i += 8)
+			memcpy(to + i, from + i, 8);
+		memcpy(to + n - 8, from + n - 8, 8);
+	} else if (n >= 4) {
+		memcpy(to, from, 4);
+		memcpy(to + n - 4, from + n - 4, 4);
+	} else {
+		for (size_t i = 0; i < n; i++)
+			to[i] = from[i];
+	}
+}
+
+/* The head in one store: one that is put together in memory stalls the load which copies it. */
+static ALWAYS_INLINE void head_put(unsigned char *to, struct item_head h)
+{
+	uint64_t word = h.type | (uint64_t)h.flags << 8 | (uint64_t)h.key << 16 |
+			(uint64_t)h.len << 32;
+
+	_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "as struct item_head lies there");
+	memcpy(to, &word, sizeof(word));
 }
 
 static ALWAYS_INLINE bool item_add(struct span *s, enum item_type type, unsigned int key,
 				   const void *value, size_t len)
 {
 	struct item_head head = { (uint8_t)type, 0, (uint16_t)key, (uint32_t)len };
-	struct cursor c;
+	uint32_t used = s->used;
 
-	if (UNLIKELY(!cursor_at_end(s, &c)))
-		return false;
-	if (LIKELY(sizeof(head) + len <= c.room)) {
-		memcpy(c.at, &head, sizeof(head));
-		memcpy(c.at + sizeof(head), value, len);
-	} else if (!item_straddle(s, &c, &head, value)) {
+	if (LIKELY(used + sizeof(head) + len <= SPAN_DATA_BYTES && !s->last)) {
+		unsigned char *at = span_data(s) + used;
+
+		head_put(at, head);
+		copy_short(at + sizeof(head), value, len);
+	} else if (!item_add_slow(s, head, value)) {
 		return false;
 	}
 	/* Counted when it is there: who reads the span of a dead process sees whole items. */
 	atomic_thread_fence(memory_order_release);
-	s->used += (uint32_t)(sizeof(head) + len);
+	s->used = used + (uint32_t)(sizeof(head) + len);
 	return true;
 }
 

@@ -50,10 +50,11 @@ static void done_subtract(struct store *st, uint32_t n)
 		;
 }
 
-/* Takes up to max of the bits of one word. */
-static size_t word_collect(struct store *st, uint32_t word, uint32_t *ret_index, size_t max)
+/* Takes up to max of these bits of one word. */
+static size_t word_collect(struct store *st, uint32_t word, uint64_t mask, uint32_t *ret_index,
+			   size_t max)
 {
-	uint64_t seen = atomic_load_explicit(done_word(st, word), memory_order_relaxed);
+	uint64_t seen = mask & atomic_load_explicit(done_word(st, word), memory_order_relaxed);
 	uint64_t take = 0;
 	size_t n = 0;
 
@@ -67,26 +68,25 @@ static size_t word_collect(struct store *st, uint32_t word, uint32_t *ret_index,
 	return n;
 }
 
+/* Goes round: begins behind the slot that was taken last, and comes back to its word in the end. */
 size_t store_collect(struct store *st, uint32_t *ret_index, size_t max)
 {
 	uint32_t words = store_slots() / 64;
-	uint32_t word;
+	uint32_t at = words ? st->collect_at % (words * 64) : 0;
+	uint64_t behind = UINT64_MAX << at % 64;
 	size_t n = 0;
 
-	if (words == 0 || max == 0)
-		return 0;
-	word = st->collect_at % words;
-	for (uint32_t i = 0; i < words && n < max; i++) {
-		n += word_collect(st, word, ret_index + n, max - n);
-		/* A word that had more than we took is looked at first the next time. */
-		if (n < max)
-			word = word + 1 < words ? word + 1 : 0;
+	for (uint32_t i = 0; i <= words && words && n < max; i++) {
+		uint64_t mask = i == 0 ? behind : i == words ? ~behind : UINT64_MAX;
+
+		n += word_collect(st, (at / 64 + i) % words, mask, ret_index + n, max - n);
 	}
-	st->collect_at = word;
-	if (n)
+	if (n) {
+		st->collect_at = ret_index[n - 1] + 1;
 		done_subtract(st, (uint32_t)n);
-	else
+	} else {
 		done_repair(st);
+	}
 	return n;
 }
 

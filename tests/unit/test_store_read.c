@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the exporter's side makes of records that are not what they should be. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "config.h"
+#include "store.h"
+
+#define SLOTS 1024 /* the least, and four times the queue below */
+#define BATCH 64
+
+static struct store *st;
+static struct record record;
+
+static int setup(void **state)
+{
+	static char queue[] = "OTEL_BSP_MAX_QUEUE_SIZE=256";
+	char *envp[] = { queue, NULL };
+
+	(void)state;
+	config_load(envp);
+	st = store_open();
+	return st ? 0 : -1;
+}
+
+/* Number of slots that can be had now, by taking and freeing them all. */
+static uint32_t free_slots(void)
+{
+	struct span *all[SLOTS + 1];
+	uint32_t n = 0;
+
+	while (n <= SLOTS && (all[n] = slot_take(st)))
+		n++;
+	for (uint32_t i = 0; i < n; i++)
+		slot_free(st, all[i]);
+	return n;
+}
+
+/* The same numbers in each run. */
+static uint64_t noise(void)
+{
+	static uint64_t x = 88172645463325252u;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return x;
+}
+
+static void assert_sound(const struct record *r)
+{
+	struct item_head head;
+	struct bytes value;
+	size_t at = 0;
+
+	assert_in_range(r->head.kind, SPAN_INTERNAL, SPAN_CLIENT);
+	assert_int_equal(r->head.verdict, VERDICT_SAMPLE);
+	assert_true(r->head.end_ns >= r->head.start_ns);
+	assert_int_equal(r->items_len, r->head.used);
+	while (record_next(r, &at, &head, &value)) {
+		assert_true((const unsigned char *)value.ptr >= r->items);
+		assert_true((const unsigned char *)value.ptr + value.len <= r->items + r->items_len);
+	}
+	assert_int_equal(at, r->items_len);
+}
+
+static struct span *record_long(void)
+{
+	struct span_context none = { .flags = 0 };
+	char text[3000];
+	struct span *s = span_start(SPAN_CLIENT, &none);
+
+	memset(text, 't', sizeof(text));
+	span_set_name(s, BYTES("GET"));
+	span_set_str(s, ATTR_URL_FULL, (struct bytes){ text, sizeof(text) });
+	span_set_int(s, ATTR_SERVER_PORT, 80);
+	span_set_bool(s, ATTR_URL_QUERY, true);
+	return s;
+}
+
+static void test_store_read_refuses_what_does_not_fit_together(void **state)
+{
+	/* where, how many bytes, what to put there */
+	static const struct {
+		const char *name;
+		size_t at, len;
+		uint64_t value;
+	} rows[] = {
+#define ROW(field, value) { #field " = " #value, offsetof(struct span, field),             \
+			    sizeof(((struct span *)0)->field), (uint64_t)(value) }
+		ROW(state, SLOT_OPEN), ROW(state, SLOT_MORE), ROW(state, 77), ROW(next, 0),
+		ROW(next, SLOTS + 1), ROW(next, UINT32_MAX), ROW(next, 1), ROW(slots, 0),
+		ROW(slots, 1), ROW(slots, 3), ROW(slots, 5), ROW(slots, 41), ROW(slots, 65535),
+		ROW(used, 0), ROW(used, 100), ROW(used, UINT32_MAX), ROW(used, 50000),
+		ROW(kind, 0), ROW(kind, 4), ROW(status, 1), ROW(status, 3),
+		ROW(verdict, VERDICT_DROP), ROW(verdict, VERDICT_RECORD), ROW(verdict, 3),
+		ROW(flags, 0), ROW(flags, 2), ROW(flags, 0x81), ROW(has_parent, 1),
+		ROW(has_parent, 2), ROW(parent_is_remote, 1), ROW(attrs, 0), ROW(attrs, 2),
+		ROW(attrs, 4), ROW(attrs, 65535), ROW(pid, 0), ROW(end_ns, 0), ROW(id, 0),
+#undef ROW
+	};
+	struct span *s = record_long();
+	struct span good;
+
+	(void)state;
+	assert_int_equal(s->slots, 4);
+	s->end_ns = s->start_ns;
+	s->state = SLOT_DONE;
+	good = *s;
+	assert_true(store_read(st, store_index(st, s), &record));
+	assert_sound(&record);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		memcpy((char *)s + rows[i].at, &rows[i].value, rows[i].len);
+		if (store_read(st, store_index(st, s), &record))
+			fail_msg("%s", rows[i].name);
+		*s = good;
+	}
+	assert_false(store_read(st, SLOTS, &record));
+	assert_false(store_read(st, UINT32_MAX, &record));
+	assert_false(store_read(st, s->next - 1, &record)); /* a continuation is no record */
+	assert_true(store_read(st, store_index(st, s), &record));
+	slot_free(st, s);
+	assert_int_equal(free_slots(), SLOTS);
+}
+
+/* Bytes of a record flipped at random, in all its slots; then everything is asked of it. */
+static void test_store_read_survives_damaged_records(void **state)
+{
+	uint32_t sound = 0;
+
+	(void)state;
+	for (int round = 0; round < 20000; round++) {
+		struct span *s = record_long();
+		uint32_t slots[4] = { 0 };
+		char out[64];
+
+		assert_non_null(s);
+		s->end_ns = s->start_ns;
+		for (uint32_t i = 0, next = store_index(st, s) + 1; i < 4; i++) {
+			slots[i] = next - 1;
+			next = i ? ((struct slot_more *)store_slot(st, slots[i]))->next : s->next;
+		}
+		s->state = SLOT_DONE;
+		for (uint64_t n = noise() % 4; n; n--) {
+			uint64_t r = noise();
+			/* Mostly in the heads, where the numbers are. */
+			size_t at = r >> 8 & 1 ? r >> 16 & 127 : r >> 16 & 1023;
+
+			((unsigned char *)store_slot(st, slots[r & 3]))[at] = (unsigned char)(r >> 40);
+		}
+		if (store_read(st, slots[0], &record)) {
+			assert_sound(&record);
+			sound++;
+		}
+		span_tracestate(s, out, sizeof(out));
+		span_baggage(s, out, sizeof(out));
+		s->verdict = VERDICT_SAMPLE;
+		for (int i = 0; i < 3; i++)
+			span_set_str(s, ATTR_URL_PATH, BYTES("/a/path/that/is/written"));
+		slot_free(st, s);
+		for (int i = 3; i >= 0; i--) { /* what the record did not own up to */
+			((struct slot_more *)store_slot(st, slots[i]))->next = 0;
+			slot_free(st, store_slot(st, slots[i]));
+		}
+		for (uint32_t i = 0; i < 64; i++)
+			if (store_slot(st, i)->state == SLOT_MORE) {
+				store_slot(st, i)->next = 0;
+				slot_free(st, store_slot(st, i));
+			}
+	}
+	assert_true(sound > 0);
+	assert_int_equal(free_slots(), SLOTS);
+}
+
+/* The whole mapping is noise, the header too: nothing is right any more, nothing crashes or hangs. */
+static int drown(void)
+{
+	uint64_t *words = (uint64_t *)st;
+	size_t n = (STORE_SLOT_AREA + (size_t)SLOTS * STORE_SLOT_BYTES) / 8;
+	uint32_t index[BATCH];
+	char out[64];
+
+	alarm(60);
+	for (int round = 0; round < 8; round++) {
+		for (size_t i = 0; i < n; i++)
+			words[i] = noise() & (round & 1 ? 0x00ff00ff00ff00ffu : UINT64_MAX);
+		for (uint32_t i = 0; i < SLOTS; i++) {
+			struct span *s = store_slot(st, i);
+
+			s->state = (uint32_t)(noise() % 4);
+			span_set_str(s, ATTR_URL_PATH, BYTES("/a"));
+			span_tracestate(s, out, sizeof(out));
+			span_baggage(s, out, sizeof(out));
+			if (store_read(st, i, &record))
+				assert_sound(&record);
+			if (i % 3 == 0)
+				slot_free(st, s);
+			span_end(span_start(SPAN_SERVER, NULL));
+		}
+		for (int i = 0; i < 100; i++) {
+			size_t got = store_collect(st, index, BATCH);
+
+			for (size_t k = 0; k < got; k++)
+				if (index[k] >= SLOTS)
+					return __LINE__;
+		}
+	}
+	return 0;
+}
+
+static void run_apart(int (*body)(void))
+{
+	int status;
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(body() & 255);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (status)
+		fail_msg("child: status %#x", (unsigned int)status);
+}
+
+/* Last: what the child does to the mapping stays. */
+static void test_store_read_survives_noise(void **state)
+{
+	(void)state;
+	run_apart(drown);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_store_read_refuses_what_does_not_fit_together),
+		cmocka_unit_test(test_store_read_survives_damaged_records),
+		cmocka_unit_test(test_store_read_survives_noise),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
