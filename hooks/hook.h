@@ -22,9 +22,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
@@ -59,16 +61,12 @@ int epoll_pwait2(int epfd, struct epoll_event *events, int max, const struct tim
 int execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags);
 
 /*
- * The slot of each row.  NULL until real_init(), which the first hook runs if it comes before our
- * constructor; from then on never NULL: a name that this libc lacks has a function that says ENOSYS.
- * Relaxed is enough: a slot is only ever filled with one value, and code needs no publication.
+ * The slot of each row: NULL until the name is first called.  Relaxed is enough: whoever fills a slot
+ * fills it with the same value, and code needs no publication.
  */
 extern _Atomic(void *) real_slot[HOOKS];
 
-/* Fills all slots.  Idempotent, any thread, signal-safe; no errno. */
-void real_init(void);
-
-/* Slow path of real_get(): starts the object up first. */
+/* Slow path of real_get(): starts the object up, looks the name up.  Signal-safe; errno is kept. */
 void *real_first(enum hook which);
 
 static ALWAYS_INLINE void *real_get(enum hook which)

@@ -3,7 +3,7 @@
 #define HOST_H
 /*
  * The process that we are in: do we observe it at all, and what the rooms tell each other when it
- * starts, forks and ends.
+ * starts, forks, changes its program and ends.
  *
  * Birth (law 6): constructors of needed libraries and .preinit_array run before ours, so whoever
  * comes first, constructor or hook, calls host_start().  Until that has succeeded, and for good when
@@ -26,8 +26,29 @@ static ALWAYS_INLINE bool host_is_observed(void)
 /* Idempotent, any thread, signal-safe, never waits; errno is kept. */
 void host_start(void);
 
-/* A raised number for every process: a forked child differs from its parent.  Never 0. */
-uint32_t host_epoch(void);
+/* How the process, or its program, comes to an end: says what may still be done. */
+enum host_end {
+	HOST_EXITS, /* exit(), return from main(): not from a signal handler */
+	HOST_STOPS, /* _exit() and its like: perhaps from a signal handler */
+	HOST_EXECS, /* the same, and it may fail, so that the process goes on */
+};
+
+/*
+ * Delivers what waits, for shutdown_timeout_ms at most over all calls, and writes the line of
+ * counters.  Signal-safe; nothing at all in a vfork child.  errno is kept.
+ */
+void host_ends(enum host_end how);
+
+/*
+ * Around the real fork(): what before returns is handed on to after.  No library lock that our own
+ * thread could hold is held over it.
+ */
+bool host_before_fork(void);
+void host_after_fork_in_parent(bool held);
+void host_after_fork_in_child(void);
+
+/* The calling thread ends by pthread_exit(3) or exit(2), perhaps not the process. */
+void host_thread_ends(void);
 
 /*
  * Told by the syscall(2) stub, for descriptors that go without a call of close(): defined by

@@ -10,22 +10,15 @@
  * Order is that of RTLD_NEXT: objects that follow ours in the order of loading, so that a preload
  * behind us is reached.  The version taken is the default one.
  *
- * What is safe when: objects that came with the program are never unmapped, and the walk ends at the
- * first hit.  Only a name that none of them has leads the walk into libraries that another thread may
- * be unloading; so ask for names that may be missing at start-up only.
+ * Objects that came with the program are never unmapped, and the walk ends at the first hit.  Only a
+ * name that none of them has leads it into libraries that another thread may be unloading: so ask for
+ * what the program itself has called, or for what libc is sure to have.
  */
 #include <stddef.h>
 #include <stdint.h>
 
 /* The next definition of name after our object; NULL if there is none. */
 void *resolve(const char *name);
-
-/*
- * Many names at once: ret[i] for the i-th of the NUL-separated names; NULL where there is none.
- * At most RESOLVE_MANY.
- */
-#define RESOLVE_MANY 128
-void resolve_many(const char *names, size_t n, void **ret);
 
 /*
  * As resolve(), but the version of name that the object around the address caller was linked
