@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RUNTIME_H
+#define RUNTIME_H
+/*
+ * Which language runtimes live in this process?  Some run many tasks on one thread where no hook can
+ * see it, and one whole family of native loops is understood (context.h).  Told at start-up by the
+ * program's name, its exported names and the libraries that came with it, and later by what dlopen()
+ * is asked for.  A flag is only ever raised.
+ *
+ * Not seen: a runtime that comes in as a dependency of a library that is loaded later.
+ */
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "bytes.h"
+#include "compiler.h"
+
+enum runtime {
+	RUNTIME_GREENLET = 1u << 0, /* gevent, eventlet */
+	RUNTIME_JVM = 1u << 1,
+	RUNTIME_NODE = 1u << 2, /* and what else serves its native interface */
+	RUNTIME_RUBY = 1u << 3,
+	RUNTIME_BEAM = 1u << 4,
+	RUNTIME_LUA = 1u << 5,   /* LuaJIT, the scripting modules of nginx, openresty */
+	RUNTIME_NGINX = 1u << 6, /* openresty, too */
+	RUNTIME_LIGHTTPD = 1u << 7,
+};
+
+extern _Atomic uint32_t runtime_seen_flags;
+
+/* Bits of enum runtime.  One load. */
+static ALWAYS_INLINE uint32_t runtime_flags(void)
+{
+	return atomic_load_explicit(&runtime_seen_flags, memory_order_relaxed);
+}
+
+/* At start-up, while the list of objects cannot change.  envp: as the kernel laid it out. */
+void runtime_init(char *const *envp);
+
+/* Somebody asks for this library; NULL is fine.  Any thread, signal-safe. */
+void runtime_seen(const char *path);
+
+/* File name of the program, borrowed for ever: of a script's interpreter, not of the script. */
+struct bytes runtime_program(char *const *envp);
+
+/* What the file name of a program, or of a library, tells: for tests. */
+uint32_t runtime_of_program(struct bytes file_name);
+uint32_t runtime_of_library(const char *path);
+
+#endif

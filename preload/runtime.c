@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * No system call: what /proc/self/exe would tell is not worth being killed by a seccomp filter that
+ * lists a program's own calls.  The kernel's auxiliary vector has the name.
+ */
+#include "runtime.h"
+
+#include <link.h>
+#include <stddef.h>
+#include <sys/auxv.h>
+
+#include "resolve.h"
+
+#define STACK_BYTES (6u << 20) /* what the kernel allows for arguments and environment */
+#define ARGS_MAX (1 << 20)
+
+/* Arrays, not pointers: those would be relocated in every process that loads us. */
+struct clue {
+	char text[24];
+	uint32_t flags;
+};
+
+_Atomic uint32_t runtime_seen_flags;
+
+/* The program's name is, or begins with and goes on in digits and dots (ruby3.1): */
+static const struct clue programs[] = {
+	{ "nginx", RUNTIME_NGINX },   { "nginx-debug", RUNTIME_NGINX },
+	{ "openresty", RUNTIME_NGINX | RUNTIME_LUA },
+	{ "lighttpd", RUNTIME_LIGHTTPD },
+	{ "node", RUNTIME_NODE },     { "nodejs", RUNTIME_NODE },
+	{ "java", RUNTIME_JVM },      { "ruby", RUNTIME_RUBY },
+	{ "beam.smp", RUNTIME_BEAM }, { "beam", RUNTIME_BEAM },
+	{ "luajit", RUNTIME_LUA },
+};
+
+/* A library's file name begins with: */
+static const struct clue libraries[] = {
+	{ "libjvm.so", RUNTIME_JVM },    { "libnode", RUNTIME_NODE },
+	{ "libruby", RUNTIME_RUBY },     { "libluajit", RUNTIME_LUA },
+	{ "ngx_http_lua", RUNTIME_LUA }, { "ngx_http_js", RUNTIME_LUA },
+};
+
+/* Wherever it stands: _greenlet.cpython-311-x86_64-linux-gnu.so, greenlet._greenlet.so. */
+#define GREENLET BYTES("greenlet")
+
+/* The program itself exports, having the runtime linked in, whatever it calls itself: */
+static const struct clue exports[] = {
+	{ "napi_module_register", RUNTIME_NODE },
+	{ "JNI_CreateJavaVM", RUNTIME_JVM },
+	{ "rb_define_method", RUNTIME_RUBY },
+	{ "enif_alloc_env", RUNTIME_BEAM },
+	{ "luaJIT_setmode", RUNTIME_LUA },
+};
+
+static struct bytes file_name_of(const char *path)
+{
+	const char *name = path;
+	const char *p;
+
+	for (p = path; *p; p++)
+		if (*p == '/')
+			name = p + 1;
+	return (struct bytes){ name, (size_t)(p - name) };
+}
+
+static bool is_version(struct bytes s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((s.ptr[i] < '0' || s.ptr[i] > '9') && s.ptr[i] != '.')
+			return false;
+	return true;
+}
+
+/* How much of name the clue covers: all of the clue, or nothing. */
+static size_t clue_len(struct bytes name, const struct clue *c)
+{
+	size_t i = 0;
+
+	while (c->text[i] && i < name.len && name.ptr[i] == c->text[i])
+		i++;
+	return c->text[i] ? 0 : i;
+}
+
+uint32_t runtime_of_program(struct bytes name)
+{
+	uint32_t flags = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
+		size_t n = clue_len(name, &programs[i]);
+
+		if (n && is_version(bytes_skip(name, n)))
+			flags |= programs[i].flags;
+	}
+	return flags;
+}
+
+uint32_t runtime_of_library(const char *path)
+{
+	struct bytes name = file_name_of(path);
+	uint32_t flags = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(libraries); i++)
+		if (clue_len(name, &libraries[i]))
+			flags |= libraries[i].flags;
+	for (; name.len >= GREENLET.len; name = bytes_skip(name, 1))
+		if (name.ptr[0] == 'g' && bytes_start_with(name, GREENLET))
+			flags |= RUNTIME_GREENLET;
+	return flags;
+}
+
+static void raise_flags(uint32_t flags)
+{
+	if (flags & ~runtime_flags())
+		atomic_fetch_or(&runtime_seen_flags, flags);
+}
+
+void runtime_seen(const char *path)
+{
+	if (path)
+		raise_flags(runtime_of_library(path));
+}
+
+/* --- the program's name --- */
+
+/*
+ * The arguments, which lie below the environment where the kernel put both: their count, they, NULL.
+ * NULL: the environment has been moved.
+ */
+static char *const *arguments_below(char *const *envp, const char *file, intptr_t *ret_count)
+{
+	uintptr_t below = (uintptr_t)file - (uintptr_t)envp;
+	char *const *at = envp;
+	intptr_t count = 0;
+
+	if (!envp || (uintptr_t)envp >= (uintptr_t)file || below > STACK_BYTES || *--at)
+		return NULL;
+	while ((intptr_t)at[-1] != count && count < ARGS_MAX) {
+		at--;
+		count++;
+	}
+	*ret_count = count;
+	return at;
+}
+
+/* A script's path is among the arguments that the kernel wrote for its interpreter. */
+static const char *interpreter_of(const char *file, char *const *envp)
+{
+	intptr_t count = 0;
+	char *const *argv = arguments_below(envp, file, &count);
+
+	for (intptr_t i = 1; argv && i < count && i <= 2; i++)
+		if (bytes_equal(bytes_from_str(argv[i]), bytes_from_str(file)))
+			return argv[0];
+	return file;
+}
+
+struct bytes runtime_program(char *const *envp)
+{
+	const char *file = (const char *)getauxval(AT_EXECFN);
+	const struct link_map *program = resolve_first_object();
+
+	/* Only a program that the dynamic linker was asked to run has a name there. */
+	if (program && program->l_name && program->l_name[0])
+		return file_name_of(program->l_name);
+	if (!file)
+		return (struct bytes){ "", 0 };
+	return file_name_of(interpreter_of(file, envp));
+}
+
+void runtime_init(char *const *envp)
+{
+	const struct link_map *program = resolve_first_object();
+	uint32_t flags = runtime_of_program(runtime_program(envp));
+
+	if (!program)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(exports); i++)
+		if (resolve_in(program, exports[i].text))
+			flags |= exports[i].flags;
+	for (const struct link_map *m = program->l_next; m; m = m->l_next)
+		if (m->l_name)
+			flags |= runtime_of_library(m->l_name);
+	raise_flags(flags);
+}
