@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An OTLP/HTTP receiver for tests, independent of the code under test.
+
+    with Collector() as c:
+        ... run something with OTEL_EXPORTER_OTLP_ENDPOINT=c.endpoint ...
+        spans = c.wait_for(5)
+
+It can misbehave on demand: put answers into c.answers and each request takes the first.
+    503 or (503, {"Retry-After": "1"})   that status
+    "close"                              no answer, connection closed
+    "hang"                               no answer until the collector is closed
+"""
+import gzip
+import http.server
+import threading
+import time
+
+from support import otlp_wire
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+
+    def log_message(self, format, *args):  # pylint: disable=redefined-builtin
+        pass
+
+    def body(self):
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            parts = []
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(parts)
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def answer(self, status, headers=None, body=b""):
+        self.send_response(status)
+        self.send_header("Content-Type", "application/x-protobuf")
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):  # pylint: disable=invalid-name
+        collector = self.server.collector
+        data = self.body()
+        behaviour = collector.received(self.path, dict(self.headers), data)
+        if behaviour == "hang":
+            collector.closing.wait(60)
+            behaviour = "close"
+        if behaviour == "close":
+            self.close_connection = True
+        elif isinstance(behaviour, tuple):
+            self.answer(*behaviour)
+        else:
+            self.answer(behaviour)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+class Collector:
+    def __init__(self, port=0):
+        self.server = Server(("127.0.0.1", port), Handler)
+        self.server.collector = self
+        self.port = self.server.server_address[1]
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.changed = threading.Condition()
+        self.closing = threading.Event()
+        self.spans = []     # decoded, of accepted requests
+        self.requests = []  # (path, headers, body), all of them
+        self.errors = []    # what was malformed, as text
+        self.answers = []   # see above
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.closing.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+    def received(self, path, headers, data):
+        """Takes a request down; returns how to answer it."""
+        with self.changed:
+            self.requests.append((path, headers, data))
+            behaviour = self.answers.pop(0) if self.answers else 200
+            if behaviour == 200:
+                try:
+                    self.take(path, headers, data)
+                except (otlp_wire.Malformed, KeyError, ValueError) as error:
+                    self.errors.append(f"{path}: {error}")
+                    behaviour = 400
+            self.changed.notify_all()
+        return behaviour
+
+    def take(self, path, headers, data):
+        lower = {name.lower(): value for name, value in headers.items()}
+        if path != "/v1/traces" or lower.get("content-type") != "application/x-protobuf":
+            raise otlp_wire.Malformed(f"{path} with {lower.get('content-type')}")
+        if lower.get("content-encoding") == "gzip":
+            data = gzip.decompress(data)
+        self.spans.extend(otlp_wire.decode(data))
+
+    def clear(self):
+        with self.changed:
+            self.spans.clear()
+            self.requests.clear()
+
+    def wait_until(self, is_enough, seconds):
+        """Waits until is_enough(spans); returns a copy of the spans, enough or not."""
+        deadline = time.monotonic() + seconds
+        with self.changed:
+            while not is_enough(self.spans):
+                left = deadline - time.monotonic()
+                if left <= 0 or not self.changed.wait(left):
+                    break
+            return list(self.spans)
+
+    def wait_for(self, count, seconds=5.0, settle=0.0):
+        """Waits for count spans, then settle seconds for such as should not come."""
+        self.wait_until(lambda spans: len(spans) >= count, seconds)
+        if settle:
+            time.sleep(settle)
+        with self.changed:
+            return list(self.spans)
