@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything here is about one word, `life`: the process epoch and a state.  A child of whatever kind
+ * of fork has another epoch, so that what it inherited reads as "absent".  Nothing is locked: who
+ * moves the word from absent to starting starts the thread, and the thread itself moves it on.
+ */
+#include "exporter_life.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <linux/futex.h>
+
+#include "clock.h"
+#include "config.h"
+#include "exporter.h"
+#include "guard.h"
+#include "process.h"
+#include "rawsys.h"
+#include "resolve.h"
+#include "stats.h"
+#include "text.h"
+
+#define STACK_BYTES (256u << 10)
+#define STACK_LAST_BYTES (8u << 20) /* for hosts with megabytes of thread-locals */
+#define RETRY_NS 1000000000u
+#define QUIESCE_MS 1000u
+#define SLICE_NS 50000000u /* of a wait whose end nobody may be there to tell */
+#define GRACE_NS 20000000u /* for the exporter to count what it gives up at the deadline */
+#define MS_NS 1000000u
+
+enum life {
+	ABSENT,
+	STARTING, /* somebody is in pthread_create() */
+	RUNNING,  /* the thread is in exporter_run(), or on its way */
+};
+
+/* The kernel's view of a signal mask; libc's is larger, and its calls are ours to intercept. */
+typedef uint64_t kernel_sigset;
+
+/* 32 and 33 are libc's own: setuid() and cancellation must reach every thread. */
+#define ALL_SIGNALS (~(kernel_sigset)0 & ~((kernel_sigset)3 << 31))
+
+_Atomic bool exporter_is_due;
+
+static struct exporter exporter;
+static _Atomic uint64_t life;     /* epoch << 8 | enum life */
+static _Atomic uint32_t tid;      /* of our thread, valid while RUNNING and until it is reaped */
+static _Atomic uint64_t retry_ns; /* not before, CLOCK_MONOTONIC */
+static _Atomic bool forbidden;
+static _Atomic uint64_t waited_ns; /* of the budget for the end of the process */
+static _Atomic uint64_t burst_ns; /* when the thread last left for want of a main thread */
+
+/* --- the word --- */
+
+static uint64_t life_word(enum life state)
+{
+	return (uint64_t)process_epoch() << 8 | state;
+}
+
+static enum life life_get(void)
+{
+	uint64_t word = atomic_load(&life);
+
+	return word >> 8 == process_epoch() ? (enum life)(word & 0xff) : ABSENT;
+}
+
+static void wake(struct store *st)
+{
+	atomic_fetch_add(&st->wake, 1);
+	raw_futex(&st->wake, FUTEX_WAKE, 1, NULL);
+}
+
+/* --- signals --- */
+
+static kernel_sigset mask_swap(const kernel_sigset *mask)
+{
+	kernel_sigset old = 0;
+
+	raw_syscall6(SYS_rt_sigprocmask, SIG_SETMASK, (long)mask, (long)&old, sizeof(old), 0, 0);
+	return old;
+}
+
+/* A handler runs with its own signal blocked: an empty mask says that this is none. */
+static bool may_be_handler(void)
+{
+	return mask_swap(NULL) != 0;
+}
+
+/* --- is the host down to us? --- */
+
+/* The n-th field of /proc/self/stat behind the program's name: 0 is the main thread's state. */
+static struct bytes stat_field(struct bytes stat, int n)
+{
+	struct bytes field = { "", 0 };
+	struct bytes rest;
+	size_t end = stat.len;
+
+	while (end && stat.ptr[end - 1] != ')')
+		end--; /* the name may hold anything, and ends with the last one */
+	if (!end)
+		return field;
+	rest = bytes_skip(stat, end + 1);
+	for (; rest.ptr && n >= 0; n--)
+		field = bytes_split(&rest, ' ');
+	return n < 0 ? field : (struct bytes){ "", 0 };
+}
+
+/*
+ * Called by the exporter thread.  In doubt, once main is gone, yes: a thread that leaves comes back
+ * with the next span, one that stays keeps the process from ending, deaf to SIGTERM.
+ */
+static bool is_alone(void)
+{
+	char buf[512];
+	struct bytes stat = { buf, 0 };
+	struct bytes threads;
+	long fd = raw_open("/proc/self/stat", O_RDONLY | O_CLOEXEC, 0);
+	long n = fd < 0 ? fd : raw_read((int)fd, buf, sizeof(buf));
+
+	if (fd >= 0)
+		raw_close((int)fd);
+	if (n <= 0)
+		return atomic_load(&exporter.main_gone);
+	stat.len = (size_t)n;
+	if (bytes_equal(stat_field(stat, 0), BYTES("Z")))
+		atomic_store(&exporter.main_gone, true);
+	if (!atomic_load(&exporter.main_gone))
+		return false;
+	threads = stat_field(stat, 17); /* the gone one still counts until the process ends */
+	return bytes_equal(threads, BYTES("1")) || bytes_equal(threads, BYTES("2"));
+}
+
+/* --- the thread --- */
+
+static void *thread_body(void *arg)
+{
+	struct store *st = exporter.store;
+	enum exporter_end end;
+
+	(void)arg;
+	thread_self.ours = 1;
+	atomic_store(&tid, (uint32_t)raw_gettid());
+	atomic_store(&life, life_word(RUNNING));
+	end = exporter_run(&exporter);
+	if (end == EXPORTER_REFUSED) {
+		stats_inc(STAT_EXPORTER_REFUSED);
+		atomic_store(&retry_ns, clock_monotonic_ns() + RETRY_NS);
+	}
+	atomic_store(&burst_ns, clock_monotonic_ns());
+	/* If libc finds that this was the last thread, it exits from here: then we log, too. */
+	thread_self.ours = end != EXPORTER_ALONE;
+	atomic_store(&life, life_word(ABSENT));
+	/* Who waits for a flush looks again and sees that nobody is there. */
+	raw_futex(&st->flushed, FUTEX_WAKE, INT32_MAX, NULL);
+	return NULL;
+}
+
+/*
+ * The pthread functions that moved from libpthread to libc with glibc 2.34, and with them to a version
+ * that older systems do not have, are looked up.
+ */
+static int thread_create(void)
+{
+	__typeof__(&pthread_create) create = resolve("pthread_create");
+	__typeof__(&pthread_attr_init) attr_init = resolve("pthread_attr_init");
+	__typeof__(&pthread_attr_destroy) attr_destroy = resolve("pthread_attr_destroy");
+	__typeof__(&pthread_attr_setdetachstate) detach = resolve("pthread_attr_setdetachstate");
+	__typeof__(&pthread_attr_setstacksize) stack = resolve("pthread_attr_setstacksize");
+	pthread_attr_t attr;
+	pthread_t thread;
+	int r = EINVAL;
+
+	if (!create || !attr_init || !attr_destroy || !detach || !stack || attr_init(&attr) != 0)
+		return ENOSYS;
+	detach(&attr, PTHREAD_CREATE_DETACHED);
+	/* EINVAL: the host's thread-locals alone do not fit. */
+	for (size_t size = STACK_BYTES; r == EINVAL && size <= STACK_LAST_BYTES; size *= 2) {
+		stack(&attr, size);
+		r = create(&thread, &attr, thread_body, NULL);
+	}
+	attr_destroy(&attr);
+	return r;
+}
+
+static void start(struct store *st)
+{
+	kernel_sigset all = ALL_SIGNALS;
+	kernel_sigset before;
+	uint64_t word = atomic_load(&life);
+	int r;
+
+	if (life_get() != ABSENT || atomic_load(&forbidden) ||
+	    clock_monotonic_ns() < atomic_load(&retry_ns) ||
+	    !atomic_compare_exchange_strong(&life, &word, life_word(STARTING)))
+		return;
+	atomic_store(&exporter_is_due, false);
+	exporter.store = st;
+	exporter.config = &config;
+	exporter.is_alone = is_alone;
+	atomic_store(&exporter.quiesce, 0); /* a parent's thread may have held it */
+	atomic_store(&exporter.stop, 0);
+	before = mask_swap(&all);
+	r = thread_create();
+	mask_swap(&before);
+	if (r == 0) {
+		stats_inc(STAT_EXPORTER_STARTS);
+		return;
+	}
+	stats_inc(STAT_EXPORTER_REFUSED);
+	atomic_store(&retry_ns, clock_monotonic_ns() + RETRY_NS);
+	atomic_store(&life, life_word(ABSENT));
+}
+
+/* Without a main thread: only when it is worth it, see exporter_main_gone(). */
+static bool is_worth_it(struct store *st)
+{
+	uint64_t delay = (uint64_t)config.bsp_schedule_delay_ms * MS_NS;
+
+	return atomic_load(&st->done) >= st->batch ||
+	       clock_monotonic_ns() - atomic_load(&burst_ns) >= delay;
+}
+
+void exporter_wanted(struct store *st)
+{
+	if (atomic_load(&forbidden) || life_get() != ABSENT)
+		return;
+	if (atomic_load(&exporter.main_gone) && !is_worth_it(st))
+		return;
+	if (may_be_handler())
+		atomic_store(&exporter_is_due, true);
+	else
+		start(st);
+}
+
+void exporter_take_chance(void)
+{
+	struct store *st = store_get();
+	int saved = errno;
+	bool entered = guard_enter();
+
+	/* Inside the guard: pthread_create() may call what we interpose. */
+	if (entered && st && !store_has_owner(st))
+		start(st);
+	if (entered)
+		guard_leave();
+	errno = saved;
+}
+
+/* --- flush --- */
+
+static uint64_t budget_left_ns(void)
+{
+	uint64_t all = (uint64_t)config.shutdown_timeout_ms * MS_NS;
+	uint64_t used = atomic_load(&waited_ns);
+
+	return used < all ? all - used : 0;
+}
+
+static void futex_wait_ns(_Atomic uint32_t *word, uint32_t seen, uint64_t ns)
+{
+	struct timespec t = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
+
+	raw_futex(word, FUTEX_WAIT, seen, &t);
+}
+
+/* Asks the living thread for all that is finished, and waits until it says so. */
+static void flush_wait(struct store *st, uint64_t until_ns)
+{
+	uint32_t mine = atomic_fetch_add(&st->flush_asked, 1) + 1;
+
+	wake(st);
+	while (life_get() != ABSENT) {
+		uint32_t flushed = atomic_load(&st->flushed);
+		uint64_t now = clock_monotonic_ns();
+
+		if ((int32_t)(flushed - mine) >= 0 || now >= until_ns)
+			return;
+		futex_wait_ns(&st->flushed, flushed,
+			      until_ns - now < SLICE_NS ? until_ns - now : SLICE_NS);
+	}
+}
+
+/* Does this process have to see to it that the store is emptied? */
+static bool must_deliver(struct store *st, enum host_end how)
+{
+	if (life_get() != ABSENT)
+		return true;
+	if (store_has_owner(st) || atomic_load(&st->done) == 0)
+		return false;
+	if (how == HOST_EXITS || (!thread_self.inside && !may_be_handler()))
+		start(st);
+	return true;
+}
+
+void exporter_flush(enum host_end how)
+{
+	struct store *st = store_get();
+	uint64_t left = budget_left_ns();
+	uint64_t begin;
+
+	if (!st || !atomic_load(&span_ended_without_owner) || atomic_load(&forbidden))
+		return;
+	if (!must_deliver(st, how))
+		return;
+	begin = clock_monotonic_ns();
+	if (left && life_get() != ABSENT) {
+		atomic_store(&exporter.deadline_ns, begin + left);
+		flush_wait(st, begin + left + GRACE_NS);
+		atomic_store(&exporter.deadline_ns, 0); /* a failed exec goes on */
+		atomic_fetch_add(&waited_ns, clock_monotonic_ns() - begin);
+	}
+	if (how != HOST_EXECS)
+		stats_add(STAT_SPANS_LATE, atomic_load(&st->done));
+}
+
+/* --- leaving, at the host's word --- */
+
+bool exporter_park(uint32_t timeout_ms)
+{
+	struct store *st = store_get();
+	struct timespec pause = { 0, 200000 };
+	uint64_t until = clock_monotonic_ns() + (uint64_t)timeout_ms * MS_NS;
+	uint32_t who;
+
+	if (!st || life_get() == ABSENT)
+		return true;
+	flush_wait(st, until);
+	who = atomic_load(&tid);
+	atomic_store(&exporter.stop, 1);
+	wake(st);
+	/* The word says that it has left our code, the kernel that it has left the process. */
+	while (life_get() != ABSENT ||
+	       raw_syscall3(SYS_tgkill, (long)process_pid(), (long)who, 0) == 0) {
+		if (clock_monotonic_ns() >= until)
+			return false;
+		raw_syscall3(SYS_nanosleep, (long)&pause, 0, 0);
+	}
+	return true;
+}
+
+void exporter_forbid(void)
+{
+	atomic_store(&forbidden, true);
+	atomic_store(&exporter_is_due, false);
+}
+
+void exporter_main_gone(void)
+{
+	atomic_store(&burst_ns, clock_monotonic_ns());
+	atomic_store(&exporter.main_gone, true);
+	(void)exporter_park(config.shutdown_timeout_ms);
+}
+
+/* --- around fork --- */
+
+/* Which thread holds Q for a fork: its signal handler may fork, too. */
+static _Atomic uint32_t forking;
+
+bool exporter_quiesce(void)
+{
+	uint32_t self;
+
+	if (!store_get() || life_get() == ABSENT)
+		return false;
+	self = (uint32_t)raw_gettid();
+	if (atomic_load(&forking) == self || !quiesce_lock(&exporter.quiesce, QUIESCE_MS))
+		return false;
+	atomic_store(&forking, self);
+	return true;
+}
+
+void exporter_resume(void)
+{
+	atomic_store(&forking, 0);
+	quiesce_unlock(&exporter.quiesce);
+}
+
+void exporter_forget(void)
+{
+	atomic_store(&forking, 0);
+	atomic_store(&exporter.quiesce, 0);
+	atomic_store(&exporter.stop, 0);
+	atomic_store(&exporter.deadline_ns, 0);
+	atomic_store(&exporter.main_gone, false);
+	atomic_store(&exporter_is_due, false);
+	atomic_store(&retry_ns, 0);
+	atomic_store(&waited_ns, 0);
+}

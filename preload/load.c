@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Composition root: how the rooms come up and go down, in this order.
+ *
+ *   may we? -> settings -> runtimes -> observed
+ *
+ * That is all: no thread, file, socket, library or system call, and nothing in the environment.
+ * What a span needs comes up with the first span.
+ */
+#include <errno.h>
+#include <link.h>
+#include <stddef.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "exporter.h"
+#include "exporter_life.h"
+#include "guard.h"
+#include "host.h"
+#include "log.h"
+#include "process.h"
+#include "rawsys.h"
+#include "resolve.h"
+#include "runtime.h"
+#include "stats.h"
+#include "store.h"
+
+#define SONAME "libinterspan.so"
+#define COMPANION "interspan" /* our own program: tracing it would feed back */
+
+enum birth {
+	UNBORN,
+	BUSY, /* somebody is at it; whoever else comes passes through meanwhile */
+	BORN, /* or stood down */
+};
+
+_Atomic bool host_observed;
+
+static _Atomic uint32_t birth;
+
+/* Another copy or version of us that comes first: it sees all that we would. */
+static bool is_second_copy(void)
+{
+	const struct link_map *own = resolve_own_object();
+
+	for (const struct link_map *m = resolve_first_object(); m && m != own; m = m->l_next) {
+		const char *soname = resolve_soname(m);
+
+		if (soname && bytes_equal(bytes_from_str(soname), BYTES(SONAME)))
+			return true;
+	}
+	return false;
+}
+
+/* Law 8.  The settings are read only when nothing else keeps us away. */
+static bool may_observe(char *const *envp)
+{
+	if (getauxval(AT_SECURE) || is_second_copy())
+		return false;
+	if (bytes_equal(runtime_program(envp), BYTES(COMPANION)))
+		return false;
+	config_load(envp);
+	return config.enabled;
+}
+
+static void come_up(char *const *envp)
+{
+	uint32_t state = UNBORN;
+
+	if (!atomic_compare_exchange_strong(&birth, &state, BUSY))
+		return;
+	if (may_observe(envp)) {
+		runtime_init(envp);
+		stats_inc(STAT_LOADED);
+		if (config.traces_exporter != EXPORTER_NONE)
+			atomic_store(&span_ended_without_owner, exporter_wanted);
+		/* Publishes all of the above to hooks in other threads, which only read config. */
+		atomic_store(&host_observed, true);
+	}
+	atomic_store(&birth, BORN);
+}
+
+void host_start(void)
+{
+	int saved = errno;
+
+	/* libc sets environ in its own constructor: .preinit_array comes even before that. */
+	if (atomic_load(&birth) == UNBORN && environ)
+		come_up(environ);
+	errno = saved;
+}
+
+/*
+ * glibc hands constructors what it hands main().  A constructor before ours may have cleared environ
+ * (then it is NULL, and these are what the process was started with).
+ */
+static __attribute__((constructor)) void constructor(int argc, char **argv, char **envp)
+{
+	static char *const nothing[] = { NULL };
+	int saved = errno;
+
+	(void)argc;
+	(void)argv;
+#ifndef __GLIBC__
+	envp = NULL;
+#endif
+	host_start();
+	if (atomic_load(&birth) == UNBORN)
+		come_up(envp ? envp : nothing);
+	errno = saved;
+}
+
+/* What the exporter has to tell (exporter.h), which does not know our log. */
+void exporter_log(struct bytes message)
+{
+	LOG(message);
+}
+
+/* --- the end --- */
+
+/* Once in a process: _exit() may be called by a handler that exit() runs. */
+static bool log_is_due(void)
+{
+	static _Atomic uint32_t written_by;
+
+	return config.log.len && atomic_exchange(&written_by, process_pid()) != process_pid();
+}
+
+void host_ends(enum host_end how)
+{
+	int saved = errno;
+
+	/* Not the guard: a handler that interrupted a hook may end the process, too. */
+	if (!host_is_observed() || thread_self.in_vfork || thread_self.ours)
+		return;
+	exporter_flush(how);
+	if (how == HOST_EXECS) {
+		if (config.log.len) {
+			log_stats();
+			stats_reset(); /* if it fails, the rest gets a line of its own */
+		}
+	} else if (log_is_due()) {
+		log_stats();
+	}
+	errno = saved;
+}
+
+void host_thread_ends(void)
+{
+	int saved = errno;
+
+	if (!host_is_observed() || thread_self.in_vfork || thread_self.ours)
+		return;
+	if ((uint32_t)raw_gettid() == process_pid())
+		exporter_main_gone();
+	errno = saved;
+}
+
+static __attribute__((destructor)) void destructor(void)
+{
+	host_ends(HOST_EXITS);
+}
