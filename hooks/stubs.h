@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef STUBS_H
+#define STUBS_H
+/*
+ * Between stubs_*.S and libc_process.c.  The stubs are what C cannot say: a function that returns
+ * twice on one stack, one that hands on arguments it does not know the number of, and one that must
+ * not be seen as the caller.
+ */
+
+#define THREAD_IN_VFORK 1 /* offset in struct thread (guard.h) */
+#define RTLD_DEEPBIND_BIT 8
+
+#ifndef __ASSEMBLER__
+
+/* Where to jump, and what is left of the flags. */
+struct stub_dlopen {
+	void *to;
+	long flags_mask;
+};
+
+struct stub_dlopen stub_dlopen(const char *path);
+void stub_syscall(long nr, long a, long b, long c);
+
+#endif
+#endif
