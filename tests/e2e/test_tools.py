@@ -138,6 +138,25 @@ class ViewTest(unittest.TestCase):
         self.assertEqual(span["resource"], {"service.name": "shop"})
         self.assertEqual((span["flags"], span["orphan"]), (0x101, False))
 
+    def test_view_json_has_every_type_of_value(self):
+        values = [
+            ({"stringValue": ""}, ""), ({"boolValue": False}, False),
+            ({"intValue": "-9223372036854775808"}, -2**63), ({"doubleValue": 0.1}, 0.1),
+            ({"doubleValue": "NaN"}, "NaN"), ({"doubleValue": "-Infinity"}, "-Infinity"),
+            ({"bytesValue": "AA=="}, {"base64": "AA=="}),
+            ({"bytesValue": "AAEC"}, {"base64": "AAEC"}),
+            ({"bytesValue": "AAE="}, {"base64": "AAE="}), ({}, None),
+            ({"arrayValue": {"values": [{"intValue": 1}, {}]}}, [1, None]),
+            ({"arrayValue": {}}, []),
+            ({"kvlistValue": {"values": [{"key": "a", "value": {"intValue": 1}}]}}, {"a": 1}),
+        ]
+        with View("--json") as view:
+            post(view.port, json_request("shop", TRACE, SPAN, attributes=[
+                {"key": str(i), "value": value} for i, (value, _) in enumerate(values)]))
+            trace, = view.traces()
+        self.assertEqual(trace["spans"][0]["attributes"],
+                         {str(i): want for i, (_, want) in enumerate(values)})
+
     def test_view_takes_protobuf_plain_gzipped_and_chunked(self):
         with View("--json") as view:
             for i, packed in enumerate((False, True)):

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * interspan view: receives traces and prints each one when it is finished.
+ *
+ * Two threads.  The receiver's decodes requests and puts them into the store; this one waits for
+ * signals and for traces that are due, renders them under the lock and writes them without it.  So
+ * a screen that stands still costs memory, which is bounded, and never an exporter's time.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "command.h"
+#include "json_out.h"
+#include "output.h"
+#include "receiver.h"
+#include "view_options.h"
+#include "waterfall.h"
+
+/* After a signal a reader that takes nothing is given this long; a second signal cuts it short. */
+#define STANDSTILL_MS 5000
+
+/* What is kept in memory, printed or not. */
+#define STORE_BYTES ((size_t)256 << 20)
+
+/* Finished traces are rendered together up to about this much, to be written at once. */
+#define RENDER_BYTES ((size_t)256 << 10)
+
+/* Refused requests are told of so many times, then only counted: exporters try for ever. */
+#define COMPLAINTS_MAX 10u
+
+struct viewer {
+	struct view_options options;
+	struct receiver receiver;
+	int signals; /* signalfd */
+	int news;    /* eventfd: raised by the receiver's thread */
+	struct text out;
+	bool is_over;   /* by --once */
+	bool is_ending; /* a signal said so */
+	bool is_broken; /* the output takes nothing any more */
+
+	pthread_mutex_t lock; /* guards what follows; nothing blocking is done with it held */
+	struct trace_store store;
+	uint64_t refused;
+	uint64_t rejected; /* spans */
+};
+
+static uint64_t now_ms(void)
+{
+	return clock_monotonic_ns() / 1000000;
+}
+
+static void on_accepted(void *data, const struct otlp_batch *b)
+{
+	struct viewer *v = data;
+	uint64_t one = 1;
+
+	pthread_mutex_lock(&v->lock);
+	trace_store_add(&v->store, b, now_ms());
+	v->rejected += b->rejected;
+	pthread_mutex_unlock(&v->lock);
+	if (write(v->news, &one, sizeof(one)) < 0)
+		return; /* full: then it is readable anyway */
+}
+
+static void on_refused(void *data, unsigned status, const char *why)
+{
+	struct viewer *v = data;
+	uint64_t n;
+
+	pthread_mutex_lock(&v->lock);
+	n = ++v->refused;
+	pthread_mutex_unlock(&v->lock);
+	if (n <= COMPLAINTS_MAX)
+		command_error("view", "refused a request (%u): %s", status, why);
+	if (n == COMPLAINTS_MAX)
+		command_error("view", "further ones are only counted");
+}
+
+/* Binds the port asked for; another free one only if none was asked for. */
+static int open_receiver(struct viewer *v)
+{
+	const struct view_options *o = &v->options;
+	int r = receiver_open(&v->receiver, o->port);
+
+	if (r == 0 || o->is_port_given || r == -EAFNOSUPPORT)
+		return r;
+	fprintf(stderr, "port %u is not to be had (%s), taking another one\n", o->port,
+		strerror(-r));
+	return receiver_open(&v->receiver, 0);
+}
+
+static bool open_descriptors(struct viewer *v)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	/* Before any thread exists, so that all inherit it. */
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	v->signals = signalfd(-1, &set, SFD_CLOEXEC);
+	v->news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return v->signals >= 0 && v->news >= 0;
+}
+
+static bool start(struct viewer *v)
+{
+	struct receiver_calls calls = { on_accepted, on_refused, v };
+	int r;
+
+	if (!open_descriptors(v)) {
+		command_error("view", "cannot start: %s", strerror(errno));
+		return false;
+	}
+	if (!trace_store_init(&v->store, v->options.waits, STORE_BYTES)) {
+		command_error("view", "no memory");
+		return false;
+	}
+	r = open_receiver(v);
+	if (r == 0)
+		r = receiver_start(&v->receiver, &calls);
+	if (r < 0) {
+		command_error("view", "cannot listen on 127.0.0.1:%u: %s", v->options.port,
+			      strerror(-r));
+		return false;
+	}
+	/* Scripts wait for this line. */
+	fprintf(stderr, "listening on http://127.0.0.1:%u\n", v->receiver.port);
+	fflush(stderr);
+	return true;
+}
+
+/* Lock held. */
+static void render(struct viewer *v, const struct trace *t)
+{
+	struct trace_tree tree;
+	struct style style;
+
+	if (!trace_tree_init(&tree, t)) {
+		v->out.is_short = true;
+		return;
+	}
+	style_detect(&style, STDOUT_FILENO);
+	if (v->options.is_json)
+		json_out_trace(&v->out, t, &tree, t->is_printed);
+	else if (t->is_printed)
+		waterfall_print_late(&v->out, &style, t, &tree);
+	else
+		waterfall_print(&v->out, &style, t, &tree);
+	trace_tree_done(&tree);
+}
+
+/* Renders what is due until there is enough to write; false: nothing is. */
+static bool render_due(struct viewer *v, bool all)
+{
+	struct trace *t;
+
+	text_clear(&v->out);
+	pthread_mutex_lock(&v->lock);
+	while (v->out.len < RENDER_BYTES && !v->is_over) {
+		t = trace_store_next(&v->store, now_ms(), clock_realtime_ns(), all);
+		if (!t)
+			break;
+		render(v, t);
+		trace_store_printed(&v->store, t);
+		v->is_over = v->options.is_once;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return v->out.len > 0;
+}
+
+static void take_signal(struct viewer *v)
+{
+	struct signalfd_siginfo info;
+
+	if (read(v->signals, &info, sizeof(info)) > 0)
+		v->is_ending = true;
+}
+
+static void write_out(struct viewer *v)
+{
+	struct bytes out = { v->out.ptr, v->out.len };
+	enum output_verdict verdict;
+
+	for (;;) {
+		verdict = output_write(STDOUT_FILENO, v->signals, &out,
+				       v->is_ending ? STANDSTILL_MS : -1);
+		if (verdict != OUTPUT_INTERRUPTED || v->is_ending)
+			break;
+		take_signal(v);
+	}
+	v->is_broken = verdict != OUTPUT_DONE;
+}
+
+static void print_due(struct viewer *v, bool all)
+{
+	while (!v->is_broken && render_due(v, all)) {
+		if (v->out.is_short)
+			command_error("view", "no memory: a trace is printed in part");
+		write_out(v);
+	}
+}
+
+/* Milliseconds to wait for the next trace that is due; -1: only news can make one. */
+static int next_wait(struct viewer *v)
+{
+	uint64_t due, now = now_ms();
+
+	pthread_mutex_lock(&v->lock);
+	due = trace_store_due(&v->store);
+	pthread_mutex_unlock(&v->lock);
+	if (due == UINT64_MAX)
+		return -1;
+	if (due <= now)
+		return 1;
+	return due - now < 60000 ? (int)(due - now) : 60000;
+}
+
+/* Until a signal, --once or the end of the output. */
+static void view_loop(struct viewer *v)
+{
+	uint64_t news;
+
+	while (!v->is_over && !v->is_ending && !v->is_broken) {
+		struct pollfd fds[2] = {
+			{ .fd = v->signals, .events = POLLIN },
+			{ .fd = v->news, .events = POLLIN },
+		};
+
+		if (poll(fds, 2, next_wait(v)) < 0 && errno != EINTR)
+			return;
+		if (fds[0].revents)
+			take_signal(v);
+		if (fds[1].revents && read(v->news, &news, sizeof(news)) < 0)
+			continue;
+		print_due(v, false);
+	}
+}
+
+/* What was lost is never lost silently. */
+static void summarize(const struct viewer *v)
+{
+	const struct trace_counts *c = &v->store.counts;
+
+	if (v->refused)
+		command_error("view", "%llu requests were refused", (unsigned long long)v->refused);
+	if (v->rejected)
+		command_error("view", "%llu spans had no usable ids",
+			      (unsigned long long)v->rejected);
+	if (c->forgotten_spans)
+		command_error("view", "%llu spans of %llu traces were forgotten before printing",
+			      (unsigned long long)c->forgotten_spans,
+			      (unsigned long long)c->forgotten_traces);
+	if (v->is_broken)
+		command_error("view",
+			      "the output stood still or was closed: traces were not printed");
+}
+
+int command_view(int argc, char **argv)
+{
+	static struct viewer v;
+	int status = view_options_read(&v.options, argc, argv);
+
+	if (status >= 0)
+		return status;
+	v.signals = v.news = -1;
+	pthread_mutex_init(&v.lock, NULL);
+	if (!start(&v))
+		return EXIT_FAILURE;
+	view_loop(&v);
+	/* From here on nothing is added; what came is printed, finished or not. */
+	receiver_close(&v.receiver);
+	if (!v.is_over)
+		print_due(&v, true);
+	summarize(&v);
+	trace_store_done(&v.store);
+	text_done(&v.out);
+	return v.is_broken ? EXIT_FAILURE : EXIT_SUCCESS;
+}
