@@ -34,11 +34,14 @@ class Result(unittest.TestResult):
         print(f"{word:4} {type(test).__module__}.{name} ({took:.1f} s){note}", flush=True)
 
     def verdict(self, test, held, details=""):
+        note = ""
         if self.bare and getattr(test, "is_feature", False):
+            why = (details.strip().splitlines() or [""])[-1]
+            note = f": fails as it must: {why[:90]}" if why else ""
             held, details = not held, "passes without the preload: proves nothing\n"
         if held:
             self.passed += 1
-            self.line("ok", test)
+            self.line("ok", test, note)
         else:
             self.failed += 1
             self.line("FAIL", test)
