@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+#   make            build/libinterspan.so and build/interspan
+#   make quick      unit tests, format, checks of the house (two minutes)
+#   make check      all that can be proven on this machine (ten minutes)
+#   make demo       one request through curl, nginx and two Python services, shown as a waterfall
+#   make bench      what it costs: figures against bare, side by side
+#   make fuzz       FUZZ_SECONDS=60 for each parser
+#   make format     lays the sources out as `make quick` wants them
+#   make install    PREFIX=/usr/local DESTDIR=; make uninstall
+#   make clean
+#
+# CC=gcc|clang  BUILD=build  WERROR=1  SAN=address,undefined|thread (unit tests only)  V=1
+#
+# A room's sources are found by wildcard: a new file needs no line here.
+
+VERSION := 0.1.0
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+BUILD ?= build
+PREFIX ?= /usr/local
+PYTHON ?= /usr/bin/python3
+FUZZ_SECONDS ?= 60
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+ARCH := $(shell uname -m)
+RESULTS ?= $(abspath $(BUILD)/results)
+Q := $(if $(V),,@)
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+LIB := $(BUILD)/libinterspan.so
+TOOL := $(BUILD)/interspan
+OBJ := $(BUILD)/obj
+GEN := $(BUILD)/gen
+STATIC := $(BUILD)/static
+
+# --- sources ---
+
+# Assembly is written once per architecture: x_x86_64.S, x_aarch64.S.
+asm = $(foreach f,$(wildcard $(1)/*_$(ARCH).S),$(f))
+HOOKS_SRC := $(wildcard hooks/*.c) $(call asm,hooks)
+ROOMS_SRC := $(wildcard hooks/conn/*.c hooks/proto/*.c preload/*.c exporter/*.c)
+ROOMS_ASM := $(call asm,preload)
+TOOLS_SRC := $(wildcard tools/*.c)
+PROTO := $(wildcard exporter/*.proto)
+SUPPORT_SRC := $(wildcard tests/support/*.c)
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+BENCH_SRC := $(wildcard tests/bench/bench_*.c)
+
+objects = $(patsubst %,$(OBJ)/%.o,$(basename $(1)))
+GEN_C := $(patsubst exporter/%.proto,$(GEN)/%.pb-c.c,$(PROTO))
+GEN_H := $(GEN_C:.c=.h)
+GEN_OBJ := $(patsubst $(GEN)/%.c,$(OBJ)/gen/%.o,$(GEN_C))
+HOOKS_OBJ := $(call objects,$(HOOKS_SRC))
+ROOMS_OBJ := $(call objects,$(ROOMS_SRC) $(ROOMS_ASM)) $(GEN_OBJ)
+TOOLS_OBJ := $(call objects,$(TOOLS_SRC))
+SUPPORT_OBJ := $(call objects,$(SUPPORT_SRC))
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzers/%,$(FUZZ_SRC))
+BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
+
+# --- flags ---
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings \
+	-Wformat=2 -Wundef -Wvla
+ifneq ($(shell $(CC) --version 2>/dev/null | grep -c clang),0)
+CC_IS_CLANG := 1
+else
+WARN += -Wlogical-op -Wduplicated-cond
+endif
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer \
+	$(if $(findstring undefined,$(SAN)),-fno-sanitize-recover=undefined))
+BASE := -std=gnu11 -O2 -g $(WARN) $(if $(WERROR),-Werror) $(SANFLAGS) -MMD -MP -Iinclude \
+	-D_GNU_SOURCE -DINTERSPAN_VERSION='"$(VERSION)"'
+# What runs in somebody else's process: hidden, and unwindable everywhere, since a cancellation or an
+# exception of the host may pass through our frames.
+INSIDE := -fPIC -fvisibility=hidden -fno-plt -fno-semantic-interposition -ffunction-sections \
+	-fdata-sections -fexceptions -fasynchronous-unwind-tables
+
+# CC_<room>: includes and flags; include floors are proven by scripts/check-includes.
+CC_hooks = $(INSIDE) -U_FORTIFY_SOURCE -Ihooks -Ihooks/conn -Ihooks/proto -Ipreload
+CC_hooks/conn = $(INSIDE) -Ihooks -Ihooks/proto -Ipreload
+CC_hooks/proto = $(INSIDE) -Wconversion
+CC_preload = $(INSIDE) -Ihooks -Ihooks/proto
+CC_exporter = $(INSIDE) -Wconversion -I$(GEN) -isystem $(STATIC)/include
+CC_gen = $(INSIDE) -I$(GEN) -isystem $(STATIC)/include -Wno-shadow
+CC_tools = -fPIE -I$(GEN) $(TOOL_CFLAGS)
+CC_tests/support = -fPIE -Ihooks -Ipreload
+CC_tests/unit = -fPIE $(if $(filter test_view_% test_tool_%,$(notdir $<)),-Itools) -I. -Ipreload \
+	-Ihooks -Ihooks/proto -Ihooks/conn -Iexporter -Itests/support -Itests/unit -Itools -I$(GEN) \
+	-isystem $(STATIC)/include
+CC_tests/fuzz = $(CC_tests/unit)
+CC_tests/bench = $(CC_tests/unit)
+cflags = $(BASE) $(CC_$(patsubst $(OBJ)/%/,%,$(dir $@))) $(CPPFLAGS) $(CFLAGS)
+
+# Packages are asked for only by what needs them, so that one that lacks is named.
+pkg = $(if $(shell pkg-config --exists $(2) && echo yes),$(shell pkg-config $(1) $(2)),$(error \
+	$(2) is missing: install $(PKG_$(2)), or all that is needed by scripts/install-packages))
+PKG_libmicrohttpd := libmicrohttpd-dev
+PKG_libprotobuf-c := libprotobuf-c-dev
+PKG_jansson := libjansson-dev
+PKG_zlib := zlib1g-dev
+PKG_cmocka := libcmocka-dev
+TOOL_PKGS := libmicrohttpd libprotobuf-c jansson zlib
+TOOL_CFLAGS = $(foreach p,$(TOOL_PKGS),$(call pkg,--cflags,$(p)))
+TOOL_LIBS = $(foreach p,$(TOOL_PKGS),$(call pkg,--libs,$(p)))
+
+STATIC_LIBS := $(STATIC)/lib/libcurl.a $(STATIC)/lib/libcares.a $(STATIC)/lib/libprotobuf-c.a
+comma := ,
+WRAP := $(shell sed 's/\#.*//' exporter/wrap.list)
+LIB_LDFLAGS := -shared -static-libgcc -Wl,-z,defs,-z,now,-z,relro,-z,nodelete,-z,noexecstack \
+	-Wl,-O1,--hash-style=gnu,--as-needed,--gc-sections,--exclude-libs,ALL,-Bsymbolic \
+	-Wl,--version-script=$(BUILD)/hooks.map $(addprefix -Wl$(comma)--wrap=,$(WRAP))
+LINK = $(CC) $(SANFLAGS) -pie -Wl,-z,now,-z,relro,-z,noexecstack,--as-needed $(LDFLAGS)
+
+# --- products ---
+
+.PHONY: all lib tool
+all: lib tool
+lib: $(LIB)
+tool: $(TOOL)
+
+$(LIB): $(HOOKS_OBJ) $(ROOMS_OBJ) $(BUILD)/hooks.map exporter/wrap.list $(BUILD)/static.stamp
+	@echo "  LD      $@"
+	$(Q)$(CC) $(LIB_LDFLAGS) -Wl,-soname,libinterspan.so $(LDFLAGS) -o $@ $(HOOKS_OBJ) \
+		$(ROOMS_OBJ) $(STATIC_LIBS)
+
+$(TOOL): $(TOOLS_OBJ) $(GEN_OBJ)
+	@echo "  LD      $@"
+	$(Q)$(LINK) -o $@ $^ $(TOOL_LIBS)
+
+# Every object that a unit test may want: all but the interposed symbols and main().  P: members by
+# path, since rooms may have files of one name.
+CORE := $(BUILD)/libcore.a
+CORE_OBJ := $(ROOMS_OBJ) $(filter-out $(OBJ)/tools/main.o,$(TOOLS_OBJ))
+$(CORE): $(CORE_OBJ)
+	@echo "  AR      $@"
+	$(Q)rm -f $@ && ar qcsP $@ $^
+
+# The export list; exactly the rows.
+$(BUILD)/hooks.map: hooks/hooks.def
+	@mkdir -p $(@D)
+	$(Q){ echo '{ global:'; \
+	sed -nE 's/^[A-Z_]*HOOK[A-Z_]*\(([A-Za-z0-9_]+).*/	\1;/p' $<; echo 'local: *; };'; } >$@
+
+# A link into the cache: the path in the flags does not depend on the cache's key.
+$(BUILD)/static.stamp: scripts/static-parts $(if $(wildcard $(STATIC)/complete),,FORCE)
+	@mkdir -p $(@D)
+	$(Q)at=$$(scripts/static-parts) && ln -sfn "$$at" $(STATIC) && touch $@
+
+$(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: exporter/%.proto
+	@echo "  PROTOC  $<"
+	@mkdir -p $(GEN)
+	@command -v protoc-c >/dev/null || { echo "protoc-c is missing: install" \
+		"protobuf-c-compiler, or all that is needed by scripts/install-packages"; exit 1; }
+	$(Q)protoc-c --proto_path=exporter --c_out=$(GEN) $<
+
+# Objects are made anew when compiler or flags change.
+FLAGS_NOW := $(CC) $(BASE) $(INSIDE) $(CPPFLAGS) $(CFLAGS)
+$(BUILD)/flags.stamp: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+FORCE:
+.PHONY: FORCE
+
+define compile
+@echo "  CC      $<"
+@mkdir -p $(@D)
+$(Q)$(CC) $(cflags) -c -o $@ $<
+endef
+
+$(OBJ)/gen/%.o: $(GEN)/%.c $(BUILD)/flags.stamp $(BUILD)/static.stamp
+	$(compile)
+$(OBJ)/%.o: %.c $(BUILD)/flags.stamp
+	$(compile)
+$(OBJ)/%.o: %.S $(BUILD)/flags.stamp
+	$(compile)
+$(OBJ)/exporter/%.o $(OBJ)/tests/%.o $(OBJ)/tools/%.o: | $(GEN_H)
+$(filter $(OBJ)/exporter/%,$(ROOMS_OBJ)): | $(GEN_H) $(BUILD)/static.stamp
+$(TOOLS_OBJ): | $(GEN_H)
+$(call objects,$(UNIT_SRC) $(FUZZ_SRC) $(BENCH_SRC)): | $(GEN_H) $(BUILD)/static.stamp
+$(OBJ)/tools/preload_path.o: CPPFLAGS += -DINTERSPAN_LIBDIR='"$(PREFIX)/lib/interspan"'
+
+-include $(patsubst %.o,%.d,$(HOOKS_OBJ) $(ROOMS_OBJ) $(TOOLS_OBJ) $(SUPPORT_OBJ) \
+	$(call objects,$(UNIT_SRC) $(FUZZ_SRC) $(BENCH_SRC)))
+
+# --- tests ---
+
+TEST_LIBS = $(STATIC_LIBS) $(TOOL_LIBS) -lpthread -lm
+$(BUILD)/unit/%: $(OBJ)/tests/unit/%.o $(CORE) $(SUPPORT_OBJ) $(BUILD)/static.stamp
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $< $(SUPPORT_OBJ) $(CORE) $(call pkg,--libs,cmocka) $(TEST_LIBS)
+
+$(BUILD)/bench/%: $(OBJ)/tests/bench/%.o $(CORE) $(SUPPORT_OBJ) $(BUILD)/static.stamp
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $< $(SUPPORT_OBJ) $(CORE) $(TEST_LIBS)
+
+$(BUILD)/fuzzers/%: $(OBJ)/tests/fuzz/%.o $(CORE) $(SUPPORT_OBJ) $(BUILD)/static.stamp
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) -fsanitize=fuzzer $(SANFLAGS) -o $@ $< $(SUPPORT_OBJ) $(CORE) $(TEST_LIBS)
+
+# Each runner adds a line to $(RESULTS); scripts/results adds them up.
+RUN = RESULTS=$(RESULTS) BUILD=$(BUILD) scripts/run-tests
+
+.PHONY: unit unit-programs house preload-tests e2e fuzz fuzz-run
+unit-programs: $(UNIT)
+unit: $(UNIT)
+	@mkdir -p $(dir $(RESULTS))
+	@$(RUN) --programs unit$(if $(SAN),-$(SAN)) $(UNIT)
+
+house: $(LIB)
+	@mkdir -p $(dir $(RESULTS))
+	@$(RUN) --programs house scripts/check-*
+
+preload-tests e2e: %: all
+	@mkdir -p $(dir $(RESULTS))
+	@dir=tests/$(@:-tests=); if [ -e $$dir/run.py ]; then $(RUN) $@ $(PYTHON) $$dir/run.py; \
+		else echo "SKIPPED: $$dir/run.py is not there yet"; fi
+
+# clang, in a directory of its own: every object carries the fuzzer's coverage.
+fuzz:
+	@$(MAKE) -j$(JOBS) CC=clang BUILD=$(BUILD)/fuzz RESULTS=$(RESULTS) \
+		SAN=fuzzer-no-link,address,undefined fuzz-run
+fuzz-run: $(FUZZERS)
+	@mkdir -p $(dir $(RESULTS))
+	@for f in $(FUZZERS); do FUZZ_SECONDS=$(FUZZ_SECONDS) $(RUN) fuzz scripts/fuzz-one $$f || \
+		exit 1; done
+
+.PHONY: quick check demo bench format clean
+quick:
+	@rm -f $(RESULTS)
+	@$(MAKE) -j$(JOBS) all unit-programs
+	@$(MAKE) unit
+	@$(MAKE) house
+	@scripts/results $(RESULTS)
+
+# With -Werror and both compilers, each in its own directory; what is preloaded is gcc's.
+SUB = $(MAKE) -j$(JOBS) RESULTS=$(RESULTS) WERROR=1
+check:
+	@rm -f $(RESULTS)
+	@$(SUB) CC=clang BUILD=$(BUILD)/clang all
+	@$(SUB) CC=gcc BUILD=$(BUILD)/gcc all unit-programs
+	@$(SUB) CC=gcc BUILD=$(BUILD)/gcc unit
+	@$(SUB) CC=gcc BUILD=$(BUILD)/gcc house
+	@$(SUB) CC=gcc BUILD=$(BUILD)/asan SAN=address,undefined unit
+	@$(SUB) CC=gcc BUILD=$(BUILD)/tsan SAN=thread unit
+	@$(SUB) CC=gcc BUILD=$(BUILD)/gcc preload-tests
+	@$(SUB) CC=gcc BUILD=$(BUILD)/gcc e2e
+	@$(MAKE) RESULTS=$(RESULTS) FUZZ_SECONDS=10 fuzz
+	@scripts/results $(RESULTS)
+
+demo: all
+	@BUILD=$(BUILD) $(PYTHON) scripts/demo.py
+
+bench: all $(BENCHES)
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py
+
+format:
+	$(Q)scripts/format
+
+clean:
+	$(Q)rm -rf $(BUILD)
+
+# --- install ---
+
+DOC := $(DESTDIR)$(PREFIX)/share/doc/interspan
+.PHONY: install uninstall
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/interspan $(DOC)
+	install -m 755 $(TOOL) $(DESTDIR)$(PREFIX)/bin/interspan
+	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib/interspan/libinterspan.so
+	install -m 644 LICENSE THIRD-PARTY $(DOC)
+	for part in $(STATIC)/notices/*; do install -m 644 $$part $(DOC)/notice-$${part##*/}; done
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/interspan $(DESTDIR)$(PREFIX)/lib/interspan/libinterspan.so
+	rm -f $(DOC)/LICENSE $(DOC)/THIRD-PARTY $(DOC)/notice-*
+	-rmdir $(DESTDIR)$(PREFIX)/lib/interspan $(DOC)
