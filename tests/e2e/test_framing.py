@@ -119,7 +119,7 @@ class Bytes(Transparency):
                     with Lab() as lab:
                         at_server, at_client = traced_server(lab, fit(row.server, size, drip),
                                                              fit(row.client, 65536, 0))
-                        self.assert_loaded(lab, "python3.11", 1)
+                        self.assert_loaded(lab, "python3.11", 1, hooked=True)
                     self.assertEqual(at_server, sent(row.client))
                     self.assertEqual(at_client, sent(row.server))
 
@@ -130,7 +130,7 @@ class Bytes(Transparency):
                     with Lab() as lab:
                         at_client, at_server = traced_client(lab, fit(row.client, size, drip),
                                                              fit(row.server, 65536, 0))
-                        self.assert_loaded(lab, "python3.11", 1)
+                        self.assert_loaded(lab, "python3.11", 1, hooked=True)
                     self.assertEqual(at_client, sent(row.server))
                     self.assertEqual([strip_ours(data) for data in at_server], sent(row.client))
 
@@ -169,7 +169,7 @@ class Cuts(Transparency):
         lab = self.lab()
         _, got = traced_client(lab, client, [[["head", 0, 65536], ["send", OK]] for _ in cuts])
         self.assertEqual([strip_ours(data) for data in got], [GET for _ in cuts])
-        self.assert_loaded(lab, "python3.11", 1)
+        self.assert_loaded(lab, "python3.11", 1, hooked=True)
         if not self.is_bare():
             # The last two bytes may have left with the first piece, or be torn: then there is
             # nothing to insert before.  At every other cut there is.

@@ -103,7 +103,7 @@ class Insertion(Transparency):
                     lab = self.lab()
                     received, told = self.write(lab, SMALL, call, mode, cuts)
                     self.assert_stream(SMALL, received, told, cuts)
-                    self.assert_loaded(lab, "writer", 1)
+                    self.assert_loaded(lab, "writer", 1, hooked=True)
                     if not self.is_bare():
                         # Torn empty line: nothing to insert before.
                         bare = {c for c, d in zip(cuts, received) if not TRACEPARENT.search(d)}
