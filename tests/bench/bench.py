@@ -35,10 +35,15 @@ def command(argv, preload=None, **env):
     return done.stdout + done.stderr
 
 
+def program(name):
+    return os.path.join(BUILD, "bench", name)
+
+
 def build(directory):
-    """The programs of this bench, and the cheapest preload there is."""
+    """The cheapest preload there is; the programs are made by `make bench`."""
     for name in ("bench_pipe", "bench_spawn"):
-        command(["gcc", "-O2", "-o", f"{directory}/{name}", f"{HERE}/{name}.c"])
+        if not os.path.exists(program(name)):
+            sys.exit(f"{program(name)} is missing: make bench")
     command(["gcc", "-shared", "-fPIC", "-o", f"{directory}/empty.so", "-x", "c", "/dev/null"])
 
 
@@ -52,15 +57,15 @@ def bench_start(directory):
     bare, empty, ours = map(instructions, (None, f"{directory}/empty.so", OBJECT))
     row("/bin/true, instructions", f"{bare:,}", f"{ours:,}",
         f"empty preload {empty:,}; wanted <= 220,000")
-    text = command([f"{directory}/bench_spawn", "1500", "/bin/true", "-", f"{directory}/empty.so",
+    text = command([program("bench_spawn"), "1500", "/bin/true", "-", f"{directory}/empty.so",
                     OBJECT])
     bare, empty, ours = map(float, text.split())
     row("/bin/true, microseconds", f"{bare:.0f}", f"{ours:.0f}",
         f"empty preload {empty:.0f}, ratio to it {ours / empty:.3f}; wanted <= 1.05")
 
 
-def bench_pipe(directory):
-    pairs = [[float(command([f"{directory}/bench_pipe", "200000"], preload))
+def bench_pipe():
+    pairs = [[float(command([program("bench_pipe"), "200000"], preload))
               for preload in (None, OBJECT)] for _ in range(7)]
     more = statistics.median(ours - bare for bare, ours in pairs)
     row("read/write on a pipe, ns a call", f"{min(p[0] for p in pairs):.1f}",
@@ -196,7 +201,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="interspan-bench-") as directory:
         build(directory)
         bench_start(directory)
-        bench_pipe(directory)
+    bench_pipe()
     bench_idle()
     bench_nginx()
     with open(os.path.join(BUILD, "bench.txt"), "w", encoding="utf-8") as f:
