@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "batch.h"
+
+#include <string.h>
+
+#include "version.h"
+
+/* Room for the body beside what it is put together from, and for what both waste. */
+#define MEMORY_LIMIT(bytes_max) (2 * (size_t)(bytes_max) + (1u << 20))
+
+/* Most a span costs beside its own bytes, and a group beside its spans'. */
+#define SPAN_OVERHEAD 11u
+#define GROUP_OVERHEAD 256u
+
+struct batch_span {
+	struct batch_span *next;
+	size_t len;
+	uint8_t bytes[];
+};
+
+struct batch_group {
+	struct batch_group *next;
+	struct batch_span *first;
+	struct batch_span **last;
+	size_t bytes; /* of its spans with their prefixes */
+	uint32_t pid;
+};
+
+void batch_init(struct batch *b, struct otlp_encoder *encoder)
+{
+	*b = (struct batch){ .encoder = encoder, .bytes_max = BATCH_BYTES_MAX };
+	b->memory.limit = MEMORY_LIMIT(BATCH_BYTES_MAX);
+}
+
+static struct batch_group *group_get(struct batch *b, uint32_t pid)
+{
+	struct batch_group *g = b->groups;
+
+	while (g && g->pid != pid)
+		g = g->next;
+	if (g)
+		return g;
+	g = scratch_alloc(&b->memory, sizeof(*g));
+	if (!g)
+		return NULL;
+	*g = (struct batch_group){ .next = b->groups, .pid = pid };
+	g->last = &g->first;
+	b->groups = g;
+	/* The resource is not known here; its texts are bounded. */
+	b->bytes += RESOURCE_TEXT + RESOURCE_ATTRS * 32 + GROUP_OVERHEAD;
+	return g;
+}
+
+static enum batch_add full(const struct batch *b)
+{
+	return b->spans ? BATCH_FULL : BATCH_TOO_LONG;
+}
+
+enum batch_add batch_add(struct batch *b, const struct record *r)
+{
+	struct batch_group *g = group_get(b, r->head.pid);
+	struct batch_span *s;
+
+	if (!g)
+		return full(b);
+	s = scratch_alloc(&b->memory, sizeof(*s) + otlp_span_bound(r));
+	if (!s)
+		return full(b);
+	s->len = otlp_encode_span(b->encoder, r, s->bytes);
+	if (s->len + SPAN_OVERHEAD > b->bytes_max || b->bytes > b->bytes_max - s->len - SPAN_OVERHEAD) {
+		scratch_shrink(&b->memory, s, 0);
+		return full(b);
+	}
+	scratch_shrink(&b->memory, s, sizeof(*s) + s->len);
+	s->next = NULL;
+	*g->last = s;
+	g->last = &s->next;
+	g->bytes += otlp_prefix_len(2, s->len) + s->len;
+	b->bytes += s->len + SPAN_OVERHEAD;
+	b->spans++;
+	return BATCH_ADDED;
+}
+
+/* --- putting the request together: field numbers are those of O102, O103 and O110 --- */
+
+static uint8_t *put(uint8_t *to, const void *from, size_t len)
+{
+	memcpy(to, from, len);
+	return to + len;
+}
+
+static uint8_t *put_field(uint8_t *to, uint32_t field, const void *from, size_t len)
+{
+	to += otlp_encode_prefix(to, field, len);
+	return put(to, from, len);
+}
+
+static size_t field_len(uint32_t field, size_t len)
+{
+	return otlp_prefix_len(field, len) + len;
+}
+
+struct envelope {
+	uint8_t scope[OTLP_SCOPE_BOUND];
+	size_t scope_len;
+	uint8_t *resource;
+	size_t resource_len;
+};
+
+static size_t scope_spans_len(const struct batch_group *g, const struct envelope *e)
+{
+	return field_len(1, e->scope_len) + g->bytes + field_len(3, sizeof(SCHEMA_URL) - 1);
+}
+
+static uint8_t *put_group(uint8_t *to, const struct batch_group *g, const struct envelope *e)
+{
+	size_t inner = scope_spans_len(g, e);
+
+	to += otlp_encode_prefix(to, 1, field_len(1, e->resource_len) + field_len(2, inner));
+	to = put_field(to, 1, e->resource, e->resource_len);
+	to += otlp_encode_prefix(to, 2, inner);
+	to = put_field(to, 1, e->scope, e->scope_len);
+	for (const struct batch_span *s = g->first; s; s = s->next)
+		to = put_field(to, 2, s->bytes, s->len);
+	return put_field(to, 3, SCHEMA_URL, sizeof(SCHEMA_URL) - 1);
+}
+
+struct bytes batch_finish(struct batch *b, const struct resource *resource)
+{
+	size_t bound = otlp_resource_bound(resource);
+	struct envelope e = { .resource = scratch_alloc(&b->memory, bound) };
+	/* b->bytes counts a resource that is as long as can be, for every group. */
+	uint8_t *body = scratch_alloc(&b->memory, b->bytes);
+	uint8_t *to = body;
+
+	if (!e.resource || !body)
+		return (struct bytes){ NULL, 0 };
+	e.scope_len = otlp_encode_scope(e.scope);
+	for (const struct batch_group *g = b->groups; g; g = g->next) {
+		if (!g->first)
+			continue; /* its only span did not fit */
+		e.resource_len = otlp_encode_resource(resource, g->pid, e.resource);
+		to = put_group(to, g, &e);
+	}
+	return (struct bytes){ (const char *)body, (size_t)(to - body) };
+}
+
+void batch_reset(struct batch *b)
+{
+	scratch_reset(&b->memory);
+	b->groups = NULL;
+	b->spans = 0;
+	b->bytes = 0;
+}
+
+void batch_done(struct batch *b)
+{
+	scratch_done(&b->memory);
+	b->groups = NULL;
+	b->spans = 0;
+	b->bytes = 0;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BATCH_H
+#define BATCH_H
+/*
+ * One export request in the making.  Spans are encoded as they are added, so that a batch takes no
+ * more memory than its bytes on the wire, and its size is always known.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "alloc.h"
+#include "otlp_encode.h"
+
+#define BATCH_BYTES_MAX (64u << 20) /* O10 */
+
+struct batch_group;
+
+struct batch {
+	struct scratch memory;
+	struct otlp_encoder *encoder;
+	struct batch_group *groups; /* one per process */
+	size_t spans;
+	size_t bytes; /* of the request so far, at least */
+	size_t bytes_max;
+};
+
+enum batch_add {
+	BATCH_ADDED,
+	BATCH_FULL,     /* the request would be too long: send it, and add again */
+	BATCH_TOO_LONG, /* no request can carry this one */
+};
+
+/* Borrows encoder, which is initialised. */
+void batch_init(struct batch *b, struct otlp_encoder *encoder);
+enum batch_add batch_add(struct batch *b, const struct record *r);
+
+/* The bytes of an ExportTraceServiceRequest, valid until batch_reset(); {NULL, 0}: no memory. */
+struct bytes batch_finish(struct batch *b, const struct resource *resource);
+void batch_reset(struct batch *b);
+void batch_done(struct batch *b);
+
+#endif

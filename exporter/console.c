@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "console.h"
+
+#include "quiesce.h"
+#include "rawsys.h"
+#include "utf8.h"
+
+static const char attr_key[ATTRS][40] = {
+#define ATTR(name, key) key,
+#include "attr.def"
+#undef ATTR
+};
+
+static void add_hex(struct text *t, const uint8_t *from, size_t n)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < n; i++) {
+		text_add_char(t, digits[from[i] >> 4]);
+		text_add_char(t, digits[from[i] & 15]);
+	}
+}
+
+static bool is_plain(struct bytes s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+
+		if (c <= ' ' || c == '"' || c == '\\' || c == '=' || c >= 0x7f)
+			return false;
+	}
+	return s.len > 0;
+}
+
+/* A terminal acts on control characters, and these came off a wire. */
+static void add_quoted(struct text *t, struct bytes s)
+{
+	bool is_text = utf8_is_valid(s);
+
+	text_add_char(t, '"');
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+
+		if (c == '"' || c == '\\') {
+			text_add_char(t, '\\');
+			text_add_char(t, (char)c);
+		} else if (c < ' ' || c == 0x7f || (c >= 0x80 && !is_text)) {
+			text_add_str(t, "\\x");
+			add_hex(t, &c, 1);
+		} else {
+			text_add_char(t, (char)c);
+		}
+	}
+	text_add_char(t, '"');
+}
+
+static void add_text(struct text *t, struct bytes s)
+{
+	if (is_plain(s))
+		text_add(t, s);
+	else
+		add_quoted(t, s);
+}
+
+static void add_value(struct text *t, const struct item_head *head, struct bytes value)
+{
+	int64_t number;
+
+	if (head->type == ITEM_STR) {
+		add_text(t, value);
+	} else if (head->type == ITEM_INT) {
+		memcpy(&number, value.ptr, sizeof(number));
+		text_add_int(t, number);
+	} else {
+		text_add_str(t, value.ptr[0] ? "true" : "false");
+	}
+}
+
+static void add_attrs(struct text *t, const struct record *r)
+{
+	struct item_head head;
+	struct bytes value;
+	size_t at = 0;
+
+	while (record_next(r, &at, &head, &value)) {
+		if (head.type >= ITEM_NAME)
+			continue;
+		text_add_char(t, ' ');
+		text_add_str(t, attr_key[head.key]);
+		text_add_char(t, '=');
+		add_value(t, &head, value);
+	}
+}
+
+static struct bytes name_of(const struct record *r)
+{
+	struct bytes name = { "", 0 };
+	struct item_head head;
+	struct bytes value;
+	size_t at = 0;
+
+	while (record_next(r, &at, &head, &value))
+		if (head.type == ITEM_NAME)
+			name = value;
+	return name;
+}
+
+static const char *kind_of(const struct span *h)
+{
+	if (h->kind == SPAN_SERVER)
+		return "SERVER";
+	return h->kind == SPAN_CLIENT ? "CLIENT" : "INTERNAL";
+}
+
+/* Milliseconds with three decimals. */
+static void add_duration(struct text *t, const struct span *h)
+{
+	uint64_t us = (h->end_ns - h->start_ns) / 1000;
+
+	text_add_uint(t, us / 1000);
+	text_add_char(t, '.');
+	text_add_char(t, (char)('0' + us / 100 % 10));
+	text_add_char(t, (char)('0' + us / 10 % 10));
+	text_add_char(t, (char)('0' + us % 10));
+	text_add_str(t, "ms");
+}
+
+size_t console_format(const struct record *r, char *to)
+{
+	const struct span *h = &r->head;
+	struct text t = { to, CONSOLE_LINE_MAX - 1, 0, false };
+
+	text_add_str(&t, "interspan pid=");
+	text_add_uint(&t, h->pid);
+	text_add_char(&t, ' ');
+	text_add_str(&t, kind_of(h));
+	text_add_char(&t, ' ');
+	add_quoted(&t, name_of(r));
+	text_add_char(&t, ' ');
+	add_duration(&t, h);
+	text_add_str(&t, " trace=");
+	add_hex(&t, h->trace.bytes, sizeof(h->trace.bytes));
+	text_add_str(&t, " span=");
+	add_hex(&t, h->id.bytes, sizeof(h->id.bytes));
+	if (h->has_parent) {
+		text_add_str(&t, " parent=");
+		add_hex(&t, h->parent.bytes, sizeof(h->parent.bytes));
+	}
+	if (h->status == SPAN_STATUS_ERROR)
+		text_add_str(&t, " ERROR");
+	add_attrs(&t, r);
+	to[t.len] = '\n';
+	return t.len + 1;
+}
+
+bool console_write(int fd, const struct record *r, char *line)
+{
+	size_t len = console_format(r, line);
+	long n;
+
+	if (fd < 0)
+		return false;
+	quiesce_pause(); /* a pipe that nobody reads blocks */
+	n = raw_write(fd, line, len);
+	quiesce_resume();
+	return n == (long)len;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ENDPOINT_H
+#define ENDPOINT_H
+/* Where export requests go, and which headers of the user's they carry (E89-E113).  Pure. */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "bytes.h"
+#include "config.h"
+
+enum endpoint_kind {
+	ENDPOINT_HTTP,
+	ENDPOINT_HTTPS,
+	ENDPOINT_UNKNOWN, /* another scheme, or no URL at all: nothing can be sent */
+};
+
+#define ENDPOINT_URL_MAX 2048
+#define ENDPOINT_HEADERS_MAX 32
+#define ENDPOINT_HEADER_TEXT 8192
+
+struct endpoint {
+	enum endpoint_kind kind;
+	char url[ENDPOINT_URL_MAX]; /* NUL-terminated */
+	size_t n_headers;
+	const char *headers[ENDPOINT_HEADERS_MAX]; /* `Name: value`, in text; NUL-terminated */
+	size_t headers_refused;                    /* malformed, or not the user's to set */
+	char text[ENDPOINT_HEADER_TEXT];
+};
+
+void endpoint_init(struct endpoint *e, const struct config *cfg);
+
+/* Longest time for one batch, retries included, in ms; 0: no limit (E8, E65, E92). */
+uint32_t endpoint_timeout_ms(const struct config *cfg);
+
+#endif

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "otlp_encode.h"
+
+#include <string.h>
+
+#include "utf8.h"
+#include "version.h"
+
+/* O109 */
+#define FLAG_HAS_IS_REMOTE 0x100u
+#define FLAG_IS_REMOTE 0x200u
+
+#define ATTR_KEY_MAX 40
+
+/* Arrays, not pointers: those would be relocated in every process that loads us. */
+static const char attr_key[ATTRS][ATTR_KEY_MAX] = {
+#define ATTR(name, key) key,
+#include "attr.def"
+#undef ATTR
+};
+
+/* protobuf-c's strings are not const, though it only reads them. */
+static char *as_string(const char *s)
+{
+	return (char *)(uintptr_t)s;
+}
+
+static char empty_string[1];
+
+void otlp_encoder_init(struct otlp_encoder *e)
+{
+	otlp__span__init(&e->span);
+	otlp__status__init(&e->status);
+	for (int i = 0; i < ATTRS; i++) {
+		otlp__key_value__init(&e->attrs[i]);
+		otlp__any_value__init(&e->values[i]);
+		e->attrs[i].key = as_string(attr_key[i]);
+		e->attrs[i].value = &e->values[i];
+	}
+}
+
+/* --- texts --- */
+
+static char *keep_text(struct otlp_encoder *e, struct bytes s)
+{
+	char *to = e->text + e->text_len;
+
+	memcpy(to, s.ptr, s.len);
+	to[s.len] = '\0';
+	e->text_len += s.len + 1;
+	return to;
+}
+
+/* O40: for names and the trace state, which have no other form. */
+static char *keep_repaired(struct otlp_encoder *e, struct bytes s)
+{
+	char *to = e->text + e->text_len;
+
+	e->text_len += utf8_repair(to, s) + 1;
+	return to;
+}
+
+/* --- attributes --- */
+
+static bool is_string(struct bytes s)
+{
+	return utf8_is_valid(s) && !memchr(s.ptr, '\0', s.len);
+}
+
+/* O40: what is not valid UTF-8 goes out as bytes.  So does NUL, which would end protobuf-c's string. */
+static void set_text(struct otlp_encoder *e, Otlp__AnyValue *v, struct bytes s)
+{
+	if (is_string(s)) {
+		v->value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
+		v->string_value = keep_text(e, s);
+		return;
+	}
+	v->value_case = OTLP__ANY_VALUE__VALUE_BYTES_VALUE;
+	v->bytes_value.data = (uint8_t *)(uintptr_t)s.ptr;
+	v->bytes_value.len = s.len;
+}
+
+/* A key that comes again replaces its value and keeps its place (O39). */
+static void set_attr(struct otlp_encoder *e, const struct item_head *head, struct bytes value)
+{
+	Otlp__AnyValue *v = &e->values[head->key];
+
+	if (!e->place[head->key]) {
+		e->list[e->span.n_attributes++] = &e->attrs[head->key];
+		e->place[head->key] = 1;
+	}
+	switch (head->type) {
+	case ITEM_STR:
+		set_text(e, v, value);
+		break;
+	case ITEM_INT:
+		v->value_case = OTLP__ANY_VALUE__VALUE_INT_VALUE;
+		memcpy(&v->int_value, value.ptr, sizeof(v->int_value));
+		break;
+	default:
+		v->value_case = OTLP__ANY_VALUE__VALUE_BOOL_VALUE;
+		v->bool_value = value.ptr[0] != 0;
+		break;
+	}
+}
+
+/* --- the span --- */
+
+/* O55: never empty.  Only a producer that was cut short leaves no name. */
+static const char *name_by_kind(uint8_t kind)
+{
+	if (kind == SPAN_SERVER)
+		return "server";
+	return kind == SPAN_CLIENT ? "client" : "internal";
+}
+
+static void set_items(struct otlp_encoder *e, const struct record *r)
+{
+	struct bytes name = { NULL, 0 };
+	struct bytes state = { NULL, 0 };
+	struct item_head head;
+	struct bytes value;
+	size_t at = 0;
+
+	while (record_next(r, &at, &head, &value)) {
+		if (head.type < ITEM_NAME)
+			set_attr(e, &head, value);
+		else if (head.type == ITEM_NAME)
+			name = value;
+		else if (head.type == ITEM_TRACESTATE)
+			state = value;
+		/* ITEM_BAGGAGE stays here: it is the application's, and may be secret (C73). */
+	}
+	e->span.name = name.len ? keep_repaired(e, name) : as_string(name_by_kind(r->head.kind));
+	e->span.trace_state = state.len ? keep_repaired(e, state) : empty_string;
+}
+
+static ProtobufCBinaryData id_data(const uint8_t *bytes, size_t len)
+{
+	return (ProtobufCBinaryData){ len, (uint8_t *)(uintptr_t)bytes };
+}
+
+/* O52: whether the parent was remote is known, and said, also for roots. */
+static uint32_t span_flags(const struct span *h)
+{
+	return h->flags | FLAG_HAS_IS_REMOTE |
+	       (h->has_parent && h->parent_is_remote ? FLAG_IS_REMOTE : 0);
+}
+
+static void set_head(struct otlp_encoder *e, const struct span *h)
+{
+	Otlp__Span *s = &e->span;
+
+	s->trace_id = id_data(h->trace.bytes, sizeof(h->trace.bytes));
+	s->span_id = id_data(h->id.bytes, sizeof(h->id.bytes));
+	/* O50: a root has no bytes here, not zero bytes. */
+	s->parent_span_id = id_data(h->parent.bytes, h->has_parent ? sizeof(h->parent.bytes) : 0);
+	s->kind = (Otlp__Span__SpanKind)h->kind;
+	s->start_time_unix_nano = h->start_unix_ns;
+	/* O45: one reading of the clock that may be set, one duration of the one that may not. */
+	s->end_time_unix_nano =
+		h->start_unix_ns + (h->end_ns > h->start_ns ? h->end_ns - h->start_ns : 0);
+	s->dropped_attributes_count = h->dropped_attrs;
+	s->flags = span_flags(h);
+	/* O56: no status is UNSET. */
+	e->status.code = OTLP__STATUS__STATUS_CODE__STATUS_CODE_ERROR;
+	s->status = h->status == SPAN_STATUS_ERROR ? &e->status : NULL;
+}
+
+size_t otlp_encode_span(struct otlp_encoder *e, const struct record *r, uint8_t *to)
+{
+	memset(e->place, 0, sizeof(e->place));
+	e->text_len = 0;
+	e->span.n_attributes = 0;
+	e->span.attributes = e->list;
+	set_head(e, &r->head);
+	set_items(e, r);
+	return protobuf_c_message_pack(&e->span.base, to);
+}
+
+/*
+ * Fixed fields of a Span take less than 128 bytes; an attribute's key, tags and lengths less than
+ * 64 and its value not more than its item or 11 bytes; names may triple in the repair.
+ */
+size_t otlp_span_bound(const struct record *r)
+{
+	return 256 + 64 * (size_t)ATTRS + 3 * (size_t)r->items_len;
+}
+
+/* --- what surrounds spans --- */
+
+static size_t prefix_varint(uint8_t *to, uint64_t value)
+{
+	size_t n = 0;
+
+	for (; value >= 0x80; value >>= 7)
+		to[n++] = (uint8_t)(value | 0x80);
+	to[n++] = (uint8_t)value;
+	return n;
+}
+
+size_t otlp_encode_prefix(uint8_t *to, uint32_t field, size_t len)
+{
+	size_t n = prefix_varint(to, field << 3 | 2); /* wire type 2: length and bytes */
+
+	return n + prefix_varint(to + n, len);
+}
+
+size_t otlp_prefix_len(uint32_t field, size_t len)
+{
+	uint8_t unused[15];
+
+	return otlp_encode_prefix(unused, field, len);
+}
+
+size_t otlp_resource_bound(const struct resource *r)
+{
+	size_t bound = 64; /* process.pid */
+
+	for (size_t i = 0; i < r->n; i++)
+		bound += r->attrs[i].key.len + r->attrs[i].value.len + 32;
+	return bound;
+}
+
+static size_t attr_pack(Otlp__KeyValue *kv, uint8_t *to)
+{
+	uint8_t prefix[15];
+	size_t len = otlp__key_value__get_packed_size(kv);
+	size_t n = otlp_encode_prefix(prefix, 1, len);
+
+	memcpy(to, prefix, n);
+	return n + otlp__key_value__pack(kv, to + n);
+}
+
+/* Attribute by attribute: a Resource is nothing but its field 1, repeated (O100). */
+size_t otlp_encode_resource(const struct resource *r, uint32_t pid, uint8_t *to)
+{
+	Otlp__KeyValue kv = OTLP__KEY_VALUE__INIT;
+	Otlp__AnyValue value = OTLP__ANY_VALUE__INIT;
+	size_t len = 0;
+
+	kv.value = &value;
+	value.value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
+	for (size_t i = 0; i < r->n; i++) {
+		kv.key = as_string(r->attrs[i].key.ptr);
+		value.string_value = as_string(r->attrs[i].value.ptr);
+		len += attr_pack(&kv, to + len);
+	}
+	if (r->has_pid)
+		return len;
+	kv.key = as_string("process.pid");
+	value.value_case = OTLP__ANY_VALUE__VALUE_INT_VALUE;
+	value.int_value = pid;
+	return len + attr_pack(&kv, to + len);
+}
+
+size_t otlp_encode_scope(uint8_t *to)
+{
+	Otlp__InstrumentationScope scope = OTLP__INSTRUMENTATION_SCOPE__INIT;
+
+	scope.name = as_string(SCOPE_NAME);
+	scope.version = as_string(INTERSPAN_VERSION);
+	return otlp__instrumentation_scope__pack(&scope, to);
+}

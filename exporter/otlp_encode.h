@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef OTLP_ENCODE_H
+#define OTLP_ENCODE_H
+/*
+ * Records to the bytes of OTLP messages (O39-O59, O94-O112), by protobuf-c.  Nothing here allocates,
+ * fails or knows of batches: the caller makes room for the bound.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#include "otlp_trace.pb-c.h"
+#include "resource.h"
+#include "store.h"
+
+/* Message trees that are filled anew for every span; some 170 KiB, of which little is touched. */
+struct otlp_encoder {
+	Otlp__Span span;
+	Otlp__Status status;
+	Otlp__KeyValue attrs[ATTRS];
+	Otlp__AnyValue values[ATTRS];
+	Otlp__KeyValue *list[ATTRS];
+	uint8_t place[ATTRS]; /* of a key in list, + 1; 0: not there */
+	size_t text_len;
+	/* Texts of one span, ended by NUL as protobuf-c wants; repaired ones may triple. */
+	char text[3 * STORE_ITEMS_MAX + 256];
+};
+
+void otlp_encoder_init(struct otlp_encoder *e);
+
+/* No encoding of r as a Span is longer. */
+size_t otlp_span_bound(const struct record *r);
+
+/* The bytes of a Span message, without tag and length; returns their number. */
+size_t otlp_encode_span(struct otlp_encoder *e, const struct record *r, uint8_t *to);
+
+/* The same for the Resource of process pid, and for our InstrumentationScope. */
+size_t otlp_resource_bound(const struct resource *r);
+size_t otlp_encode_resource(const struct resource *r, uint32_t pid, uint8_t *to);
+#define OTLP_SCOPE_BOUND 128
+size_t otlp_encode_scope(uint8_t *to);
+
+/* Key and length of an embedded message or string; to has room for 10 bytes. */
+size_t otlp_encode_prefix(uint8_t *to, uint32_t field, size_t len);
+size_t otlp_prefix_len(uint32_t field, size_t len);
+
+#endif

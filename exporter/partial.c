@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "partial.h"
+
+#include "alloc.h"
+#include "otlp_trace.pb-c.h"
+#include "text.h"
+
+static void *unpack_alloc(void *unused, size_t len)
+{
+	(void)unused;
+	return pool_malloc(len);
+}
+
+static void unpack_free(void *unused, void *at)
+{
+	(void)unused;
+	pool_free(at);
+}
+
+/* O4: a proxy in between may have answered in its own words. */
+static bool is_protobuf(struct bytes content_type)
+{
+	struct bytes type = bytes_trim(bytes_split(&content_type, ';'));
+
+	return bytes_equal_nocase(type, BYTES("application/x-protobuf"));
+}
+
+void partial_read(struct bytes body, struct bytes content_type, int64_t *ret_rejected, char *text,
+		  size_t text_size)
+{
+	ProtobufCAllocator memory = { unpack_alloc, unpack_free, NULL };
+	struct text to = { text, text_size - 1, 0, false };
+	Otlp__ExportTraceServiceResponse *r = NULL;
+
+	*ret_rejected = 0;
+	text[0] = '\0';
+	if (body.len && is_protobuf(content_type))
+		r = otlp__export_trace_service_response__unpack(&memory, body.len,
+								(const uint8_t *)body.ptr);
+	if (!r)
+		return;
+	if (r->partial_success) {
+		*ret_rejected = r->partial_success->rejected_spans;
+		text_add_str(&to, r->partial_success->error_message);
+		text[to.len] = '\0';
+	}
+	otlp__export_trace_service_response__free_unpacked(r, &memory);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "quiesce.h"
+
+#include <linux/futex.h>
+
+#include "clock.h"
+#include "rawsys.h"
+
+enum {
+	Q_FREE,
+	Q_HELD,
+	Q_CONTENDED, /* held, and somebody may be in futex wait */
+};
+
+#define FOR_EVER UINT32_MAX
+
+/* The Q that this thread holds.  Another exporter thread comes only after this one has gone. */
+static _Atomic uint32_t *bound;
+
+static bool wait_contended(_Atomic uint32_t *q, uint64_t until_ns)
+{
+	struct timespec left;
+	uint64_t now = clock_monotonic_ns();
+
+	if (now >= until_ns)
+		return false;
+	left.tv_sec = (time_t)((until_ns - now) / 1000000000u);
+	left.tv_nsec = (long)((until_ns - now) % 1000000000u);
+	raw_futex(q, FUTEX_WAIT_PRIVATE, Q_CONTENDED, &left);
+	return true;
+}
+
+/* Acquire; pairs with the release in quiesce_unlock(). */
+bool quiesce_lock(_Atomic uint32_t *q, uint32_t timeout_ms)
+{
+	uint32_t seen = Q_FREE;
+	uint64_t until_ns;
+
+	if (LIKELY(atomic_compare_exchange_strong_explicit(q, &seen, Q_HELD, memory_order_acquire,
+							   memory_order_relaxed)))
+		return true;
+	until_ns = clock_monotonic_ns() + (uint64_t)timeout_ms * 1000000u;
+	/* Whoever had to wait does not know whether others still do: it leaves the word contended. */
+	while (atomic_exchange_explicit(q, Q_CONTENDED, memory_order_acquire) != Q_FREE)
+		if (!wait_contended(q, until_ns))
+			return false;
+	return true;
+}
+
+void quiesce_unlock(_Atomic uint32_t *q)
+{
+	if (atomic_exchange_explicit(q, Q_FREE, memory_order_release) == Q_CONTENDED)
+		raw_futex(q, FUTEX_WAKE_PRIVATE, 1, NULL);
+}
+
+void quiesce_begin(_Atomic uint32_t *q)
+{
+	bound = q;
+	quiesce_resume();
+}
+
+void quiesce_end(void)
+{
+	quiesce_pause();
+	bound = NULL;
+}
+
+void quiesce_pause(void)
+{
+	if (bound)
+		quiesce_unlock(bound);
+}
+
+void quiesce_resume(void)
+{
+	while (bound && !quiesce_lock(bound, FOR_EVER))
+		;
+}

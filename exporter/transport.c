@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "transport.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include <curl/curl.h>
+
+#include "alloc.h"
+#include "clock.h"
+#include "partial.h"
+#include "rawsys.h"
+#include "sleep.h"
+#include "text.h"
+#include "version.h"
+
+/*
+ * A request under way looks at its deadline so often.  Nothing else could wake it: our descriptors
+ * are ours alone.  A local receiver has answered long before.
+ */
+#define SLICE_MS 20
+
+/* Of c-ares, if libcurl was built with it: else its memory would be the host's. */
+extern int ares_library_init_mem(int flags, void *(*get)(size_t), void (*put)(void *),
+				 void *(*resize)(void *, size_t)) __attribute__((weak));
+#define ARES_ALL 1
+
+/* Of a receiver's Retry-After; every export has given up long before. */
+#define RETRY_AFTER_MAX_S 86400
+
+struct transport {
+	CURLM *multi;
+	CURL *easy;
+	struct curl_slist *headers;
+	size_t kept;
+	size_t received;
+	char body[RESPONSE_KEPT];
+	char error[CURL_ERROR_SIZE];
+};
+
+static bool global_init(void)
+{
+	static bool is_done; /* also in a forked child: libcurl's own state was inherited, too */
+
+	if (is_done)
+		return true;
+	if (ares_library_init_mem &&
+	    ares_library_init_mem(ARES_ALL, pool_malloc, pool_free, pool_realloc) != 0)
+		return false;
+	is_done = curl_global_init_mem(CURL_GLOBAL_NOTHING, pool_malloc, pool_free, pool_realloc,
+				       pool_strdup, pool_calloc) == CURLE_OK;
+	return is_done;
+}
+
+/* --- callbacks --- */
+
+/* Taking less than there was makes libcurl give up (O11). */
+static size_t take_body(char *from, size_t size, size_t n, void *arg)
+{
+	struct transport *t = arg;
+	size_t room = sizeof(t->body) - t->kept;
+	size_t len = size * n;
+
+	t->received += len;
+	if (t->received > RESPONSE_BYTES_MAX)
+		return 0;
+	if (room > len)
+		room = len;
+	memcpy(t->body + t->kept, from, room);
+	t->kept += room;
+	return len;
+}
+
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	(void)arg;
+	(void)purpose;
+	return (curl_socket_t)raw_syscall3(SYS_socket, address->family,
+					   address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/* --- life --- */
+
+static bool header_add(struct transport *t, const char *line)
+{
+	struct curl_slist *more = curl_slist_append(t->headers, line);
+
+	if (!more)
+		return false;
+	t->headers = more;
+	return true;
+}
+
+/* "Expect:" takes out what libcurl would put in for a long body, and wait a second for. */
+static bool headers_init(struct transport *t, const struct endpoint *e)
+{
+	if (!header_add(t, "Content-Type: application/x-protobuf") || !header_add(t, "Expect:"))
+		return false;
+	for (size_t i = 0; i < e->n_headers; i++)
+		if (!header_add(t, e->headers[i]))
+			return false;
+	return true;
+}
+
+#define SET(option, value) (curl_easy_setopt(t->easy, (option), (value)) == CURLE_OK)
+
+static bool options_init(struct transport *t, const struct endpoint *e)
+{
+	return SET(CURLOPT_URL, e->url) && SET(CURLOPT_POST, 1L) &&
+	       SET(CURLOPT_HTTPHEADER, t->headers) && SET(CURLOPT_USERAGENT, USER_AGENT) &&
+	       SET(CURLOPT_PROTOCOLS_STR, "http") && SET(CURLOPT_FOLLOWLOCATION, 0L) &&
+	       SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
+	       SET(CURLOPT_NOSIGNAL, 1L) && SET(CURLOPT_TCP_NODELAY, 1L) &&
+	       SET(CURLOPT_WRITEFUNCTION, take_body) && SET(CURLOPT_WRITEDATA, t) &&
+	       SET(CURLOPT_OPENSOCKETFUNCTION, open_socket) &&
+	       SET(CURLOPT_ERRORBUFFER, t->error) && SET(CURLOPT_PRIVATE, t);
+}
+
+/* A libcurl that was built without proxies does not know the option, and needs it not. */
+static bool proxy_off(struct transport *t)
+{
+	CURLcode r = curl_easy_setopt(t->easy, CURLOPT_PROXY, "");
+
+	return r == CURLE_OK || r == CURLE_UNKNOWN_OPTION || r == CURLE_NOT_BUILT_IN;
+}
+
+struct transport *transport_new(const struct endpoint *e)
+{
+	struct transport *t;
+
+	if (!global_init())
+		return NULL;
+	t = pool_calloc(1, sizeof(*t));
+	if (!t)
+		return NULL;
+	t->multi = curl_multi_init();
+	t->easy = curl_easy_init();
+	if (t->multi && t->easy && headers_init(t, e) && options_init(t, e) && proxy_off(t) &&
+	    curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, 1L) == CURLM_OK)
+		return t;
+	transport_free(t);
+	return NULL;
+}
+
+void transport_free(struct transport *t)
+{
+	if (!t)
+		return;
+	curl_easy_cleanup(t->easy);
+	curl_multi_cleanup(t->multi);
+	curl_slist_free_all(t->headers);
+	pool_free(t);
+}
+
+/* --- one request --- */
+
+/* False: the time was up.  *ret_code is libcurl's verdict. */
+static bool run(struct transport *t, struct exporter *x, uint64_t until_ns, CURLcode *ret_code)
+{
+	for (;;) {
+		int running = 0;
+		int left;
+		CURLMsg *m;
+
+		if (curl_multi_perform(t->multi, &running) != CURLM_OK) {
+			*ret_code = CURLE_OUT_OF_MEMORY;
+			return true;
+		}
+		while ((m = curl_multi_info_read(t->multi, &left)))
+			if (m->msg == CURLMSG_DONE) {
+				*ret_code = m->data.result;
+				return true;
+			}
+		if (clock_monotonic_ns() >= until_ns || is_too_late(x))
+			return false;
+		/* In poll(2), and there alone, Q is released: see wrap_io.c. */
+		curl_multi_poll(t->multi, NULL, 0, SLICE_MS, NULL);
+	}
+}
+
+static void note(struct response *r, const char *what)
+{
+	struct text to = { r->text, sizeof(r->text) - 1, 0, false };
+
+	text_add_str(&to, what);
+	r->text[to.len] = '\0';
+}
+
+static enum outcome outcome_of_status(struct transport *t, struct response *r)
+{
+	const char *type = NULL;
+
+	if (r->status >= 200 && r->status <= 299) {
+		curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &type);
+		if (t->kept == t->received)
+			partial_read((struct bytes){ t->body, t->kept }, bytes_from_str(type),
+				     &r->rejected, r->text, sizeof(r->text));
+		return OUTCOME_ACCEPTED;
+	}
+	note(r, "refused by the receiver");
+	return r->status == 429 || (r->status >= 502 && r->status <= 504) ? OUTCOME_BUSY :
+									    OUTCOME_REJECTED;
+}
+
+/* An answer that began counts, even if its body then broke off: the receiver had the request. */
+static enum outcome outcome_of(struct transport *t, CURLcode code, struct response *r)
+{
+	curl_off_t retry_after = 0;
+
+	if (code == CURLE_WRITE_ERROR) {
+		note(r, "the receiver's answer is too long");
+		return OUTCOME_REJECTED;
+	}
+	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &r->status);
+	if (r->status >= 200) {
+		curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after);
+		if (retry_after > RETRY_AFTER_MAX_S)
+			retry_after = RETRY_AFTER_MAX_S;
+		r->retry_after_ms = retry_after > 0 ? (uint64_t)retry_after * 1000u : 0;
+		return outcome_of_status(t, r);
+	}
+	note(r, t->error);
+	switch (code) {
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_COULDNT_RESOLVE_HOST:
+		return OUTCOME_UNREACHED;
+	case CURLE_URL_MALFORMAT:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_OUT_OF_MEMORY:
+		return OUTCOME_IMPOSSIBLE;
+	default:
+		return OUTCOME_BROKEN;
+	}
+}
+
+enum outcome transport_post(struct transport *t, struct exporter *x, struct bytes body,
+			    uint64_t until_ns, struct response *ret)
+{
+	enum outcome outcome = OUTCOME_TIMEOUT;
+	CURLcode code = CURLE_OK;
+
+	*ret = (struct response){ .status = 0 };
+	t->kept = 0;
+	t->received = 0;
+	t->error[0] = '\0';
+	if (!SET(CURLOPT_POSTFIELDS, body.ptr) ||
+	    !SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len) ||
+	    curl_multi_add_handle(t->multi, t->easy) != CURLM_OK)
+		return OUTCOME_IMPOSSIBLE;
+	if (run(t, x, until_ns, &code))
+		outcome = outcome_of(t, code, ret);
+	else
+		note(ret, "no answer in time");
+	curl_multi_remove_handle(t->multi, t->easy);
+	return outcome;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TRANSPORT_H
+#define TRANSPORT_H
+/*
+ * One HTTP connection to the receiver, by libcurl.  One request at a time; what to do about its
+ * outcome is deliver.c's business.  Exporter thread only, Q held.
+ *
+ * libcurl runs in the host's process, so: memory is the pool's, no signal is touched, no proxy is
+ * taken from the environment, nothing but http is spoken and no redirect followed.  curl_global_cleanup
+ * is never called.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bytes.h"
+#include "endpoint.h"
+#include "exporter.h"
+
+#define RESPONSE_BYTES_MAX (4u << 20) /* O11 */
+#define RESPONSE_KEPT 16384u          /* of a body, to be looked at */
+#define RESPONSE_TEXT 256u            /* of what the receiver says about it, for the log */
+
+enum outcome {
+	OUTCOME_ACCEPTED,   /* 2xx */
+	OUTCOME_UNREACHED,  /* no connection: the receiver knows nothing of the request */
+	OUTCOME_BROKEN,     /* a connection, but no answer */
+	OUTCOME_BUSY,       /* 429, 502, 503, 504: to be tried again (O17) */
+	OUTCOME_REJECTED,   /* any other answer: not to be tried again (O18-O20) */
+	OUTCOME_IMPOSSIBLE, /* the endpoint cannot be used at all, or no memory */
+	OUTCOME_TIMEOUT,    /* the time given was up */
+};
+
+struct response {
+	long status;             /* of HTTP; 0: none came */
+	uint64_t retry_after_ms; /* 0: not said */
+	int64_t rejected;        /* spans, of an accepted request (O15) */
+	char text[RESPONSE_TEXT]; /* what the receiver or libcurl says about it; NUL-terminated */
+};
+
+struct transport;
+
+/* Copies what it needs of e.  NULL: no memory. */
+struct transport *transport_new(const struct endpoint *e);
+void transport_free(struct transport *t);
+
+/*
+ * Sends body, which stays the caller's, and waits for the answer until until_ns (CLOCK_MONOTONIC) or
+ * the deadline of x, whichever comes first.
+ */
+enum outcome transport_post(struct transport *t, struct exporter *x, struct bytes body,
+			    uint64_t until_ns, struct response *ret);
+
+#endif

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The exporter thread: sleeps until finished spans are due, empties the store in batches, hands each
+ * to the exporter that the user chose, and leaves when it is told to.
+ *
+ *   wakes for     the first finished span that waits: from then on the schedule delay runs
+ *                 a full batch
+ *                 a flush, a stop, the end of the main thread
+ *   never wakes   while nothing finished waits
+ */
+#include <linux/futex.h>
+
+#include "batch.h"
+#include "clock.h"
+#include "console.h"
+#include "deliver.h"
+#include "endpoint.h"
+#include "exporter.h"
+#include "isolate.h"
+#include "owner.h"
+#include "quiesce.h"
+#include "rawsys.h"
+#include "resource.h"
+#include "sleep.h"
+#include "stats.h"
+#include "transport.h"
+
+#define MS_NS 1000000u
+#define COLLECT_MAX 64u /* slots in one go */
+#define TOO_LATE_NS (20 * MS_NS)
+
+/* All that the thread needs, in one mapping; kept for the next thread and for a forked child. */
+struct worker {
+	struct exporter *x;
+	struct batch batch;
+	struct deliver deliver;
+	struct transport *transport;
+	int console_fd;
+	uint32_t enough; /* spans that make a batch; the store's own word is anybody's */
+	struct resource resource;
+	struct endpoint endpoint;
+	char line[CONSOLE_LINE_MAX];
+	struct record record;
+	struct otlp_encoder encoder;
+};
+
+static struct worker *kept;
+
+/* --- one batch --- */
+
+static void batch_send(struct worker *w)
+{
+	size_t spans = w->batch.spans;
+	struct bytes body;
+
+	if (spans == 0)
+		return; /* O9 */
+	body = batch_finish(&w->batch, &w->resource);
+	if (body.ptr)
+		deliver_send(&w->deliver, body, spans);
+	else
+		stats_add(STAT_SPANS_FAILED, spans);
+	batch_reset(&w->batch);
+}
+
+static void batch_take(struct worker *w)
+{
+	enum batch_add r = batch_add(&w->batch, &w->record);
+
+	if (r == BATCH_FULL) {
+		batch_send(w);
+		r = batch_add(&w->batch, &w->record);
+	}
+	if (r != BATCH_ADDED)
+		stats_inc(STAT_SPANS_FAILED); /* O10 */
+	if (w->batch.spans >= w->x->config->bsp_batch_size)
+		batch_send(w);
+}
+
+static void record_take(struct worker *w)
+{
+	switch (w->x->config->traces_exporter) {
+	case EXPORTER_OTLP:
+		batch_take(w);
+		break;
+	case EXPORTER_CONSOLE:
+		stats_inc(console_write(w->console_fd, &w->record, w->line) ? STAT_SPANS_EXPORTED :
+									      STAT_SPANS_FAILED);
+		break;
+	case EXPORTER_NONE:
+		break; /* as the user wished */
+	}
+}
+
+/* --- the queue --- */
+
+static size_t collect(struct worker *w, size_t max)
+{
+	uint32_t index[COLLECT_MAX];
+	struct store *st = w->x->store;
+	size_t n = store_collect(st, index, max < COLLECT_MAX ? max : COLLECT_MAX);
+
+	for (size_t i = 0; i < n; i++) {
+		/* Copied out and given back first: delivery may take its time. */
+		bool is_sound = store_read(st, index[i], &w->record);
+
+		slot_free(st, store_slot(st, index[i]));
+		if (is_sound)
+			record_take(w);
+	}
+	return n;
+}
+
+/*
+ * At most as many as were waiting when it began: producers that never pause do not keep a flush from
+ * ending.  What the deadline cuts off stays in the store, for a survivor, or for whoever counts.
+ */
+static void drain(struct worker *w)
+{
+	size_t left = atomic_load(&w->x->store->done);
+
+	while (left && !is_too_late(w->x)) {
+		size_t n = collect(w, left);
+
+		if (n == 0)
+			break;
+		left -= n < left ? n : left;
+	}
+	batch_send(w);
+}
+
+static void flush_answer(struct store *st, uint32_t asked)
+{
+	if (atomic_load(&st->flushed) == asked)
+		return;
+	atomic_store(&st->flushed, asked);
+	raw_futex(&st->flushed, FUTEX_WAKE, INT32_MAX, NULL);
+}
+
+/* --- waiting --- */
+
+static uint64_t schedule_delay_ns(const struct exporter *x)
+{
+	if (x->config->traces_exporter == EXPORTER_CONSOLE)
+		return 0; /* E118: as with the simple processor */
+	return (uint64_t)x->config->bsp_schedule_delay_ms * MS_NS;
+}
+
+static bool is_asked(struct exporter *x, struct asked seen)
+{
+	struct asked now = asked_now(x);
+
+	return now.stop != seen.stop || now.flush != seen.flush || atomic_load(&x->main_gone);
+}
+
+/*
+ * Returns when there is something to do: enough finished spans, or some for long enough, or the host
+ * asked for something else than in seen.
+ */
+static void wait_for_work(struct worker *w, struct asked seen)
+{
+	uint64_t due = SLEEP_FOR_EVER;
+
+	while (!is_asked(w->x, seen)) {
+		uint32_t done = atomic_load(&w->x->store->done);
+		uint64_t now = clock_monotonic_ns();
+
+		if (done == 0) {
+			due = SLEEP_FOR_EVER;
+			scratch_trim(&w->batch.memory);
+		} else if (due == SLEEP_FOR_EVER) {
+			due = now + schedule_delay_ns(w->x);
+		}
+		/* Past its deadline the host is about to end; nothing may be sent. */
+		if (is_too_late(w->x))
+			exporter_sleep(w->x, now + TOO_LATE_NS, seen, SLEEP_WHATEVER_WAITS);
+		else if (done >= w->enough || now >= due)
+			return;
+		else
+			exporter_sleep(w->x, due, seen, done ? w->enough : 1);
+	}
+}
+
+static bool is_alone(struct exporter *x)
+{
+	return atomic_load(&x->main_gone) || (x->is_alone && x->is_alone());
+}
+
+/* Until the host asks us to leave, or has left itself. */
+static enum exporter_end serve(struct worker *w)
+{
+	struct exporter *x = w->x;
+
+	for (;;) {
+		struct asked seen = asked_now(x);
+
+		if (is_hurried(x)) {
+			drain(w);
+			flush_answer(x->store, seen.flush);
+		}
+		if (seen.stop)
+			return EXPORTER_ASKED;
+		if (is_alone(x)) {
+			drain(w);
+			return EXPORTER_ALONE;
+		}
+		wait_for_work(w, seen);
+		drain(w);
+	}
+}
+
+/* --- begin and end --- */
+
+static void say_endpoint(const struct endpoint *e, const struct resource *r)
+{
+	if (!exporter_log)
+		return;
+	if (e->kind == ENDPOINT_HTTPS)
+		exporter_log(BYTES("https endpoints are not supported yet: spans are dropped"));
+	if (e->kind == ENDPOINT_UNKNOWN)
+		exporter_log(BYTES("the OTLP endpoint is no http URL: spans are dropped"));
+	if (e->headers_refused)
+		exporter_log(BYTES("some OTLP headers are malformed or reserved: left out"));
+	if (r->is_refused)
+		exporter_log(BYTES("OTEL_RESOURCE_ATTRIBUTES is malformed: ignored"));
+}
+
+/* False: no memory. */
+static bool otlp_init(struct worker *w)
+{
+	resource_init(&w->resource, w->x->config);
+	endpoint_init(&w->endpoint, w->x->config);
+	say_endpoint(&w->endpoint, &w->resource);
+	otlp_encoder_init(&w->encoder);
+	w->transport = NULL;
+	if (w->endpoint.kind == ENDPOINT_HTTP) {
+		w->transport = transport_new(&w->endpoint);
+		if (!w->transport)
+			return false;
+	}
+	deliver_init(&w->deliver, w->x, w->transport);
+	return true;
+}
+
+/*
+ * In a forked child the mapping is a copy of the parent's, and so are libcurl's handles: their
+ * descriptors are not in this thread's table, so they are forgotten, not closed.
+ */
+static struct worker *worker_get(struct exporter *x)
+{
+	if (!kept) {
+		kept = map_memory(sizeof(*kept));
+		if (!kept)
+			return NULL;
+		batch_init(&kept->batch, &kept->encoder);
+	}
+	kept->x = x;
+	kept->enough = x->config->bsp_batch_size < x->config->bsp_queue_size ?
+			       x->config->bsp_batch_size :
+			       x->config->bsp_queue_size;
+	batch_reset(&kept->batch);
+	if (x->config->traces_exporter == EXPORTER_OTLP && !otlp_init(kept))
+		return NULL;
+	return kept;
+}
+
+static void worker_put(struct worker *w)
+{
+	transport_free(w->transport);
+	w->transport = NULL;
+	scratch_trim(&w->batch.memory);
+}
+
+/*
+ * Once the word says that nobody delivers, a producer that finds no owner starts another exporter;
+ * one that looked just before relied on us.  So we look again, and own it again for what came late.
+ */
+static void leave(struct worker *w)
+{
+	struct store *st = w->x->store;
+
+	owner_release(st);
+	while (atomic_load(&st->done) && !is_too_late(w->x) && owner_take(st)) {
+		uint32_t before = atomic_load(&st->done);
+
+		drain(w);
+		owner_release(st);
+		if (atomic_load(&st->done) >= before)
+			break;
+	}
+}
+
+static enum exporter_end run_quiet(struct exporter *x, int console_fd)
+{
+	struct worker *w = worker_get(x);
+	enum exporter_end end;
+
+	if (!w)
+		return EXPORTER_REFUSED;
+	w->console_fd = console_fd;
+	if (!owner_take(x->store)) {
+		worker_put(w);
+		return EXPORTER_ASKED; /* another process came first, and delivers */
+	}
+	end = serve(w);
+	leave(w);
+	worker_put(w);
+	return end;
+}
+
+enum exporter_end exporter_run(struct exporter *x)
+{
+	enum exporter_end end;
+	int console_fd;
+
+	if (!isolate(x->config->traces_exporter == EXPORTER_CONSOLE, &console_fd))
+		return EXPORTER_REFUSED;
+	quiesce_begin(&x->quiesce);
+	end = run_quiet(x, console_fd);
+	quiesce_end();
+	return end;
+}
