@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "console.h"
+#include "test_exporter_record.h"
+
+static struct record r;
+static char line[CONSOLE_LINE_MAX + 1];
+
+static int setup(void **state)
+{
+	(void)state;
+	record_start(&r);
+	return 0;
+}
+
+static void assert_line(const char *want)
+{
+	size_t len = console_format(&r, line);
+
+	line[len] = '\0';
+	assert_string_equal(line, want);
+}
+
+/* E118: free-form, and this is it. */
+static void test_console_line_is_this(void **state)
+{
+	(void)state;
+	r.head.end_ns = r.head.start_ns + 12034567;
+	r.head.has_parent = 1;
+	memset(r.head.parent.bytes, 0xbb, 8);
+	r.head.status = SPAN_STATUS_ERROR;
+	record_str(&r, ATTR_URL_FULL, "http://a/b?c=d");
+	record_str(&r, ATTR_HTTP_REQUEST_METHOD, "GET");
+	record_int(&r, ATTR_HTTP_RESPONSE_STATUS_CODE, 503);
+	record_item(&r, ITEM_BOOL, ATTR_URL_SCHEME, "\0", 1);
+	record_item(&r, ITEM_BAGGAGE, 0, "secret=1", 8);
+	record_name(&r, "GET /b");
+	assert_line("interspan pid=77 CLIENT \"GET /b\" 12.034ms "
+		    "trace=0102030405060708090a0b0c0d0e0f10 span=a1a2a3a4a5a6a7a8 "
+		    "parent=bbbbbbbbbbbbbbbb ERROR url.full=\"http://a/b?c=d\" "
+		    "http.request.method=GET http.response.status_code=503 url.scheme=false\n");
+}
+
+/* What came off a wire must not speak to the terminal. */
+static void test_console_escapes_control_characters(void **state)
+{
+	(void)state;
+	record_str(&r, ATTR_USER_AGENT_ORIGINAL, "\x1b[31m\"\\\n\x7f");
+	record_str(&r, ATTR_URL_PATH, "\xff");
+	record_str(&r, ATTR_URL_QUERY, "");
+	record_name(&r, "gr\xc3\xbc\n");
+	r.head.kind = SPAN_SERVER;
+	assert_line("interspan pid=77 SERVER \"gr\xc3\xbc\\x0a\" 0.000ms "
+		    "trace=0102030405060708090a0b0c0d0e0f10 span=a1a2a3a4a5a6a7a8 "
+		    "user_agent.original=\"\\x1b[31m\\\"\\\\\\x0a\\x7f\" url.path=\"\\xff\" "
+		    "url.query=\"\"\n");
+}
+
+static void test_console_cuts_long_lines(void **state)
+{
+	static char value[STORE_VALUE_MAX];
+	size_t len;
+
+	(void)state;
+	memset(value, 'v', sizeof(value));
+	record_item(&r, ITEM_STR, ATTR_URL_FULL, value, sizeof(value));
+	record_str(&r, ATTR_URL_PATH, "/");
+	len = console_format(&r, line);
+	assert_int_equal(len, CONSOLE_LINE_MAX);
+	assert_int_equal(line[len - 1], '\n');
+}
+
+static void test_console_writes_once(void **state)
+{
+	char got[512];
+	int fd[2];
+	size_t len;
+
+	(void)state;
+	assert_int_equal(pipe(fd), 0);
+	len = console_format(&r, line);
+	assert_true(console_write(fd[1], &r, line));
+	assert_int_equal(read(fd[0], got, sizeof(got)), (int)len);
+	assert_memory_equal(got, line, len);
+	close(fd[0]);
+	close(fd[1]);
+	assert_false(console_write(fd[1], &r, line));
+	assert_false(console_write(-1, &r, line));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(test_console_##name, setup)
+	const struct CMUnitTest tests[] = {
+		TEST(line_is_this),
+		TEST(escapes_control_characters),
+		TEST(cuts_long_lines),
+		TEST(writes_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "endpoint.h"
+
+static struct config cfg;
+static struct endpoint e;
+
+static void join(const char *base, const char *traces)
+{
+	cfg.otlp_endpoint = bytes_from_str(base);
+	cfg.otlp_traces_endpoint = bytes_from_str(traces);
+	endpoint_init(&e, &cfg);
+}
+
+/* E101-E108 */
+static void test_endpoint_joins_as_specified(void **state)
+{
+	static const struct {
+		const char *base;
+		const char *traces;
+		const char *want;
+		enum endpoint_kind kind;
+	} rows[] = {
+		{ "http://localhost:4318", "", "http://localhost:4318/v1/traces", ENDPOINT_HTTP },
+		{ "http://c:4318/x", "", "http://c:4318/x/v1/traces", ENDPOINT_HTTP },
+		{ "http://c:4318/x/", "", "http://c:4318/x/v1/traces", ENDPOINT_HTTP },
+		{ "http://c/", "", "http://c/v1/traces", ENDPOINT_HTTP },
+		{ "HTTP://c", "", "http://c/v1/traces", ENDPOINT_HTTP },
+		{ "http://c/x?a=b#f", "", "http://c/x/v1/traces", ENDPOINT_HTTP },
+		{ "http://base", "http://c:4318", "http://c:4318/", ENDPOINT_HTTP },
+		{ "http://base", "http://c:4318/", "http://c:4318/", ENDPOINT_HTTP },
+		{ "http://base", "http://c/my/path", "http://c/my/path", ENDPOINT_HTTP },
+		{ "http://base", "http://c/v1/traces/", "http://c/v1/traces/", ENDPOINT_HTTP },
+		{ "http://base", "http://c?k=v", "http://c/?k=v", ENDPOINT_HTTP },
+		{ "http://base", "http://c/p?k=v", "http://c/p?k=v", ENDPOINT_HTTP },
+		{ "http://[::1]:4318", "", "http://[::1]:4318/v1/traces", ENDPOINT_HTTP },
+		{ "localhost:4318", "", "http://localhost:4318/v1/traces", ENDPOINT_HTTP },
+		{ " http://c ", "", "http://c/v1/traces", ENDPOINT_HTTP },
+		{ "https://c", "", "https://c/v1/traces", ENDPOINT_HTTPS },
+		{ "grpc://c", "", "", ENDPOINT_UNKNOWN },
+		{ "unix:///run/x", "", "", ENDPOINT_UNKNOWN },
+		{ "http://a b", "", "", ENDPOINT_UNKNOWN },
+		{ "http://c\r\nX: y", "", "", ENDPOINT_UNKNOWN },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		join(rows[i].base, rows[i].traces);
+		if (e.kind != rows[i].kind)
+			fail_msg("%s: kind %d", rows[i].base, (int)e.kind);
+		if (e.kind != ENDPOINT_UNKNOWN)
+			assert_string_equal(e.url, rows[i].want);
+	}
+}
+
+static void test_endpoint_without_host_is_unknown(void **state)
+{
+	(void)state;
+	join("http:///v1", "");
+	assert_int_equal(e.kind, ENDPOINT_UNKNOWN);
+	join("http://", "");
+	assert_int_equal(e.kind, ENDPOINT_UNKNOWN);
+}
+
+static void test_endpoint_too_long_is_unknown(void **state)
+{
+	static char url[ENDPOINT_URL_MAX + 16] = "http://";
+
+	(void)state;
+	memset(url + 7, 'h', sizeof(url) - 8);
+	join(url, "");
+	assert_int_equal(e.kind, ENDPOINT_UNKNOWN);
+}
+
+static void headers(const char *all, const char *traces)
+{
+	cfg.otlp_endpoint = BYTES("http://c");
+	cfg.otlp_headers = bytes_from_str(all);
+	cfg.otlp_traces_headers = bytes_from_str(traces);
+	endpoint_init(&e, &cfg);
+}
+
+/* E109, E110 */
+static void test_endpoint_decodes_headers(void **state)
+{
+	(void)state;
+	headers("Authorization=Basic%20abc%3D, x-a = 1%2C2 ,x-b=p=q,x-empty=", "");
+	assert_int_equal(e.n_headers, 4);
+	assert_int_equal(e.headers_refused, 0);
+	assert_string_equal(e.headers[0], "Authorization: Basic abc=");
+	assert_string_equal(e.headers[1], "x-a: 1,2");
+	assert_string_equal(e.headers[2], "x-b: p=q");
+	assert_string_equal(e.headers[3], "x-empty;");
+}
+
+static void test_endpoint_headers_for_traces_replace_the_rest(void **state)
+{
+	(void)state;
+	headers("a=1,b=2", "c=3");
+	assert_int_equal(e.n_headers, 1);
+	assert_string_equal(e.headers[0], "c: 3");
+}
+
+/* E113; a decoded line break would be another header, or another request. */
+static void test_endpoint_refuses_bad_headers(void **state)
+{
+	static const char *const rows[] = {
+		"novalue", "=v",	     "a b=v",	       "a%0d%0aX=v",
+		"a=%0d%0aX: y", "a=%zz",     "a=%4",	       "Content-Type=text/plain",
+		"content-encoding=gzip", "Host=evil", "CONTENT-LENGTH=0", "Transfer-Encoding=chunked",
+		"a=%00",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char list[128] = "first=1,";
+
+		strcat(list, rows[i]);
+		strcat(list, ",last=2");
+		headers(list, "");
+		if (e.n_headers != 2 || e.headers_refused != 1)
+			fail_msg("%s: %zu headers", rows[i], e.n_headers);
+		assert_string_equal(e.headers[0], "first: 1");
+		assert_string_equal(e.headers[1], "last: 2");
+	}
+}
+
+/* E8, E65, E92: 0 is no limit. */
+static void test_endpoint_timeout_is_the_shortest(void **state)
+{
+	static const struct {
+		uint32_t traces;
+		uint32_t otlp;
+		uint32_t bsp;
+		uint32_t want;
+	} rows[] = {
+		{ CONFIG_UNSET, 10000, 30000, 10000 }, { 500, 10000, 30000, 500 },
+		{ 0, 10000, 30000, 30000 },	       { CONFIG_UNSET, 40000, 30000, 30000 },
+		{ CONFIG_UNSET, 10000, 0, 10000 },     { 0, 10000, 0, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		cfg.otlp_traces_timeout_ms = rows[i].traces;
+		cfg.otlp_timeout_ms = rows[i].otlp;
+		cfg.bsp_export_timeout_ms = rows[i].bsp;
+		assert_int_equal(endpoint_timeout_ms(&cfg), rows[i].want);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_endpoint_joins_as_specified),
+		cmocka_unit_test(test_endpoint_without_host_is_unknown),
+		cmocka_unit_test(test_endpoint_too_long_is_unknown),
+		cmocka_unit_test(test_endpoint_decodes_headers),
+		cmocka_unit_test(test_endpoint_headers_for_traces_replace_the_rest),
+		cmocka_unit_test(test_endpoint_refuses_bad_headers),
+		cmocka_unit_test(test_endpoint_timeout_is_the_shortest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Expected bytes are worked out by hand from the wire tables (O94-O112). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "otlp_encode.h"
+#include "test_exporter_record.h"
+#include "utf8.h"
+
+static struct otlp_encoder encoder;
+static struct record r;
+static uint8_t out[8 * STORE_ITEMS_MAX];
+
+static int setup(void **state)
+{
+	(void)state;
+	otlp_encoder_init(&encoder);
+	record_start(&r);
+	memset(out, 0xee, sizeof(out));
+	return 0;
+}
+
+static Otlp__Span *encode_and_read(void)
+{
+	size_t len = otlp_encode_span(&encoder, &r, out);
+
+	assert_true(len <= otlp_span_bound(&r));
+	return otlp__span__unpack(NULL, len, out);
+}
+
+static void test_otlp_encode_span_is_these_bytes(void **state)
+{
+	static const uint8_t want[] = {
+		/* 1 trace_id */
+		0x0a, 0x10, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c,
+		0x0d, 0x0e, 0x0f, 0x10,
+		/* 2 span_id */
+		0x12, 0x08, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8,
+		/* 3 trace_state (O51) */
+		0x1a, 0x03, 'a', '=', '1',
+		/* 4 parent_span_id */
+		0x22, 0x08, 0xb1, 0xb2, 0xb3, 0xb4, 0xb5, 0xb6, 0xb7, 0xb8,
+		/* 5 name */
+		0x2a, 0x03, 'G', 'E', 'T',
+		/* 6 kind: CLIENT (O105) */
+		0x30, 0x03,
+		/* 7, 8: fixed64; 16 ns later on the monotonic clock (O45) */
+		0x39, 0x08, 0x07, 0x06, 0x05, 0x04, 0x03, 0x02, 0x01,
+		0x41, 0x18, 0x07, 0x06, 0x05, 0x04, 0x03, 0x02, 0x01,
+		/* 9 attributes: a string, then an int */
+		0x4a, 0x1c, 0x0a, 0x13, 'h', 't', 't', 'p', '.', 'r', 'e', 'q', 'u', 'e', 's', 't',
+		'.', 'm', 'e', 't', 'h', 'o', 'd', 0x12, 0x05, 0x0a, 0x03, 'G', 'E', 'T',
+		0x4a, 0x11, 0x0a, 0x0b, 's', 'e', 'r', 'v', 'e', 'r', '.', 'p', 'o', 'r', 't', 0x12,
+		0x02, 0x18, 0x50,
+		/* 10 dropped_attributes_count (O44) */
+		0x50, 0x02,
+		/* 15 status: code 3 = ERROR, no message (O56) */
+		0x7a, 0x02, 0x18, 0x02,
+		/* 16 flags, fixed32: sampled, has is_remote, is_remote (O52) */
+		0x85, 0x01, 0x01, 0x03, 0x00, 0x00,
+	};
+	size_t len;
+
+	(void)state;
+	for (int i = 0; i < 8; i++)
+		r.head.parent.bytes[i] = (uint8_t)(0xb1 + i);
+	r.head.has_parent = 1;
+	r.head.parent_is_remote = 1;
+	r.head.status = SPAN_STATUS_ERROR;
+	r.head.dropped_attrs = 2;
+	record_item(&r, ITEM_TRACESTATE, 0, "a=1", 3);
+	record_str(&r, ATTR_HTTP_REQUEST_METHOD, "GET");
+	record_int(&r, ATTR_SERVER_PORT, 80);
+	record_name(&r, "GET");
+	len = otlp_encode_span(&encoder, &r, out);
+	assert_int_equal(len, sizeof(want));
+	assert_memory_equal(out, want, sizeof(want));
+	assert_int_equal(out[len], 0xee);
+}
+
+/* O50: no parent is no bytes; O52: and is known not to be remote; O56: no status at all. */
+static void test_otlp_encode_root_has_no_parent(void **state)
+{
+	Otlp__Span *s;
+
+	(void)state;
+	memset(r.head.parent.bytes, 0xcc, 8);
+	s = encode_and_read();
+	assert_int_equal(s->parent_span_id.len, 0);
+	assert_int_equal(s->flags, 0x101);
+	assert_null(s->status);
+	assert_string_equal(s->trace_state, "");
+	otlp__span__free_unpacked(s, NULL);
+}
+
+static void test_otlp_encode_local_parent_is_not_remote(void **state)
+{
+	Otlp__Span *s;
+
+	(void)state;
+	r.head.has_parent = 1;
+	r.head.flags = TRACE_FLAG_SAMPLED | TRACE_FLAG_RANDOM;
+	s = encode_and_read();
+	assert_int_equal(s->flags, 0x103);
+	assert_int_equal(s->parent_span_id.len, 8);
+	otlp__span__free_unpacked(s, NULL);
+}
+
+/* O40 */
+static void test_otlp_encode_bad_utf8_is_bytes(void **state)
+{
+	Otlp__Span *s;
+
+	(void)state;
+	record_str(&r, ATTR_URL_PATH, "/caf\xe9");
+	record_str(&r, ATTR_URL_QUERY, "gr\xc3\xbc\xc3\x9f");
+	record_item(&r, ITEM_STR, ATTR_URL_FULL, "a\0b", 3);
+	record_name(&r, "a\xff\xe2\x82z");
+	s = encode_and_read();
+	assert_int_equal(s->n_attributes, 3);
+	assert_int_equal(s->attributes[0]->value->value_case, OTLP__ANY_VALUE__VALUE_BYTES_VALUE);
+	assert_int_equal(s->attributes[0]->value->bytes_value.len, 5);
+	assert_memory_equal(s->attributes[0]->value->bytes_value.data, "/caf\xe9", 5);
+	assert_string_equal(s->attributes[1]->value->string_value, "gr\xc3\xbc\xc3\x9f");
+	assert_int_equal(s->attributes[2]->value->bytes_value.len, 3);
+	/* Each maximal bad sequence is one U+FFFD. */
+	assert_string_equal(s->name, "a\xef\xbf\xbd\xef\xbf\xbdz");
+	otlp__span__free_unpacked(s, NULL);
+}
+
+/* O39: the last write wins; O42: an empty value is a value. */
+static void test_otlp_encode_keys_are_unique(void **state)
+{
+	Otlp__Span *s;
+
+	(void)state;
+	record_str(&r, ATTR_HTTP_ROUTE, "/old");
+	record_str(&r, ATTR_URL_QUERY, "");
+	record_int(&r, ATTR_SERVER_PORT, -1);
+	record_item(&r, ITEM_BOOL, ATTR_URL_SCHEME, "\1", 1);
+	record_str(&r, ATTR_HTTP_ROUTE, "/new");
+	s = encode_and_read();
+	assert_int_equal(s->n_attributes, 4);
+	assert_string_equal(s->attributes[0]->key, "http.route");
+	assert_string_equal(s->attributes[0]->value->string_value, "/new");
+	assert_int_equal(s->attributes[1]->value->value_case, OTLP__ANY_VALUE__VALUE_STRING_VALUE);
+	assert_string_equal(s->attributes[1]->value->string_value, "");
+	assert_int_equal(s->attributes[2]->value->int_value, -1);
+	assert_int_equal(s->attributes[3]->value->value_case, OTLP__ANY_VALUE__VALUE_BOOL_VALUE);
+	assert_true(s->attributes[3]->value->bool_value);
+	otlp__span__free_unpacked(s, NULL);
+}
+
+/* C73: baggage is the application's own, and stays in the process. */
+static void test_otlp_encode_keeps_baggage_in(void **state)
+{
+	size_t len;
+
+	(void)state;
+	record_name(&r, "n");
+	len = otlp_encode_span(&encoder, &r, out);
+	record_item(&r, ITEM_BAGGAGE, 0, "user=secret", 11);
+	assert_int_equal(otlp_encode_span(&encoder, &r, out), len);
+	for (size_t i = 0; i + 6 <= len; i++)
+		assert_memory_not_equal(out + i, "secret", 6);
+}
+
+/* O55 */
+static void test_otlp_encode_name_is_never_empty(void **state)
+{
+	Otlp__Span *s;
+
+	(void)state;
+	s = encode_and_read();
+	assert_string_equal(s->name, "client");
+	otlp__span__free_unpacked(s, NULL);
+	record_name(&r, "first");
+	record_name(&r, "second");
+	s = encode_and_read();
+	assert_string_equal(s->name, "second");
+	otlp__span__free_unpacked(s, NULL);
+}
+
+/* The longest record there can be, all of it bad bytes, stays within the bound. */
+static void test_otlp_encode_bound_holds(void **state)
+{
+	static char bad[STORE_VALUE_MAX];
+
+	(void)state;
+	memset(bad, 0xff, sizeof(bad));
+	record_item(&r, ITEM_NAME, 0, bad, sizeof(bad));
+	record_item(&r, ITEM_TRACESTATE, 0, bad, sizeof(bad));
+	for (uint16_t key = 0; key < 2; key++)
+		record_item(&r, ITEM_STR, key, bad, sizeof(bad));
+	record_item(&r, ITEM_NAME, 0, bad, STORE_ITEMS_MAX - r.items_len - 8);
+	assert_int_equal(r.items_len, STORE_ITEMS_MAX);
+	otlp__span__free_unpacked(encode_and_read(), NULL);
+}
+
+/* O98, D126-D128 */
+static void test_otlp_encode_scope_is_ours(void **state)
+{
+	Otlp__InstrumentationScope *s;
+	size_t len = otlp_encode_scope(out);
+
+	(void)state;
+	assert_true(len <= OTLP_SCOPE_BOUND);
+	s = otlp__instrumentation_scope__unpack(NULL, len, out);
+	assert_string_equal(s->name, "interspan");
+	assert_true(s->version[0]);
+	otlp__instrumentation_scope__free_unpacked(s, NULL);
+}
+
+static void test_otlp_encode_prefix_is_these_bytes(void **state)
+{
+	(void)state;
+	assert_int_equal(otlp_encode_prefix(out, 2, 300), 3);
+	assert_memory_equal(out, "\x12\xac\x02", 3);
+	assert_int_equal(otlp_encode_prefix(out, 16, 0), 3);
+	assert_memory_equal(out, "\x82\x01\x00", 3);
+}
+
+static void test_otlp_encode_knows_utf8(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *text;
+		bool is_valid;
+	} rows[] = {
+		{ "ascii", "0123456789abcdef", true },
+		{ "two", "\xc3\xa4", true },
+		{ "three", "\xe2\x82\xac", true },
+		{ "four", "12345678\xf0\x9f\x98\x80", true },
+		{ "last", "\xf4\x8f\xbf\xbf", true },
+		{ "beyond", "\xf4\x90\x80\x80", false },
+		{ "surrogate", "\xed\xa0\x80", false },
+		{ "overlong 2", "\xc0\x80", false },
+		{ "overlong 3", "\xe0\x80\x80", false },
+		{ "overlong 4", "\xf0\x80\x80\x80", false },
+		{ "cut", "abc\xe2\x82", false },
+		{ "lone", "\x80", false },
+		{ "late", "12345678\xff", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (utf8_is_valid(bytes_from_str(rows[i].text)) != rows[i].is_valid)
+			fail_msg("%s", rows[i].name);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(test_otlp_encode_##name, setup)
+	const struct CMUnitTest tests[] = {
+		TEST(span_is_these_bytes),
+		TEST(root_has_no_parent),
+		TEST(local_parent_is_not_remote),
+		TEST(bad_utf8_is_bytes),
+		TEST(keys_are_unique),
+		TEST(keeps_baggage_in),
+		TEST(name_is_never_empty),
+		TEST(bound_holds),
+		TEST(scope_is_ours),
+		TEST(prefix_is_these_bytes),
+		TEST(knows_utf8),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
