@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parser against the model: both write the same notes, or one of them is wrong.
+ *
+ *   byte 0   bit 0: responses; the whole of it: seed of the read sizes
+ *   byte 1   what responses answer, two bits each: 1 HEAD, 2 CONNECT, else another method
+ *   byte 2...  the stream
+ */
+#include "http1_model.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static uint32_t random_next(uint32_t *seed)
+{
+	*seed = *seed * 1664525u + 1013904223u;
+	return *seed >> 16;
+}
+
+/* In pieces of random sizes; now and then ahead with a copy, which is then forgotten. */
+static void parse(struct http1_run *r, struct bytes in, uint32_t seed)
+{
+	static struct http1_run ahead;
+	size_t most = 1 + random_next(&seed) % 64;
+
+	while (in.len) {
+		size_t n = 1 + random_next(&seed) % most;
+		struct bytes piece = { in.ptr, n < in.len ? n : in.len };
+
+		if (random_next(&seed) % 4 == 0) {
+			ahead = *r;
+			ahead.p = http1_ahead(&r->p);
+			http1_run_pieces(&ahead, in, random_next(&seed) % most,
+					 1 + random_next(&seed) % most);
+		}
+		http1_run_pieces(r, piece, 0, piece.len);
+		in = bytes_skip(in, piece.len);
+	}
+	http1_run_end(r);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct http1_run got, want;
+	static struct model m;
+	static char line[HTTP1_LINE_BYTES];
+	char expect[] = "....";
+	struct bytes in;
+	char *why;
+
+	if (size < 3 || size - 2 > STREAM_MAX)
+		return 0;
+	in = (struct bytes){ (const char *)data + 2, size - 2 };
+	for (int i = 0; i < 4; i++)
+		expect[i] = "GHCG"[data[1] >> (2 * i) & 3];
+	http1_run_init(&got, data[0] & 1, expect, line, sizeof(line));
+	parse(&got, in, data[0]);
+	http1_run_init(&want, data[0] & 1, expect, NULL, 0);
+	m.s = in.ptr;
+	m.len = in.len;
+	m.at = 0;
+	m.is_response = data[0] & 1;
+	m.expect = expect;
+	m.out = &want;
+	model_run(&m);
+	/* The model does not say why. */
+	why = strstr(got.log, "\nD ");
+	if (!why && !strncmp(got.log, "D ", 2))
+		strcpy(got.log, "D\n");
+	else if (why && !strchr(why + 3, '\n')[1])
+		strcpy(why, "\nD\n");
+	if (strcmp(got.log, want.log) != 0) {
+		fprintf(stderr, "got\n%s--- wanted\n%s", got.log, want.log);
+		abort();
+	}
+	return 0;
+}
