@@ -7,9 +7,9 @@
  *   absent --(a span ended, nobody delivers)--> running --(park, alone, refused)--> absent
  *
  * It is never started in a vfork child, in a sandbox, or where a signal handler may be running
- * (pthread_create() allocates: with the host's malloc lock held that is a deadlock); such a start is
- * put off, exporter_is_due is raised, and the next chance is taken.  A forked child has none of its
- * own while its parent's lives.
+ * (pthread_create() allocates: with the host's malloc lock held that is a deadlock); such a start
+ * is put off, exporter_is_due is raised, and the next chance is taken.  A forked child has none of
+ * its own while its parent's lives.
  *
  * Any thread, async-signal-safe but for exporter_chance(); errno may change.
  */
@@ -29,9 +29,9 @@ void exporter_wanted(struct store *st);
 void exporter_take_chance(void);
 
 /*
- * Called by hooks of functions that nobody calls in a signal handler (socket, connect, accept, listen,
- * epoll_wait): programs that always have a signal blocked, as the JVM's threads do, start theirs here.
- * One load.  Outside the guard or inside, errno is kept.
+ * Called by hooks of functions that nobody calls in a signal handler (socket, connect, accept,
+ * listen, epoll_wait): programs that always have a signal blocked, as the JVM's threads do, start
+ * theirs here.  One load.  Outside the guard or inside, errno is kept.
  */
 static ALWAYS_INLINE void exporter_chance(void)
 {
@@ -56,10 +56,10 @@ bool exporter_park(uint32_t timeout_ms);
 void exporter_forbid(void);
 
 /*
- * The main thread ends, the process perhaps not.  The last of the other threads then makes the process
- * exit, and flush its stdio, only if libc counts no other one, and ours, with a descriptor table of its
- * own, could not do it in its place.  So the exporter leaves now, and comes back only for a full batch
- * or once in a schedule delay; what is left goes out when the process ends.
+ * The main thread ends, the process perhaps not.  The last of the other threads then makes the
+ * process exit, and flush its stdio, only if libc counts no other one, and ours, with a descriptor
+ * table of its own, could not do it in its place.  So the exporter leaves now, and comes back only
+ * for a full batch or once in a schedule delay; what is left goes out when the process ends.
  */
 void exporter_main_gone(void);
 

@@ -6,8 +6,8 @@
  * starts, forks, changes its program and ends.
  *
  * Birth (law 6): constructors of needed libraries and .preinit_array run before ours, so whoever
- * comes first, constructor or hook, calls host_start().  Until that has succeeded, and for good when
- * we stand down (law 8), host_is_observed() is false and every hook passes through.
+ * comes first, constructor or hook, calls host_start().  Until that has succeeded, and for good
+ * when we stand down (law 8), host_is_observed() is false and every hook passes through.
  */
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Everything here is about one word, `life`: the process epoch and a state.  A child of whatever kind
- * of fork has another epoch, so that what it inherited reads as "absent".  Nothing is locked: who
- * moves the word from absent to starting starts the thread, and the thread itself moves it on.
+ * Everything here is about one word, `life`: the process epoch and a state.  A child of whatever
+ * kind of fork has another epoch, so that what it inherited reads as "absent".  Nothing is locked:
+ * who moves the word from absent to starting starts the thread, and the thread itself moves it on.
  */
 #include "exporter_life.h"
 
@@ -48,11 +48,12 @@ _Atomic bool exporter_is_due;
 
 static struct exporter exporter;
 static _Atomic uint64_t life;     /* epoch << 8 | enum life */
-static _Atomic uint32_t tid;      /* of our thread, valid while RUNNING and until it is reaped */
+static _Atomic uint32_t tid;      /* of our thread until the kernel has no trace of it; 0: none */
 static _Atomic uint64_t retry_ns; /* not before, CLOCK_MONOTONIC */
 static _Atomic bool forbidden;
+static _Atomic uint32_t exiting;   /* 1: exit() or its like is under way, and cannot be stopped */
 static _Atomic uint64_t waited_ns; /* of the budget for the end of the process */
-static _Atomic uint64_t burst_ns; /* when the thread last left for want of a main thread */
+static _Atomic uint64_t burst_ns;  /* when the thread last left for want of a main thread */
 
 /* --- the word --- */
 
@@ -136,6 +137,16 @@ static bool is_alone(void)
 
 /* --- the thread --- */
 
+/*
+ * The last thread of the host is in exit(), and libc no longer counts it: were we to return, libc
+ * would exit a second time, from here, and flush stdio into descriptors that are not the host's.
+ */
+static void wait_for_the_end(void)
+{
+	for (;;)
+		raw_futex(&exiting, FUTEX_WAIT_PRIVATE, 1, NULL);
+}
+
 static void *thread_body(void *arg)
 {
 	struct store *st = exporter.store;
@@ -151,17 +162,19 @@ static void *thread_body(void *arg)
 		atomic_store(&retry_ns, clock_monotonic_ns() + RETRY_NS);
 	}
 	atomic_store(&burst_ns, clock_monotonic_ns());
-	/* If libc finds that this was the last thread, it exits from here: then we log, too. */
-	thread_self.ours = end != EXPORTER_ALONE;
 	atomic_store(&life, life_word(ABSENT));
 	/* Who waits for a flush looks again and sees that nobody is there. */
 	raw_futex(&st->flushed, FUTEX_WAKE, INT32_MAX, NULL);
+	if (atomic_load(&exiting))
+		wait_for_the_end();
+	/* If libc finds that this was the last thread, it exits from here: then we log, too. */
+	thread_self.ours = end != EXPORTER_ALONE;
 	return NULL;
 }
 
 /*
- * The pthread functions that moved from libpthread to libc with glibc 2.34, and with them to a version
- * that older systems do not have, are looked up.
+ * The pthread functions that moved from libpthread to libc with glibc 2.34, and with them to a
+ * version that older systems do not have, are looked up.
  */
 static int thread_create(void)
 {
@@ -203,6 +216,11 @@ static void start(struct store *st)
 	exporter.is_alone = is_alone;
 	atomic_store(&exporter.quiesce, 0); /* a parent's thread may have held it */
 	atomic_store(&exporter.stop, 0);
+	/* Without a main thread it must not be there for long. */
+	atomic_store(&exporter.deadline_ns,
+		     atomic_load(&exporter.main_gone) ?
+			     clock_monotonic_ns() + (uint64_t)config.shutdown_timeout_ms * MS_NS :
+			     0);
 	before = mask_swap(&all);
 	r = thread_create();
 	mask_swap(&before);
@@ -215,7 +233,37 @@ static void start(struct store *st)
 	atomic_store(&life, life_word(ABSENT));
 }
 
-/* Without a main thread: only when it is worth it, see exporter_main_gone(). */
+/* --- without a main thread --- */
+
+/* A thread that has ended a span ends itself, and may be the last one. */
+static void thread_ends(void *unused)
+{
+	(void)unused;
+	(void)exporter_park(config.shutdown_timeout_ms);
+}
+
+/*
+ * Destructors of thread-specific values run before libc counts who is left.  One key, made when the
+ * first process in a line of forks needs it; a thread more that we do not hear of only matters if
+ * it is the last one and ends while a batch is under way.
+ */
+static void hear_of_this_threads_end(void)
+{
+	static _Atomic uint32_t made; /* 0 not yet, 1 being made or not to be had, 2 made */
+	static pthread_key_t key;
+	__typeof__(&pthread_key_create) create = resolve("pthread_key_create");
+	__typeof__(&pthread_setspecific) set = resolve("pthread_setspecific");
+	uint32_t none = 0;
+
+	if (!create || !set)
+		return;
+	if (atomic_compare_exchange_strong(&made, &none, 1) && create(&key, thread_ends) == 0)
+		atomic_store(&made, 2);
+	if (atomic_load(&made) == 2)
+		set(key, &key);
+}
+
+/* Only a full batch, or one that has waited for the schedule delay: see exporter_main_gone(). */
 static bool is_worth_it(struct store *st)
 {
 	uint64_t delay = (uint64_t)config.bsp_schedule_delay_ms * MS_NS;
@@ -224,14 +272,23 @@ static bool is_worth_it(struct store *st)
 	       clock_monotonic_ns() - atomic_load(&burst_ns) >= delay;
 }
 
+static void start_without_main(struct store *st)
+{
+	hear_of_this_threads_end();
+	if (is_worth_it(st))
+		start(st);
+}
+
+/* --- starting --- */
+
 void exporter_wanted(struct store *st)
 {
 	if (atomic_load(&forbidden) || life_get() != ABSENT)
 		return;
-	if (atomic_load(&exporter.main_gone) && !is_worth_it(st))
-		return;
 	if (may_be_handler())
 		atomic_store(&exporter_is_due, true);
+	else if (atomic_load(&exporter.main_gone))
+		start_without_main(st);
 	else
 		start(st);
 }
@@ -243,8 +300,12 @@ void exporter_take_chance(void)
 	bool entered = guard_enter();
 
 	/* Inside the guard: pthread_create() may call what we interpose. */
-	if (entered && st && !store_has_owner(st))
-		start(st);
+	if (entered && st && !store_has_owner(st)) {
+		if (atomic_load(&exporter.main_gone))
+			start_without_main(st);
+		else
+			start(st);
+	}
 	if (entered)
 		guard_leave();
 	errno = saved;
@@ -304,6 +365,8 @@ void exporter_flush(enum host_end how)
 
 	if (!st || !atomic_load(&span_ended_without_owner) || atomic_load(&forbidden))
 		return;
+	if (how != HOST_EXECS)
+		atomic_store(&exiting, 1);
 	if (!must_deliver(st, how))
 		return;
 	begin = clock_monotonic_ns();
@@ -319,27 +382,38 @@ void exporter_flush(enum host_end how)
 
 /* --- leaving, at the host's word --- */
 
+/* The word says that it has left our code, the kernel that it has left libc's and the process. */
+static bool is_gone(void)
+{
+	uint32_t who = atomic_load(&tid);
+
+	if (life_get() != ABSENT)
+		return false;
+	if (who && raw_syscall3(SYS_tgkill, (long)process_pid(), (long)who, 0) == 0)
+		return false;
+	atomic_compare_exchange_strong(&tid, &who, 0);
+	return true;
+}
+
 bool exporter_park(uint32_t timeout_ms)
 {
 	struct store *st = store_get();
 	struct timespec pause = { 0, 200000 };
 	uint64_t until = clock_monotonic_ns() + (uint64_t)timeout_ms * MS_NS;
-	uint32_t who;
+	bool gone;
 
-	if (!st || life_get() == ABSENT)
+	if (!st || is_gone())
 		return true;
-	flush_wait(st, until);
-	who = atomic_load(&tid);
+	/* What cannot be sent by then is dropped, and counted, by the thread. */
+	atomic_store(&exporter.deadline_ns, until);
+	flush_wait(st, until + GRACE_NS);
 	atomic_store(&exporter.stop, 1);
 	wake(st);
-	/* The word says that it has left our code, the kernel that it has left the process. */
-	while (life_get() != ABSENT ||
-	       raw_syscall3(SYS_tgkill, (long)process_pid(), (long)who, 0) == 0) {
-		if (clock_monotonic_ns() >= until)
-			return false;
+	until += 2 * GRACE_NS;
+	while (!(gone = is_gone()) && clock_monotonic_ns() < until)
 		raw_syscall3(SYS_nanosleep, (long)&pause, 0, 0);
-	}
-	return true;
+	atomic_store(&exporter.deadline_ns, 0);
+	return gone;
 }
 
 void exporter_forbid(void)
@@ -381,6 +455,8 @@ void exporter_resume(void)
 
 void exporter_forget(void)
 {
+	atomic_store(&tid, 0);
+	atomic_store(&exiting, 0);
 	atomic_store(&forking, 0);
 	atomic_store(&exporter.quiesce, 0);
 	atomic_store(&exporter.stop, 0);

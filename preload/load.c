@@ -92,8 +92,8 @@ void host_start(void)
 }
 
 /*
- * glibc hands constructors what it hands main().  A constructor before ours may have cleared environ
- * (then it is NULL, and these are what the process was started with).
+ * glibc hands constructors what it hands main().  A constructor before ours may have cleared
+ * environ (then it is NULL, and these are what the process was started with).
  */
 static __attribute__((constructor)) void constructor(int argc, char **argv, char **envp)
 {
@@ -119,12 +119,31 @@ void exporter_log(struct bytes message)
 
 /* --- the end --- */
 
-/* Once in a process: _exit() may be called by a handler that exit() runs. */
-static bool log_is_due(void)
+static bool has_counted(void)
+{
+	for (int i = 0; i < STATS; i++)
+		if (stats_read((enum stat_id)i))
+			return true;
+	return false;
+}
+
+/*
+ * One line for a process: _exit() may be called by a handler that exit() runs.  Only an exec that
+ * failed, and what came after it, make a second one.
+ */
+static void log_once(void)
 {
 	static _Atomic uint32_t written_by;
+	uint32_t self;
 
-	return config.log.len && atomic_exchange(&written_by, process_pid()) != process_pid();
+	if (config.log.len == 0)
+		return;
+	self = process_pid();
+	if (atomic_load(&written_by) == self && !has_counted())
+		return;
+	log_stats();
+	stats_reset();
+	atomic_store(&written_by, self);
 }
 
 void host_ends(enum host_end how)
@@ -135,14 +154,7 @@ void host_ends(enum host_end how)
 	if (!host_is_observed() || thread_self.in_vfork || thread_self.ours)
 		return;
 	exporter_flush(how);
-	if (how == HOST_EXECS) {
-		if (config.log.len) {
-			log_stats();
-			stats_reset(); /* if it fails, the rest gets a line of its own */
-		}
-	} else if (log_is_due()) {
-		log_stats();
-	}
+	log_once();
 	errno = saved;
 }
 

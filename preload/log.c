@@ -14,8 +14,8 @@
 #define SECOND_NS 1000000000u
 
 /*
- * O_APPEND: lines of several processes follow each other.  O_NONBLOCK: a FIFO that nobody reads must
- * not hold the program up; it means nothing for a file.
+ * O_APPEND: lines of several processes follow each other.  O_NONBLOCK: a FIFO that nobody reads
+ * must not hold the program up; it means nothing for a file.
  */
 #define LOG_OPEN_FLAGS (O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
 
@@ -81,9 +81,13 @@ void log_line(const struct bytes *pieces, size_t n)
 static void add_program(struct text *t)
 {
 	char path[512];
-	long n = raw_readlink("/proc/self/exe", path, sizeof(path));
-	long at = n;
+	/* Not self: that is the main thread, which may have left before the others. */
+	long n = raw_readlink("/proc/thread-self/exe", path, sizeof(path));
+	long at;
 
+	if (n < 0) /* Linux before 3.17 has no thread-self */
+		n = raw_readlink("/proc/self/exe", path, sizeof(path));
+	at = n;
 	if (n <= 0) {
 		text_add_char(t, '?'); /* no /proc, as in many a chroot */
 		return;

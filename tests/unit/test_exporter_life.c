@@ -81,12 +81,12 @@ void quiesce_unlock(_Atomic uint32_t *q)
 
 /* --- a process of its own --- */
 
-#define CHECK(what)                                                               \
-	do {                                                                      \
-		if (!(what)) {                                                    \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #what);        \
-			_exit(1);                                                 \
-		}                                                                 \
+#define CHECK(what)                                                        \
+	do {                                                               \
+		if (!(what)) {                                             \
+			fprintf(stderr, "line %d: %s\n", __LINE__, #what); \
+			_exit(1);                                          \
+		}                                                          \
 	} while (0)
 
 static void run_in_child(void (*body)(void))
@@ -443,11 +443,11 @@ static void without_main_it_stays_away(void)
 	CHECK(atomic_load(&delivered) == 4 + BATCH);
 }
 
-#define IN_CHILD(body)                                          \
-	static void test_exporter_life_##body(void **state)     \
-	{                                                       \
-		(void)state;                                    \
-		run_in_child(body);                             \
+#define IN_CHILD(body)                                      \
+	static void test_exporter_life_##body(void **state) \
+	{                                                   \
+		(void)state;                                \
+		run_in_child(body);                         \
 	}
 IN_CHILD(starts_with_the_first_span)
 IN_CHILD(never_starts_where_signals_are_blocked)
@@ -467,10 +467,13 @@ IN_CHILD(park_leaves_no_thread)
 IN_CHILD(park_gives_up_in_time)
 IN_CHILD(without_main_it_stays_away)
 
-/* proc(5): the second field may hold blanks and brackets; state is the 3rd, num_threads the 20th. */
+/*
+ * proc(5): the second field may hold blanks and brackets; state is the 3rd, num_threads the 20th.
+ */
 static void test_exporter_life_reads_proc_stat(void **state)
 {
-	struct bytes stat = BYTES("12 (a) Z (b c) S 1 12 12 0 -1 4194304 90 0 0 0 1 2 3 4 20 0 7 0 99\n");
+	struct bytes stat =
+		BYTES("12 (a) Z (b c) S 1 12 12 0 -1 4194304 90 0 0 0 1 2 3 4 20 0 7 0 99\n");
 
 	(void)state;
 	assert_true(bytes_equal(stat_field(stat, 0), BYTES("S")));
