@@ -12,12 +12,13 @@
  *		return n;
  *	}
  *
- * The prototype comes from the system's header, so that the compiler compares.  Files with hooks are
- * compiled with -U_FORTIFY_SOURCE (the headers would define inline twins of the names that we are
- * about to define) and without _FILE_OFFSET_BITS (it would redirect fcntl to fcntl64).
+ * The prototype comes from the system's header, so that the compiler compares.  Files with hooks
+ * are compiled with -U_FORTIFY_SOURCE (the headers would define inline twins of the names that we
+ * are about to define) and without _FILE_OFFSET_BITS (it would redirect fcntl to fcntl64).
  *
- * Not for names that several loaded libraries may export (SSL_*, PQ*): those are resolved through the
- * caller's link map, never through one slot per name (interposed by one library, called by another).
+ * Not for names that several loaded libraries may export (SSL_*, PQ*): those are resolved through
+ * the caller's link map, never through one slot per name (interposed by one library, called by
+ * another).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,11 +50,11 @@ enum hook {
 /* Names that no public header declares, or only newer ones than the oldest that we build with. */
 ssize_t __read_chk(int fd, void *buf, size_t len, size_t room);
 ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags);
-ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int flags,
-		       struct sockaddr *from, socklen_t *from_len);
+ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int flags, struct sockaddr *from,
+		       socklen_t *from_len);
 int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t room);
-int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
-		const sigset_t *mask, size_t room);
+int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
+		size_t room);
 int close_range(unsigned first, unsigned last, int flags);
 void closefrom(int first);
 int epoll_pwait2(int epfd, struct epoll_event *events, int max, const struct timespec *timeout,
@@ -61,8 +62,8 @@ int epoll_pwait2(int epfd, struct epoll_event *events, int max, const struct tim
 int execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags);
 
 /*
- * The slot of each row: NULL until the name is first called.  Relaxed is enough: whoever fills a slot
- * fills it with the same value, and code needs no publication.
+ * The slot of each row: NULL until the name is first called.  Relaxed is enough: whoever fills a
+ * slot fills it with the same value, and code needs no publication.
  */
 extern _Atomic(void *) real_slot[HOOKS];
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ends and the copies of a process.  Before the program's last call, what waits is delivered, for
- * a bounded time; in a vfork child, which lives in its parent's memory, nothing at all is done.
+ * The ends and the copies of a process.  Before the program's last call, what waits is delivered,
+ * for a bounded time; in a vfork child, which lives in its parent's memory, nothing at all is done.
  */
 #include <alloca.h>
 #include <stdarg.h>
@@ -105,11 +105,13 @@ EXPORT int execveat(int dir, const char *path, char *const argv[], char *const e
 }
 
 /*
- * The argument lists become arrays on the stack, as in libc's own functions of these names, so that a
- * call needs as much stack as without us, however long the list; libc's malloc is no choice, since
- * these are called between fork and exec.
+ * The argument lists become arrays on the stack, as in libc's own functions of these names, so that
+ * a call needs as much stack as without us, however long the list; libc's malloc is no choice,
+ * since these are called between fork and exec.
  */
-/* The header promises that this is no NULL; a program may break the promise, and must survive it. */
+/*
+ * The header promises that this is no NULL; a program may break the promise, and must survive it.
+ */
 static char *args_first(const char *first)
 {
 	__asm__("" : "+r"(first));
@@ -203,7 +205,9 @@ void stub_syscall(long nr, long a, long b, long c)
 	}
 }
 
-/* Before glibc 2.34 dlopen() is libdl's, which may come in when the program has long been running. */
+/*
+ * Before glibc 2.34 dlopen() is libdl's, which may come in when the program has long been running.
+ */
 static void *dlopen_none(const char *path, int flags)
 {
 	(void)path;

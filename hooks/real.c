@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The slots behind REAL().  A name is looked up when it is first called, not at start-up: the resolver
- * may be used anywhere, a look-up takes less than a microsecond, and 60 of them in each process that
- * a shell script starts would be more than all else that we do there.
+ * The slots behind REAL().  A name is looked up when it is first called, not at start-up: the
+ * resolver may be used anywhere, a look-up takes less than a microsecond, and 60 of them in each
+ * process that a shell script starts would be more than all else that we do there.
  */
 #include <string.h>
 

@@ -13,7 +13,9 @@
 /* Without blanks, which would make it several arguments of a macro. */
 #define SLOT(name) real_slot+8*hook_##name(%rip)
 
-/* One TLS word: where vfork returns to.  The child shares it, and the stack is no longer the same. */
+/*
+ * One TLS word: where vfork returns to.  The child shares it, and the stack is no longer the same.
+ */
 	.section .tbss, "awT", @nobits
 	.balign 8
 	.type vfork_return, @object
@@ -25,8 +27,8 @@ vfork_return:
 
 /*
  * Puts the next function of that name in %rax.  The arguments, and %rax, which holds the number of
- * vector registers of a variadic call, stay as they are: only the first call ever needs C.  The stack
- * is 8 off a multiple of 16, as at the entry of any function.
+ * vector registers of a variadic call, stay as they are: only the first call ever needs C.  The
+ * stack is 8 off a multiple of 16, as at the entry of any function.
  */
 .macro load_real slot, number
 	movq \slot, %rax
@@ -66,12 +68,12 @@ vfork_return:
 .endm
 
 /*
- * pid_t vfork(void): the child runs on our stack, in our memory, until it execs or exits, and by then
- * has overwritten what was below.  So our return address is kept beside the stack; the flag beside it
- * makes every hook pass through until the parent is back (law 9).
+ * pid_t vfork(void): the child runs on our stack, in our memory, until it execs or exits, and by
+ * then has overwritten what was below.  So our return address is kept beside the stack; the flag
+ * beside it makes every hook pass through until the parent is back (law 9).
  *
- * A vfork in a vfork child, or in a signal handler that came between, finds the flag set and goes on
- * to libc without another word: there is one place only for the address.
+ * A vfork in a vfork child, or in a signal handler that came between, finds the flag set and goes
+ * on to libc without another word: there is one place only for the address.
  */
 	.globl vfork
 	.type vfork, @function
@@ -104,8 +106,8 @@ vfork:
 	.cfi_offset %rip, -8
 	ret
 2:	/*
-	 * The child.  Not by ret: that would take the address off a shadow stack which the parent has
-	 * yet to return by.  Who calls vfork has an endbr64 behind the call, as behind setjmp.
+	 * The child.  Not by ret: that would take the address off a shadow stack which the parent
+	 * has yet to return by.  Who calls vfork has an endbr64 behind the call, as behind setjmp.
 	 */
 	.cfi_adjust_cfa_offset -8
 	.cfi_undefined %rip
@@ -118,8 +120,8 @@ vfork:
 	.size vfork, . - vfork
 
 /*
- * long syscall(long number, ...): jumps on to libc with all arguments where they were, the seventh on
- * the stack, after a look at the numbers that concern us.
+ * long syscall(long number, ...): jumps on to libc with all arguments where they were, the seventh
+ * on the stack, after a look at the numbers that concern us.
  */
 	.globl syscall
 	.type syscall, @function
@@ -168,8 +170,8 @@ syscall:
 
 /*
  * void *dlopen(const char *path, int flags): the dynamic linker searches on behalf of whom it was
- * called by (RUNPATH, namespace), so it must not be us.  RTLD_DEEPBIND would hide our hooks from the
- * library, and from the libraries that it brings, some of which are here already.
+ * called by (RUNPATH, namespace), so it must not be us.  RTLD_DEEPBIND would hide our hooks from
+ * the library, and from the libraries that it brings, some of which are here already.
  */
 	.globl dlopen
 	.type dlopen, @function

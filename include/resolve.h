@@ -2,17 +2,17 @@
 #ifndef RESOLVE_H
 #define RESOLVE_H
 /*
- * Names to addresses without the dynamic linker's help (law 5).  dlsym() takes the loader's lock, may
- * allocate, costs 900 instructions a name, and is GLIBC_2.34 where we are built: a process with an
- * older libc would die before main().  So we read the ELF tables ourselves: no lock, no allocation,
- * no system call; any thread, async-signal-safe.
+ * Names to addresses without the dynamic linker's help (law 5).  dlsym() takes the loader's lock,
+ * may allocate, costs 900 instructions a name, and is GLIBC_2.34 where we are built: a process with
+ * an older libc would die before main().  So we read the ELF tables ourselves: no lock, no
+ * allocation, no system call; any thread, async-signal-safe.
  *
  * Order is that of RTLD_NEXT: objects that follow ours in the order of loading, so that a preload
  * behind us is reached.  The version taken is the default one.
  *
- * Objects that came with the program are never unmapped, and the walk ends at the first hit.  Only a
- * name that none of them has leads it into libraries that another thread may be unloading: so ask for
- * what the program itself has called, or for what libc is sure to have.
+ * Objects that came with the program are never unmapped, and the walk ends at the first hit.  Only
+ * a name that none of them has leads it into libraries that another thread may be unloading: so ask
+ * for what the program itself has called, or for what libc is sure to have.
  */
 #include <stddef.h>
 #include <stdint.h>

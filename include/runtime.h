@@ -2,10 +2,10 @@
 #ifndef RUNTIME_H
 #define RUNTIME_H
 /*
- * Which language runtimes live in this process?  Some run many tasks on one thread where no hook can
- * see it, and one whole family of native loops is understood (context.h).  Told at start-up by the
- * program's name, its exported names and the libraries that came with it, and later by what dlopen()
- * is asked for.  A flag is only ever raised.
+ * Which language runtimes live in this process?  Some run many tasks on one thread where no hook
+ * can see it, and one whole family of native loops is understood (context.h).  Told at start-up by
+ * the program's name, its exported names and the libraries that came with it, and later by what
+ * dlopen() is asked for.  A flag is only ever raised.
  *
  * Not seen: a runtime that comes in as a dependency of a library that is loaded later.
  */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How the tables are found: the program's DT_DEBUG entry, which the dynamic linker fills for
- * debuggers, or else the linker's own _r_debug symbol by way of AT_BASE; never by importing a symbol
- * of the linker's, which would bind us to its version.  From there the list of link maps is public.
+ * debuggers, or else the linker's own _r_debug symbol by way of AT_BASE; never by importing a
+ * symbol of the linker's, which would bind us to its version.  From there the list of link maps is
+ * public.
  */
 #include "resolve.h"
 
@@ -29,13 +30,13 @@ extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
 /* What the dynamic section of one object says. */
 struct object {
 	ElfW(Addr) base;
-	const ElfW(Sym) *sym;
+	const ElfW(Sym) * sym;
 	const char *str;
 	const uint32_t *gnu_hash;
 	const uint32_t *hash;
-	const ElfW(Half) *versym;
-	const ElfW(Verdef) *verdef;
-	const ElfW(Verneed) *verneed;
+	const ElfW(Half) * versym;
+	const ElfW(Verdef) * verdef;
+	const ElfW(Verneed) * verneed;
 	const char *soname;
 };
 
@@ -87,7 +88,7 @@ static const void *table_at(ElfW(Addr) base, ElfW(Addr) value)
 	return (const void *)(value < base ? base + value : value);
 }
 
-static void object_read(struct object *o, ElfW(Addr) base, const ElfW(Dyn) *dynamic)
+static void object_read(struct object *o, ElfW(Addr) base, const ElfW(Dyn) * dynamic)
 {
 	ElfW(Addr) soname = 0;
 
@@ -260,7 +261,7 @@ static struct wanted wanted_name(const char *name)
 
 /* --- the list of objects --- */
 
-static const ElfW(Dyn) *dynamic_of(const ElfW(Phdr) *ph, size_t n, ElfW(Addr) base)
+static const ElfW(Dyn) * dynamic_of(const ElfW(Phdr) * ph, size_t n, ElfW(Addr) base)
 {
 	for (size_t i = 0; i < n; i++)
 		if (ph[i].p_type == PT_DYNAMIC)
@@ -399,7 +400,7 @@ static const struct link_map *object_around(ElfW(Addr) address)
 }
 
 /* Among the symbols that these relocations name. */
-static const char *version_in(const struct object *o, const ElfW(Rela) *rela, size_t bytes,
+static const char *version_in(const struct object *o, const ElfW(Rela) * rela, size_t bytes,
 			      const char *name)
 {
 	for (size_t i = 0; rela && i < bytes / sizeof(*rela); i++) {

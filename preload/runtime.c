@@ -24,12 +24,16 @@ _Atomic uint32_t runtime_seen_flags;
 
 /* The program's name is, or begins with and goes on in digits and dots (ruby3.1): */
 static const struct clue programs[] = {
-	{ "nginx", RUNTIME_NGINX },   { "nginx-debug", RUNTIME_NGINX },
+	{ "nginx", RUNTIME_NGINX },
+	{ "nginx-debug", RUNTIME_NGINX },
 	{ "openresty", RUNTIME_NGINX | RUNTIME_LUA },
 	{ "lighttpd", RUNTIME_LIGHTTPD },
-	{ "node", RUNTIME_NODE },     { "nodejs", RUNTIME_NODE },
-	{ "java", RUNTIME_JVM },      { "ruby", RUNTIME_RUBY },
-	{ "beam.smp", RUNTIME_BEAM }, { "beam", RUNTIME_BEAM },
+	{ "node", RUNTIME_NODE },
+	{ "nodejs", RUNTIME_NODE },
+	{ "java", RUNTIME_JVM },
+	{ "ruby", RUNTIME_RUBY },
+	{ "beam.smp", RUNTIME_BEAM },
+	{ "beam", RUNTIME_BEAM },
 	{ "luajit", RUNTIME_LUA },
 };
 
@@ -45,10 +49,8 @@ static const struct clue libraries[] = {
 
 /* The program itself exports, having the runtime linked in, whatever it calls itself: */
 static const struct clue exports[] = {
-	{ "napi_module_register", RUNTIME_NODE },
-	{ "JNI_CreateJavaVM", RUNTIME_JVM },
-	{ "rb_define_method", RUNTIME_RUBY },
-	{ "enif_alloc_env", RUNTIME_BEAM },
+	{ "napi_module_register", RUNTIME_NODE }, { "JNI_CreateJavaVM", RUNTIME_JVM },
+	{ "rb_define_method", RUNTIME_RUBY },     { "enif_alloc_env", RUNTIME_BEAM },
 	{ "luaJIT_setmode", RUNTIME_LUA },
 };
 
@@ -123,8 +125,8 @@ void runtime_seen(const char *path)
 /* --- the program's name --- */
 
 /*
- * The arguments, which lie below the environment where the kernel put both: their count, they, NULL.
- * NULL: the environment has been moved.
+ * The arguments, which lie below the environment where the kernel put both: their count, they,
+ * NULL.  NULL: the environment has been moved.
  */
 static char *const *arguments_below(char *const *envp, const char *file, intptr_t *ret_count)
 {

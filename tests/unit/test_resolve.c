@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The resolver against the dynamic linker's own answers, and against tables made by hand for what the
- * objects of this system do not show.
+ * The resolver against the dynamic linker's own answers, and against tables made by hand for what
+ * the objects of this system do not show.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,10 +41,19 @@ static void test_resolve_finds_what_dlsym_finds(void **state)
 #include "../../hooks/hooks.def"
 #undef HOOK
 		/* Indirect functions: their resolvers are run. */
-		"memcpy", "strlen", "memchr", "time", "gettimeofday",
+		"memcpy",
+		"strlen",
+		"memchr",
+		"time",
+		"gettimeofday",
 		/* Of several versions the default one. */
-		"quick_exit", "posix_spawn", "pthread_cond_wait", "pthread_create", "memcpy",
-		"pthread_attr_setstacksize", "environ",
+		"quick_exit",
+		"posix_spawn",
+		"pthread_cond_wait",
+		"pthread_create",
+		"memcpy",
+		"pthread_attr_setstacksize",
+		"environ",
 	};
 
 	(void)state;
@@ -151,7 +160,8 @@ static struct {
 	ElfW(Verdef) new;
 	ElfW(Verdaux) new_name;
 } definitions = {
-	.old = { .vd_ndx = 2, .vd_aux = sizeof(ElfW(Verdef)),
+	.old = { .vd_ndx = 2,
+		 .vd_aux = sizeof(ElfW(Verdef)),
 		 .vd_next = sizeof(ElfW(Verdef)) + sizeof(ElfW(Verdaux)) },
 	.old_name = { .vda_name = 15 },
 	.new = { .vd_ndx = 3, .vd_aux = sizeof(ElfW(Verdef)) },
@@ -160,8 +170,9 @@ static struct {
 
 static struct object by_hand(void)
 {
-	return (struct object){ .base = 0x1000, .sym = symbols, .str = strings,
-				.hash = sysv_table };
+	return (struct object){
+		.base = 0x1000, .sym = symbols, .str = strings, .hash = sysv_table
+	};
 }
 
 static void test_resolve_reads_sysv_tables_where_there_is_no_other(void **state)
