@@ -48,8 +48,8 @@ struct config {
 extern struct config config;
 
 /*
- * Reads envp, once per process; signal-safe, no allocation.  Called by load.c before any other thread
- * of ours can exist.  The only place where the environment is looked at.
+ * Reads envp, once per process; signal-safe, no allocation.  Called by load.c before any other
+ * thread of ours can exist.  The only place where the environment is looked at.
  */
 void config_load(char *const *envp);
 

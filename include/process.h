@@ -2,10 +2,10 @@
 #ifndef PROCESS_H
 #define PROCESS_H
 /*
- * Which process is this?  Right after any kind of fork, raw clone(2) included, without a system call:
- * a page that the kernel empties in the child tells (MADV_WIPEONFORK, Linux 4.14; older kernels are
- * asked for the pid each time).  A vfork child shares its parent's memory: thread_self.in_vfork keeps
- * it out of here.  All functions: any thread, async-signal-safe.
+ * Which process is this?  Right after any kind of fork, raw clone(2) included, without a system
+ * call: a page that the kernel empties in the child tells (MADV_WIPEONFORK, Linux 4.14; older
+ * kernels are asked for the pid each time).  A vfork child shares its parent's memory:
+ * thread_self.in_vfork keeps it out of here.  All functions: any thread, async-signal-safe.
  */
 #include <stdint.h>
 

@@ -4,8 +4,8 @@
 /*
  * System calls without libc.  libc's read, write, close and so on are names that we interpose, its
  * wrappers are cancellation points and set errno, and the newer ones do not exist in an old libc:
- * none of that may happen inside a hook.  These return what the kernel returns, -errno included, and
- * touch nothing else.
+ * none of that may happen inside a hook.  These return what the kernel returns, -errno included,
+ * and touch nothing else.
  */
 #include <fcntl.h>
 #include <stdbool.h>

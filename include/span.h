@@ -5,10 +5,10 @@
  * A span: what the hooks' side opens, fills and ends.  It lives in the shared store (store.h) from
  * the first moment, so that who outlives this process can still tell of it.
  *
- * Every function here: any thread, async-signal-safe, no allocation, no lock, no system call but that
- * which wakes a sleeping exporter, or maps the store for the first span of all.
- * A NULL span is accepted and ignored, a full one counts what it could not take (O44): callers do
- * not branch.  One span is filled by one thread at a time; who holds the exchange holds the span.
+ * Every function here: any thread, async-signal-safe, no allocation, no lock, no system call but
+ * that which wakes a sleeping exporter, or maps the store for the first span of all.  A NULL span
+ * is accepted and ignored, a full one counts what it could not take (O44): callers do not branch.
+ * One span is filled by one thread at a time; who holds the exchange holds the span.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,22 +24,24 @@ enum attr {
 	ATTRS
 };
 
-enum span_kind { /* numbers of OTLP (O54) */
+/* Numbers of OTLP (O54). */
+enum span_kind {
 	SPAN_INTERNAL = 1,
 	SPAN_SERVER = 2,
 	SPAN_CLIENT = 3,
 };
 
-enum span_status { /* numbers of OTLP (O56); OK is not ours to set (H20) */
+/* Numbers of OTLP (O56); OK is not ours to set (H20). */
+enum span_status {
 	SPAN_STATUS_UNSET = 0,
 	SPAN_STATUS_ERROR = 2,
 };
 
 /* The sampler's verdicts (E45).  Whatever the verdict, the ids are propagated. */
 enum verdict {
-	VERDICT_DROP,        /* not recorded: attributes are ignored, nothing is handed over */
-	VERDICT_RECORD,      /* recorded, forgotten at the end unless something selects it */
-	VERDICT_SAMPLE,      /* recorded and exported */
+	VERDICT_DROP,   /* not recorded: attributes are ignored, nothing is handed over */
+	VERDICT_RECORD, /* recorded, forgotten at the end unless something selects it */
+	VERDICT_SAMPLE, /* recorded and exported */
 };
 
 /* What travels: W3C Trace Context.  Texts are borrowed. */
@@ -69,8 +71,8 @@ enum verdict span_verdict(const struct span *s);
 bool span_is_recording(const struct span *s);
 
 /*
- * The trace state / the inbound baggage kept in s: copies what fits in cap bytes, whole list members
- * only, and returns the number of bytes copied.
+ * The trace state / the inbound baggage kept in s: copies what fits in cap bytes, whole list
+ * members only, and returns the number of bytes copied.
  */
 size_t span_tracestate(const struct span *s, char *to, size_t cap);
 size_t span_baggage(const struct span *s, char *to, size_t cap);

@@ -2,8 +2,8 @@
 #ifndef STATS_H
 #define STATS_H
 /*
- * Counters of this process.  Any thread, async-signal-safe, relaxed: each is exact, a set of them is
- * not a snapshot.  A forked child starts from zero.
+ * Counters of this process.  Any thread, async-signal-safe, relaxed: each is exact, a set of them
+ * is not a snapshot.  A forked child starts from zero.
  */
 #include <stdatomic.h>
 #include <stdint.h>

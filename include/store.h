@@ -6,11 +6,11 @@
  * (exporter/ reads).  One MAP_SHARED mapping of slots, inherited over fork, so that open and
  * finished spans of a process tree lie in one place and survive the process that made them.
  *
- * It is not a byte ring: a ring is blocked by a producer that died between reserving and publishing,
- * and cannot hold open spans.  Two bitmaps tell which slots are taken and which hold a finished
- * record; taking, publishing and freeing a slot are one atomic operation each, so every producer is
- * wait-free but for the search, and may be killed, forked or interrupted by a signal anywhere: it
- * costs at most the slots that it held.
+ * It is not a byte ring: a ring is blocked by a producer that died between reserving and
+ * publishing, and cannot hold open spans.  Two bitmaps tell which slots are taken and which hold a
+ * finished record; taking, publishing and freeing a slot are one atomic operation each, so every
+ * producer is wait-free but for the search, and may be killed, forked or interrupted by a signal
+ * anywhere: it costs at most the slots that it held.
  *
  *                    who                                       pairs with
  *   slot_take        any thread of any process, signal-safe    slot_free (acquire / release)
@@ -18,9 +18,9 @@
  *   store_collect    one: who owns the exporter word           slot_publish
  *   slot_free        holder, or exporter after copying out     slot_take
  *
- * Full means no span; the loss is counted.  The mapping is other processes' word (a forked child may
- * have other privileges): where things lie in it is a constant or known from before the fork, the
- * holder of a span checks the one index that it follows, and the exporter copies out with
+ * Full means no span; the loss is counted.  The mapping is other processes' word (a forked child
+ * may have other privileges): where things lie in it is a constant or known from before the fork,
+ * the holder of a span checks the one index that it follows, and the exporter copies out with
  * store_read(), which checks every index and length, and never follows a pointer.
  */
 #include <stdatomic.h>
@@ -62,22 +62,23 @@ enum slot_state {
  * (index + 1, 0 ends).  An item may straddle slots.
  */
 struct span {
-	_Atomic uint32_t state;      /* enum slot_state */
-	_Atomic uint32_t generation; /* raised whenever the slot is freed: span_ref of old spans die */
-	uint32_t next;               /* slot index + 1 of the continuation */
-	uint32_t last;               /* slot index + 1 of the chain's end; 0: this slot */
-	uint32_t used;               /* bytes of items in the whole chain */
-	uint32_t pid;                /* process whose resource it belongs to */
+	_Atomic uint32_t state; /* enum slot_state */
+	_Atomic uint32_t
+		generation; /* raised whenever the slot is freed: span_ref of old spans die */
+	uint32_t next;      /* slot index + 1 of the continuation */
+	uint32_t last;      /* slot index + 1 of the chain's end; 0: this slot */
+	uint32_t used;      /* bytes of items in the whole chain */
+	uint32_t pid;       /* process whose resource it belongs to */
 	uint32_t tid;
-	uint8_t kind;                /* enum span_kind */
-	uint8_t status;              /* enum span_status */
-	uint8_t verdict;             /* enum verdict */
-	uint8_t flags;               /* TRACE_FLAG_* */
+	uint8_t kind;    /* enum span_kind */
+	uint8_t status;  /* enum span_status */
+	uint8_t verdict; /* enum verdict */
+	uint8_t flags;   /* TRACE_FLAG_* */
 	uint8_t has_parent;
 	uint8_t parent_is_remote;
-	uint16_t attrs;              /* kept */
+	uint16_t attrs; /* kept */
 	uint16_t dropped_attrs;
-	uint16_t slots;              /* in the chain, this one included */
+	uint16_t slots; /* in the chain, this one included */
 	struct trace_id trace;
 	struct span_id id;
 	struct span_id parent;
@@ -113,12 +114,12 @@ static ALWAYS_INLINE unsigned char *more_data(const struct slot_more *m)
 
 /* What a record holds after its header: head, then len bytes of value. */
 enum item_type {
-	ITEM_STR = 1,        /* value: text */
-	ITEM_INT = 2,        /* value: int64_t, host order */
-	ITEM_BOOL = 3,       /* value: one byte */
-	ITEM_NAME = 16,      /* the span's name; the last one counts */
-	ITEM_TRACESTATE = 17,/* W3C list */
-	ITEM_BAGGAGE = 18,   /* kept for propagation only; never exported (C73) */
+	ITEM_STR = 1,         /* value: text */
+	ITEM_INT = 2,         /* value: int64_t, host order */
+	ITEM_BOOL = 3,        /* value: one byte */
+	ITEM_NAME = 16,       /* the span's name; the last one counts */
+	ITEM_TRACESTATE = 17, /* W3C list */
+	ITEM_BAGGAGE = 18,    /* kept for propagation only; never exported (C73) */
 };
 
 struct item_head {
@@ -137,20 +138,23 @@ struct store {
 	uint32_t creator;     /* pid */
 
 	/*
-	 * tid of the exporter thread that owns this store, 0: none.  It is a robust futex: the kernel
-	 * sets FUTEX_OWNER_DIED when that thread or its process ends in whatever way, so "is there
-	 * somebody who will deliver" is one load in any process of the tree.
+	 * tid of the exporter thread that owns this store, 0: none.  It is a robust futex: the
+	 * kernel sets FUTEX_OWNER_DIED when that thread or its process ends in whatever way, so "is
+	 * there somebody who will deliver" is one load in any process of the tree.
 	 */
 	_Atomic uint32_t owner;
 	/* Futex (shared) the exporter sleeps on; raised to wake it. */
 	_Atomic uint32_t wake;
 	/*
-	 * The exporter is, or is about to be, in futex wait on wake: a producer wakes it with the first
-	 * span that waits and with the one that makes a batch full.  So the exporter sets this, then
-	 * looks at done once more, then waits: without end only while done is 0, else for its delay.
+	 * The exporter is, or is about to be, in futex wait on wake: a producer wakes it with the
+	 * first span that waits and with the one that makes a batch full.  So the exporter sets
+	 * this, then looks at done once more, then waits: without end only while done is 0, else
+	 * for its delay.
 	 */
 	_Atomic uint32_t asleep;
-	/* Flush: who wants one raises asked and waits on flushed until it has passed that number. */
+	/*
+	 * Flush: who wants one raises asked and waits on flushed until it has passed that number.
+	 */
 	_Atomic uint32_t flush_asked;
 	_Atomic uint32_t flushed;
 	uint32_t collect_at; /* owner only: where the next search begins, so that no slot starves */
@@ -195,8 +199,8 @@ struct span *slot_take(struct store *st);
 MUST_USE bool slot_extend(struct store *st, struct span *s, uint32_t n);
 
 /*
- * Hands s over, with all that was written to it.  False: the queue was full; s is freed, and that is
- * counted as STAT_SPANS_QUEUE_FULL; or somebody else has closed s already.
+ * Hands s over, with all that was written to it.  False: the queue was full; s is freed, and that
+ * is counted as STAT_SPANS_QUEUE_FULL; or somebody else has closed s already.
  */
 bool slot_publish(struct store *st, struct span *s);
 
@@ -226,7 +230,7 @@ static ALWAYS_INLINE bool store_has_owner(const struct store *st)
 
 /* A record copied out of the store: only this copy is ever looked at. */
 struct record {
-	struct span head;    /* counts and enums checked; atomics are plain copies */
+	struct span head; /* counts and enums checked; atomics are plain copies */
 	uint32_t items_len;
 	unsigned char items[STORE_ITEMS_MAX];
 };

@@ -28,10 +28,10 @@ struct row {
 };
 
 static const struct row rows[] = {
-#define VAR(field, name, type, fallback, help)                               \
-	{ { name, sizeof(name) - 1 },                                        \
-	  { fallback, sizeof(fallback) - 1 },                                \
-	  TYPE_##type,                                                       \
+#define VAR(field, name, type, fallback, help) \
+	{ { name, sizeof(name) - 1 },          \
+	  { fallback, sizeof(fallback) - 1 },  \
+	  TYPE_##type,                         \
 	  offsetof(struct config, field) },
 #include "config.def"
 #undef VAR
@@ -169,7 +169,9 @@ void config_parse(struct config *ret, char *const *envp)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		fallback_set(ret, &rows[i]);
 	for (; envp && *envp; envp++)
-		/* Every process of the system runs this: most entries fall here, by a byte or two. */
+		/*
+		 * Every process of the system runs this: most entries fall here, by a byte or two.
+		 */
 		if ((*envp)[0] == 'O' && (*envp)[1] == 'T' && (*envp)[2] == 'E')
 			entry_set(ret, bytes_from_str(*envp), &seen);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The page {pid, epoch} is empty in a process that has not looked yet, because the kernel made it or
- * has wiped it.  Who finds it empty fills it; several threads may, and agree by the compare-exchange.
+ * The page {pid, epoch} is empty in a process that has not looked yet, because the kernel made it
+ * or has wiped it.  Who finds it empty fills it; several threads may, and agree by the
+ * compare-exchange.
  */
 #include "process.h"
 
@@ -25,15 +26,15 @@ struct identity {
 };
 
 static _Atomic(struct identity *) page;
-static struct identity unwiped; /* what serves when the kernel does not wipe */
+static struct identity unwiped;     /* what serves when the kernel does not wipe */
 static _Atomic uint32_t last_epoch; /* inherited: the next one is new to the whole line */
 
 static struct identity *page_map(void)
 {
 	struct identity *none = NULL;
 	struct identity *mine = &unwiped;
-	long at = raw_mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long at = raw_mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
 
 	if (!raw_is_error(at)) {
 		if (raw_madvise((void *)at, PAGE_BYTES, MADV_WIPEONFORK) == 0)
@@ -56,8 +57,8 @@ static NO_INLINE void identity_fill(struct identity *id)
 
 	next += next == 0;
 	/*
-	 * The pid first: it is the same whoever writes it, and identity_get() goes by the epoch.  Only
-	 * the winner moves last_epoch on; a loser that read it afterwards fails the exchange.
+	 * The pid first: it is the same whoever writes it, and identity_get() goes by the epoch.
+	 * Only the winner moves last_epoch on; a loser that read it afterwards fails the exchange.
 	 */
 	atomic_store_explicit(&id->pid, (uint32_t)raw_getpid(), memory_order_relaxed);
 	if (!atomic_compare_exchange_strong(&id->epoch, &none, next))

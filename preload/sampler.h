@@ -11,8 +11,8 @@
 #include "trace_id.h"
 
 /*
- * parent: NULL for a root.  *flags: TRACE_FLAG_* to propagate; in: those of the parent, or of a fresh
- * trace, without SAMPLED.  SAMPLED is set exactly when the verdict is VERDICT_SAMPLE (E45).
+ * parent: NULL for a root.  *flags: TRACE_FLAG_* to propagate; in: those of the parent, or of a
+ * fresh trace, without SAMPLED.  SAMPLED is set exactly when the verdict is VERDICT_SAMPLE (E45).
  */
 enum verdict sampler_decide(const struct span_context *parent, const struct trace_id *trace,
 			    uint8_t *flags);

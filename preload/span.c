@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What spans are made of; references to them: span_ref.c. */
 #include "span.h"
 
 #include <stdatomic.h>
@@ -12,9 +13,9 @@
 #define ANCHOR_NS 10000000u
 
 /*
- * Wall clock minus monotonic clock, for the anchor of a span (O45).  Reading a second clock for each
- * span is a fifth of what a span costs, so a difference is used for 10 ms; a wall clock that is set,
- * or a machine that sleeps, shows in the spans that start after that.
+ * Wall clock minus monotonic clock, for the anchor of a span (O45).  Reading a second clock for
+ * each span is a fifth of what a span costs, so a difference is used for 10 ms; a wall clock that
+ * is set, or a machine that sleeps, shows in the spans that start after that.
  */
 static uint64_t anchor_get(uint64_t now)
 {
@@ -96,8 +97,8 @@ static void cursor_put(struct cursor *c, const void *from, size_t len)
 }
 
 /*
- * Not in the first slot, or not wholly: chains as many as it needs before it writes, so that the item
- * is there whole or not at all.
+ * Not in the first slot, or not wholly: chains as many as it needs before it writes, so that the
+ * item is there whole or not at all.
  */
 static NO_INLINE bool item_add_slow(struct span *s, struct item_head head, const void *value)
 {
@@ -122,8 +123,8 @@ static NO_INLINE bool item_add_slow(struct span *s, struct item_head head, const
 }
 
 /*
- * memcpy() for the length of a usual value.  What the compiler makes of memcpy() with a length that it
- * does not know is a call through the PLT or "rep movs", whose start alone takes longer.
+ * memcpy() for the length of a usual value.  What the compiler makes of memcpy() with a length that
+ * it does not know is a call through the PLT or "rep movs", whose start alone takes longer.
  */
 static ALWAYS_INLINE void copy_short(unsigned char *to, const unsigned char *from, size_t n)
 {
@@ -143,8 +144,8 @@ static ALWAYS_INLINE void copy_short(unsigned char *to, const unsigned char *fro
 /* The head in one store: one that is put together in memory stalls the load which copies it. */
 static ALWAYS_INLINE void head_put(unsigned char *to, struct item_head h)
 {
-	uint64_t word = h.type | (uint64_t)h.flags << 8 | (uint64_t)h.key << 16 |
-			(uint64_t)h.len << 32;
+	uint64_t word =
+		h.type | (uint64_t)h.flags << 8 | (uint64_t)h.key << 16 | (uint64_t)h.len << 32;
 
 	_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "as struct item_head lies there");
 	memcpy(to, &word, sizeof(word));
@@ -165,8 +166,7 @@ static ALWAYS_INLINE bool item_add(struct span *s, enum item_type type, unsigned
 		return false;
 	}
 	/* Counted when it is there: who reads the span of a dead process sees whole items. */
-	atomic_thread_fence(memory_order_release);
-	s->used = used + (uint32_t)(sizeof(head) + len);
+	__atomic_store_n(&s->used, used + (uint32_t)(sizeof(head) + len), __ATOMIC_RELEASE);
 	return true;
 }
 
@@ -201,7 +201,9 @@ static bool context_is_valid(const struct span_context *c)
 	return c && !trace_id_is_zero(&c->trace) && !span_id_is_zero(&c->span);
 }
 
-/* Ids and flags: the parent's trace or a new one, then the sampler, always a fresh span id (E44). */
+/*
+ * Ids and flags: the parent's trace or a new one, then the sampler, always a fresh span id (E44).
+ */
 static void identity_set(struct span *s, const struct span_context *parent)
 {
 	uint8_t flags = TRACE_FLAG_RANDOM; /* C19 */
@@ -240,7 +242,10 @@ struct span *span_start_at(enum span_kind kind, const struct span_context *paren
 	if (UNLIKELY(parent && parent->tracestate.len)) {
 		struct bytes list = parent->tracestate;
 
-		/* First of all items, where span_tracestate() looks; also of an unsampled span (C46). */
+		/*
+		 * First of all items, where span_tracestate() looks; also of an unsampled span
+		 * (C46).
+		 */
 		item_add(s, ITEM_TRACESTATE, 0, list.ptr,
 			 list_cut(list.ptr, list.len, STORE_VALUE_MAX));
 	}
@@ -306,9 +311,8 @@ __attribute__((no_sanitize("thread"))) static bool cursor_read(struct cursor *c,
 }
 
 /* Copies the last kept list of that type; 0: there is none. */
-__attribute__((no_sanitize("thread"))) static size_t list_copy(const struct span *s,
-							       enum item_type type, bool only_first,
-							       char *to, size_t cap)
+__attribute__((no_sanitize("thread"))) static size_t
+list_copy(const struct span *s, enum item_type type, bool only_first, char *to, size_t cap)
 {
 	struct cursor c = { span_data(s), SPAN_DATA_BYTES, *(volatile uint32_t *)&s->next, 0 };
 	size_t left = *(volatile uint32_t *)&s->used;
@@ -433,62 +437,4 @@ void span_discard(struct span *s)
 		return;
 	stats_inc(STAT_SPANS_DISCARDED);
 	slot_free(store_get(), s);
-}
-
-/* --- references --- */
-
-struct span_ref span_ref(const struct span *s)
-{
-	if (!s)
-		return (struct span_ref){ 0, 0 };
-	return (struct span_ref){ store_index(store_get(), s) + 1,
-				  atomic_load_explicit(&s->generation, memory_order_relaxed) };
-}
-
-struct span *span_get(struct span_ref ref)
-{
-	struct store *st = store_get();
-	struct span *s;
-
-	if (!st || ref.slot - 1 >= store_slots())
-		return NULL;
-	s = store_slot(st, ref.slot - 1);
-	if (atomic_load_explicit(&s->state, memory_order_acquire) != SLOT_OPEN ||
-	    atomic_load_explicit(&s->generation, memory_order_acquire) != ref.generation)
-		return NULL;
-	return s;
-}
-
-/* As span_get_context(), of a slot that may be changing. */
-__attribute__((no_sanitize("thread"))) static void context_peek(const struct span *s,
-								struct span_context *ret)
-{
-	const volatile struct span *v = s;
-
-	for (size_t i = 0; i < sizeof(ret->trace.bytes); i++)
-		ret->trace.bytes[i] = v->trace.bytes[i];
-	for (size_t i = 0; i < sizeof(ret->span.bytes); i++)
-		ret->span.bytes[i] = v->id.bytes[i];
-	ret->flags = v->flags;
-	ret->is_remote = false;
-}
-
-bool span_ref_context(struct span_ref ref, struct span_context *ret, char *state, size_t cap)
-{
-	const struct span *s = span_get(ref);
-	struct span_context seen;
-
-	if (!s)
-		return false;
-	context_peek(s, &seen);
-	seen.tracestate = (struct bytes){ state, span_tracestate(s, state, cap) };
-	/*
-	 * Whoever writes the slot for another span has raised the generation before (index_free(), then
-	 * word_take()): if it is still the same, none of what we read was theirs.
-	 */
-	atomic_thread_fence(memory_order_acquire);
-	if (span_get(ref) != s)
-		return false;
-	*ret = seen;
-	return true;
 }

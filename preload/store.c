@@ -113,8 +113,8 @@ static void word_not_full(struct store *st, uint32_t word)
 
 /*
  * The full map is only a hint to the search, but a word that it wrongly calls full is lost until a
- * slot in it is freed.  So whoever marks looks again: either he sees the clear bit of a slot that was
- * freed meanwhile, or index_free() sees his mark (both sequentially consistent).
+ * slot in it is freed.  So whoever marks looks again: either he sees the clear bit of a slot that
+ * was freed meanwhile, or index_free() sees his mark (both sequentially consistent).
  */
 static void word_full(struct store *st, uint32_t word)
 {
@@ -241,8 +241,7 @@ bool slot_extend(struct store *st, struct span *s, uint32_t n)
 	}
 	more_init(st, s, taken, n);
 	/* Linked last: who is killed before this leaves a record that is whole. */
-	atomic_thread_fence(memory_order_release);
-	*(tail ? &tail->next : &s->next) = taken[0] + 1;
+	__atomic_store_n(tail ? &tail->next : &s->next, taken[0] + 1, __ATOMIC_RELEASE);
 	s->last = taken[n - 1] + 1;
 	s->slots = (uint16_t)(s->slots + n);
 	return true;
@@ -260,7 +259,9 @@ bool slot_publish(struct store *st, struct span *s)
 	uint64_t bit = 1ull << index % 64;
 	uint32_t before;
 
-	/* Closed by somebody else, as parent and child may after a fork: only the first one counts. */
+	/*
+	 * Closed by somebody else, as parent and child may after a fork: only the first one counts.
+	 */
 	if (atomic_load_explicit(&s->state, memory_order_relaxed) != SLOT_OPEN)
 		return false;
 	before = atomic_fetch_add(&st->done, 1);

@@ -17,8 +17,8 @@ static _Atomic uint64_t *done_word(struct store *st, uint32_t word)
 }
 
 /*
- * Nothing to collect, and yet done is not 0: somebody is between the two steps of slot_publish(), or
- * was killed there.  If it is still so a second later, nobody is.
+ * Nothing to collect, and yet done is not 0: somebody is between the two steps of slot_publish(),
+ * or was killed there.  If it is still so a second later, nobody is.
  */
 static void done_repair(struct store *st)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random numbers: a counter with a random start and a random odd step of each thread's own, through a
- * mixing function that maps no two values to one.  Stepping the counter is the only change of state
- * and is one instruction, so a signal handler that asks for ids in the middle of ours gets others.
- * Not for secrets: ids are to be unique, not hard to guess.
+ * Random numbers: a counter with a random start and a random odd step of each thread's own, through
+ * a mixing function that maps no two values to one.  Stepping the counter is the only change of
+ * state and is one instruction, so a signal handler that asks for ids in the middle of ours gets
+ * others.  Not for secrets: ids are to be unique, not hard to guess.
  */
 #include "trace_id.h"
 
@@ -29,8 +29,8 @@ static uint64_t mix(uint64_t x)
 }
 
 /*
- * Early in the boot of a machine the kernel has no entropy yet, and a filter may forbid the call: what
- * tells this thread from all others of all times must do.
+ * Early in the boot of a machine the kernel has no entropy yet, and a filter may forbid the call:
+ * what tells this thread from all others of all times must do.
  */
 static void seed_without_kernel(uint64_t seed[static RNG_WORDS])
 {
@@ -67,11 +67,11 @@ static ALWAYS_INLINE uint64_t counter_step(void)
 #if defined(__x86_64__)
 	uint64_t step = thread_self.rng[RNG_STEP];
 
-	/* No lock prefix: against signals one instruction is enough, and no other thread comes here. */
-	__asm__ volatile("xaddq %0, %1"
-			 : "+r"(step), "+m"(thread_self.rng[RNG_COUNTER])
-			 :
-			 : "cc");
+	/*
+	 * No lock prefix: against signals one instruction is enough, and no other thread comes
+	 * here.
+	 */
+	__asm__ volatile("xaddq %0, %1" : "+r"(step), "+m"(thread_self.rng[RNG_COUNTER]) : : "cc");
 	return step;
 #else
 	return __atomic_fetch_add(&thread_self.rng[RNG_COUNTER], thread_self.rng[RNG_STEP],

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a span costs its program: start, a name, 8 attributes of a usual request, end, hand-over.  The
- * collecting in between is the exporter's thread's work and not in the figure; that every span
+ * What a span costs its program: start, a name, 8 attributes of a usual request, end, hand-over.
+ * The collecting in between is the exporter's thread's work and not in the figure; that every span
  * arrived whole is checked there.  Prints nanoseconds: the best and the median round.
  */
 #include <stdio.h>

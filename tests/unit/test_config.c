@@ -20,7 +20,7 @@ static void parse(const char *const *envp)
 
 static void parse_one(const char *entry)
 {
-	char copy[256];
+	static char copy[256]; /* not a local: its overwriting would be optimized away */
 	const char *envp[] = { copy, NULL };
 
 	assert_true(strlen(entry) < sizeof(copy));
@@ -71,8 +71,13 @@ static void test_config_has_defaults_without_an_environment(void **state)
 static void test_config_takes_empty_for_unset(void **state) /* E1 */
 {
 	static const char *const envp[] = {
-		"OTEL_SDK_DISABLED=", "OTEL_BSP_SCHEDULE_DELAY=", "OTEL_TRACES_EXPORTER=",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=", "OTEL_INTERSPAN_ENABLED=", "OTEL_SERVICE_NAME=", NULL,
+		"OTEL_SDK_DISABLED=",
+		"OTEL_BSP_SCHEDULE_DELAY=",
+		"OTEL_TRACES_EXPORTER=",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=",
+		"OTEL_INTERSPAN_ENABLED=",
+		"OTEL_SERVICE_NAME=",
+		NULL,
 	};
 
 	(void)state;
@@ -88,10 +93,10 @@ static void test_config_knows_one_true(void **state) /* E2, E3 */
 		bool want;
 		uint32_t invalid;
 	} rows[] = {
-		{ "OTEL_SDK_DISABLED=true", true, 0 },  { "OTEL_SDK_DISABLED=TRUE", true, 0 },
-		{ "OTEL_SDK_DISABLED=tRuE", true, 0 },  { "OTEL_SDK_DISABLED=false", false, 0 },
+		{ "OTEL_SDK_DISABLED=true", true, 0 },   { "OTEL_SDK_DISABLED=TRUE", true, 0 },
+		{ "OTEL_SDK_DISABLED=tRuE", true, 0 },   { "OTEL_SDK_DISABLED=false", false, 0 },
 		{ "OTEL_SDK_DISABLED=False", false, 0 }, { "OTEL_SDK_DISABLED=1", false, 1 },
-		{ "OTEL_SDK_DISABLED=yes", false, 1 },  { "OTEL_SDK_DISABLED=on", false, 1 },
+		{ "OTEL_SDK_DISABLED=yes", false, 1 },   { "OTEL_SDK_DISABLED=on", false, 1 },
 		{ "OTEL_SDK_DISABLED= true", false, 1 }, { "OTEL_SDK_DISABLED=true ", false, 1 },
 		{ "OTEL_SDK_DISABLED=truer", false, 1 }, { "OTEL_SDK_DISABLED=tru", false, 1 },
 	};
@@ -197,8 +202,10 @@ static void test_config_keeps_texts_when_the_environment_goes(void **state)
 
 static void test_config_takes_the_first_of_two_like_getenv(void **state)
 {
-	static const char *const twice[] = { "OTEL_SERVICE_NAME=one", "OTEL_SERVICE_NAME=two", NULL };
-	static const char *const empty_first[] = { "OTEL_SERVICE_NAME=", "OTEL_SERVICE_NAME=two", NULL };
+	static const char *const twice[] = { "OTEL_SERVICE_NAME=one", "OTEL_SERVICE_NAME=two",
+					     NULL };
+	static const char *const empty_first[] = { "OTEL_SERVICE_NAME=", "OTEL_SERVICE_NAME=two",
+						   NULL };
 
 	(void)state;
 	parse(twice);
@@ -210,7 +217,10 @@ static void test_config_takes_the_first_of_two_like_getenv(void **state)
 static void test_config_ignores_what_is_not_a_variable_of_ours(void **state)
 {
 	static const char *const envp[] = {
-		"",  "=",    "O",  "OT",
+		"",
+		"=",
+		"O",
+		"OT",
 		"OTEL_SERVICE_NAME",
 		"OTEL_SERVICE_NAMES=x",
 		"OTEL_SERVICE_NAM=x",

@@ -25,9 +25,12 @@ static void test_stats_has_a_text_of_its_own_for_each(void **state)
 	for (int i = 0; i < STATS; i++) {
 		const char *text = stats_text((enum stat_id)i);
 
-		/* A word that splits no line of the log; an array that is not full ends with NUL. */
+		/*
+		 * A word that splits no line of the log; an array that is not full ends with NUL.
+		 */
 		assert_in_range(strlen(text), 1, 31);
-		assert_int_equal(strspn(text, "abcdefghijklmnopqrstuvwxyz_0123456789"), strlen(text));
+		assert_int_equal(strspn(text, "abcdefghijklmnopqrstuvwxyz_0123456789"),
+				 strlen(text));
 		for (int j = 0; j < i; j++)
 			assert_string_not_equal(text, stats_text((enum stat_id)j));
 	}

@@ -306,8 +306,8 @@ static void test_store_loses_and_doubles_nothing_with_threads(void **state)
 	(void)state;
 	producing = PRODUCERS;
 	for (uintptr_t i = 0; i < PRODUCERS; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, produce_thread, (void *)(i * EACH)),
-				 0);
+		assert_int_equal(
+			pthread_create(&threads[i], NULL, produce_thread, (void *)(i * EACH)), 0);
 	while (producing) {
 		drain(seen, PRODUCERS * EACH);
 		sched_yield();
@@ -371,6 +371,57 @@ static void test_store_finds_all_slots_after_it_was_full(void **state)
 		assert_int_equal(pthread_create(&threads[i], NULL, churn_thread, NULL), 0);
 	for (int i = 0; i < PRODUCERS; i++)
 		pthread_join(threads[i], NULL);
+	assert_int_equal(free_slots(), SLOTS);
+}
+
+static _Atomic uint32_t round_begun, round_over;
+static struct span *to_free;
+
+enum { ROUNDS = 100000 };
+
+static void *free_thread(void *arg)
+{
+	for (uint32_t round = 1; round <= ROUNDS; round++) {
+		for (uint32_t spins = 1; round_begun < round; spins++)
+			if (spins % 1024 == 0)
+				sched_yield();
+		slot_free(st, to_free);
+		round_over = round;
+	}
+	return arg;
+}
+
+/* One takes the last slot of a word while another frees one in it: the word is not full. */
+static void test_store_sees_a_slot_freed_while_the_last_is_taken(void **state)
+{
+	struct span *held[SLOTS + 1];
+	pthread_t thread;
+	uint32_t n = 0;
+
+	(void)state;
+	while ((held[n] = slot_take(st)))
+		n++;
+	assert_int_equal(n, SLOTS);
+	slot_free(st, held[--n]);
+	assert_int_equal(pthread_create(&thread, NULL, free_thread, NULL), 0);
+	for (uint32_t round = 1; round <= ROUNDS; round++) {
+		struct span *s;
+
+		to_free = held[n - 1];
+		round_begun = round;
+		for (volatile uint32_t wait = round % 100; wait; wait--)
+			; /* the two meet at each point of each other */
+		s = slot_take(st);
+		while (round_over < round)
+			sched_yield();
+		held[n - 1] = slot_take(st);
+		if (!s || !held[n - 1])
+			fail_msg("round %u", round);
+		slot_free(st, s);
+	}
+	pthread_join(thread, NULL);
+	while (n)
+		slot_free(st, held[--n]);
 	assert_int_equal(free_slots(), SLOTS);
 }
 
@@ -439,6 +490,7 @@ int main(void)
 		cmocka_unit_test(test_store_loses_and_doubles_nothing_with_threads),
 		cmocka_unit_test(test_store_loses_and_doubles_nothing_with_processes),
 		cmocka_unit_test(test_store_finds_all_slots_after_it_was_full),
+		cmocka_unit_test(test_store_sees_a_slot_freed_while_the_last_is_taken),
 		cmocka_unit_test(test_store_goes_on_when_producers_are_killed),
 	};
 

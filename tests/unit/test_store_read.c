@@ -65,7 +65,8 @@ static void assert_sound(const struct record *r)
 	assert_int_equal(r->items_len, r->head.used);
 	while (record_next(r, &at, &head, &value)) {
 		assert_true((const unsigned char *)value.ptr >= r->items);
-		assert_true((const unsigned char *)value.ptr + value.len <= r->items + r->items_len);
+		assert_true((const unsigned char *)value.ptr + value.len <=
+			    r->items + r->items_len);
 	}
 	assert_int_equal(at, r->items_len);
 }
@@ -92,17 +93,46 @@ static void test_store_read_refuses_what_does_not_fit_together(void **state)
 		size_t at, len;
 		uint64_t value;
 	} rows[] = {
-#define ROW(field, value) { #field " = " #value, offsetof(struct span, field),             \
-			    sizeof(((struct span *)0)->field), (uint64_t)(value) }
-		ROW(state, SLOT_OPEN), ROW(state, SLOT_MORE), ROW(state, 77), ROW(next, 0),
-		ROW(next, SLOTS + 1), ROW(next, UINT32_MAX), ROW(next, 1), ROW(slots, 0),
-		ROW(slots, 1), ROW(slots, 3), ROW(slots, 5), ROW(slots, 41), ROW(slots, 65535),
-		ROW(used, 0), ROW(used, 100), ROW(used, UINT32_MAX), ROW(used, 50000),
-		ROW(kind, 0), ROW(kind, 4), ROW(status, 1), ROW(status, 3),
-		ROW(verdict, VERDICT_DROP), ROW(verdict, VERDICT_RECORD), ROW(verdict, 3),
-		ROW(flags, 0), ROW(flags, 2), ROW(flags, 0x81), ROW(has_parent, 1),
-		ROW(has_parent, 2), ROW(parent_is_remote, 1), ROW(attrs, 0), ROW(attrs, 2),
-		ROW(attrs, 4), ROW(attrs, 65535), ROW(pid, 0), ROW(end_ns, 0), ROW(id, 0),
+#define ROW(field, value)                                                                       \
+	{ #field " = " #value, offsetof(struct span, field), sizeof(((struct span *)0)->field), \
+	  (uint64_t)(value) }
+		ROW(state, SLOT_OPEN),
+		ROW(state, SLOT_MORE),
+		ROW(state, 77),
+		ROW(next, 0),
+		ROW(next, SLOTS + 1),
+		ROW(next, UINT32_MAX),
+		ROW(next, 1),
+		ROW(slots, 0),
+		ROW(slots, 1),
+		ROW(slots, 3),
+		ROW(slots, 5),
+		ROW(slots, 41),
+		ROW(slots, 65535),
+		ROW(used, 0),
+		ROW(used, 100),
+		ROW(used, UINT32_MAX),
+		ROW(used, 50000),
+		ROW(kind, 0),
+		ROW(kind, 4),
+		ROW(status, 1),
+		ROW(status, 3),
+		ROW(verdict, VERDICT_DROP),
+		ROW(verdict, VERDICT_RECORD),
+		ROW(verdict, 3),
+		ROW(flags, 0),
+		ROW(flags, 2),
+		ROW(flags, 0x81),
+		ROW(has_parent, 1),
+		ROW(has_parent, 2),
+		ROW(parent_is_remote, 1),
+		ROW(attrs, 0),
+		ROW(attrs, 2),
+		ROW(attrs, 4),
+		ROW(attrs, 65535),
+		ROW(pid, 0),
+		ROW(end_ns, 0),
+		ROW(id, 0),
 #undef ROW
 	};
 	struct span *s = record_long();
@@ -129,6 +159,71 @@ static void test_store_read_refuses_what_does_not_fit_together(void **state)
 	assert_int_equal(free_slots(), SLOTS);
 }
 
+/* A record that claims another's continuation gets nothing of it, and frees nothing of it. */
+static void test_store_read_keeps_records_apart(void **state)
+{
+	struct span *thief = record_long();
+	struct span *owner = record_long();
+	uint32_t own = thief->next;
+
+	(void)state;
+	thief->end_ns = thief->start_ns;
+	owner->end_ns = owner->start_ns;
+	thief->state = owner->state = SLOT_DONE;
+	thief->next = owner->next;
+	assert_false(store_read(st, store_index(st, thief), &record));
+	slot_free(st, thief);
+	assert_true(store_read(st, store_index(st, owner), &record));
+	slot_free(st, owner);
+	for (uint32_t next = own; next;) { /* what the thief left behind */
+		struct slot_more *m = (struct slot_more *)store_slot(st, next - 1);
+
+		next = m->next;
+		m->next = 0;
+		slot_free(st, (struct span *)m);
+	}
+	assert_int_equal(free_slots(), SLOTS);
+}
+
+static void test_store_read_gives_no_item_that_does_not_fit(void **state)
+{
+	static const struct {
+		const char *name;
+		struct item_head head;
+		uint32_t items_len;
+		bool want;
+	} rows[] = {
+		{ "fits", { ITEM_STR, 0, ATTR_URL_PATH, 4 }, 12, true },
+		{ "empty", { ITEM_STR, 0, ATTR_URL_PATH, 0 }, 8, true },
+		{ "value cut", { ITEM_STR, 0, ATTR_URL_PATH, 5 }, 12, false },
+		{ "longest", { ITEM_STR, 0, ATTR_URL_PATH, 8192 }, 9000, true },
+		{ "too long", { ITEM_STR, 0, ATTR_URL_PATH, 8193 }, 9000, false },
+		{ "far too long", { ITEM_STR, 0, ATTR_URL_PATH, UINT32_MAX }, 12, false },
+		{ "head cut", { ITEM_STR, 0, ATTR_URL_PATH, 0 }, 7, false },
+		{ "unknown key", { ITEM_STR, 0, ATTRS, 4 }, 12, false },
+		{ "unknown type", { 4, 0, 0, 4 }, 12, false },
+		{ "flags", { ITEM_STR, 1, 0, 4 }, 12, false },
+		{ "int of 4 bytes", { ITEM_INT, 0, ATTR_SERVER_PORT, 4 }, 12, false },
+		{ "int of 8 bytes", { ITEM_INT, 0, ATTR_SERVER_PORT, 8 }, 16, true },
+		{ "bool of 2 bytes", { ITEM_BOOL, 0, ATTR_SERVER_PORT, 2 }, 10, false },
+		{ "name", { ITEM_NAME, 0, 0, 4 }, 12, true },
+		{ "beyond the record", { ITEM_STR, 0, 0, 4 }, STORE_ITEMS_MAX + 1, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct item_head head;
+		struct bytes value;
+		size_t at = 0;
+
+		memcpy(record.items, &rows[i].head, sizeof(head));
+		record.items_len = rows[i].items_len;
+		if (record_next(&record, &at, &head, &value) != rows[i].want)
+			fail_msg("%s", rows[i].name);
+		assert_int_equal(at, rows[i].want ? 8 + rows[i].head.len : 0);
+	}
+}
+
 /* Bytes of a record flipped at random, in all its slots; then everything is asked of it. */
 static void test_store_read_survives_damaged_records(void **state)
 {
@@ -152,7 +247,8 @@ static void test_store_read_survives_damaged_records(void **state)
 			/* Mostly in the heads, where the numbers are. */
 			size_t at = r >> 8 & 1 ? r >> 16 & 127 : r >> 16 & 1023;
 
-			((unsigned char *)store_slot(st, slots[r & 3]))[at] = (unsigned char)(r >> 40);
+			((unsigned char *)store_slot(st, slots[r & 3]))[at] =
+				(unsigned char)(r >> 40);
 		}
 		if (store_read(st, slots[0], &record)) {
 			assert_sound(&record);
@@ -178,7 +274,9 @@ static void test_store_read_survives_damaged_records(void **state)
 	assert_int_equal(free_slots(), SLOTS);
 }
 
-/* The whole mapping is noise, the header too: nothing is right any more, nothing crashes or hangs. */
+/*
+ * The whole mapping is noise, the header too: nothing is right any more, nothing crashes or hangs.
+ */
 static int drown(void)
 {
 	uint64_t *words = (uint64_t *)st;
@@ -237,6 +335,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_store_read_refuses_what_does_not_fit_together),
+		cmocka_unit_test(test_store_read_keeps_records_apart),
+		cmocka_unit_test(test_store_read_gives_no_item_that_does_not_fit),
 		cmocka_unit_test(test_store_read_survives_damaged_records),
 		cmocka_unit_test(test_store_read_survives_noise),
 	};

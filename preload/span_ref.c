@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* References to spans that somebody else may be ending. */
+#include <stdatomic.h>
+
+#include "span.h"
+#include "store.h"
+
+struct span_ref span_ref(const struct span *s)
+{
+	if (!s)
+		return (struct span_ref){ 0, 0 };
+	return (struct span_ref){ store_index(store_get(), s) + 1,
+				  atomic_load_explicit(&s->generation, memory_order_relaxed) };
+}
+
+struct span *span_get(struct span_ref ref)
+{
+	struct store *st = store_get();
+	struct span *s;
+
+	if (!st || ref.slot - 1 >= store_slots())
+		return NULL;
+	s = store_slot(st, ref.slot - 1);
+	if (atomic_load_explicit(&s->state, memory_order_acquire) != SLOT_OPEN ||
+	    atomic_load_explicit(&s->generation, memory_order_acquire) != ref.generation)
+		return NULL;
+	return s;
+}
+
+/* As span_get_context(), of a slot that may be changing. */
+__attribute__((no_sanitize("thread"))) static void context_peek(const struct span *s,
+								struct span_context *ret)
+{
+	const volatile struct span *v = s;
+
+	for (size_t i = 0; i < sizeof(ret->trace.bytes); i++)
+		ret->trace.bytes[i] = v->trace.bytes[i];
+	for (size_t i = 0; i < sizeof(ret->span.bytes); i++)
+		ret->span.bytes[i] = v->id.bytes[i];
+	ret->flags = v->flags;
+	ret->is_remote = false;
+}
+
+/* What was read above was read before what is read below. */
+static ALWAYS_INLINE void read_barrier(void)
+{
+#ifdef __SANITIZE_THREAD__ /* gcc warns that its thread sanitizer knows no fences */
+	atomic_signal_fence(memory_order_acquire);
+#else
+	atomic_thread_fence(memory_order_acquire);
+#endif
+}
+
+bool span_ref_context(struct span_ref ref, struct span_context *ret, char *state, size_t cap)
+{
+	const struct span *s = span_get(ref);
+	struct span_context seen;
+
+	if (!s)
+		return false;
+	context_peek(s, &seen);
+	seen.tracestate = (struct bytes){ state, span_tracestate(s, state, cap) };
+	/*
+	 * Whoever writes the slot for another span has raised the generation before (index_free(),
+	 * then word_take()): if it is still the same, none of what we read was theirs.
+	 */
+	read_barrier();
+	if (span_get(ref) != s)
+		return false;
+	*ret = seen;
+	return true;
+}
