@@ -60,6 +60,8 @@ TOOLS_OBJ := $(call objects,$(TOOLS_SRC))
 SUPPORT_OBJ := $(call objects,$(SUPPORT_SRC))
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzers/%,$(FUZZ_SRC))
+HOSTS := $(patsubst tests/preload/%.c,$(BUILD)/tests/%,$(wildcard tests/preload/host_*.c)) \
+	$(patsubst tests/preload/%.c,$(BUILD)/tests/%.so,$(wildcard tests/preload/lib_*.c))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
 
 # --- flags ---
@@ -159,7 +161,8 @@ $(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: exporter/%.proto
 	$(Q)protoc-c --proto_path=exporter --c_out=$(GEN) $<
 
 # Objects are made anew when compiler or flags change.
-FLAGS_NOW := $(CC) $(BASE) $(INSIDE) $(CPPFLAGS) $(CFLAGS)
+FLAGS_NOW := $(CC) $(BASE) $(INSIDE) $(CPPFLAGS) $(CFLAGS) $(foreach room,hooks hooks/conn \
+	hooks/proto preload exporter gen tools tests/unit,$(value CC_$(room)))
 $(BUILD)/flags.stamp: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' >$@.new
@@ -191,6 +194,8 @@ $(OBJ)/tools/preload_path.o: CPPFLAGS += -DINTERSPAN_LIBDIR='"$(PREFIX)/lib/inte
 
 # --- tests ---
 
+# A test that forks with threads is what we are about.
+export TSAN_OPTIONS ?= die_after_fork=0
 TEST_LIBS = $(STATIC_LIBS) $(TOOL_LIBS) -lpthread -lm
 $(BUILD)/unit/%: $(OBJ)/tests/unit/%.o $(CORE) $(SUPPORT_OBJ) $(BUILD)/static.stamp
 	@echo "  LD      $@"
@@ -207,6 +212,18 @@ $(BUILD)/fuzzers/%: $(OBJ)/tests/fuzz/%.o $(CORE) $(SUPPORT_OBJ) $(BUILD)/static
 	@mkdir -p $(@D)
 	$(Q)$(CC) -fsanitize=fuzzer $(SANFLAGS) -o $@ $< $(SUPPORT_OBJ) $(CORE) $(TEST_LIBS)
 
+# Programs and libraries that the object is preloaded into: nothing of ours in them.
+HOST_CC = $(CC) -std=gnu11 -O2 -g $(filter-out -Wwrite-strings,$(WARN)) $(if $(WERROR),-Werror) -MMD -MP -MF $@.d -pthread
+$(BUILD)/tests/%.so: tests/preload/%.c
+	@echo "  HOST    $@"
+	@mkdir -p $(@D)
+	$(Q)$(HOST_CC) -shared -fPIC -o $@ $<
+$(BUILD)/tests/%: tests/preload/%.c
+	@echo "  HOST    $@"
+	@mkdir -p $(@D)
+	$(Q)$(HOST_CC) -o $@ $<
+-include $(addsuffix .d,$(HOSTS))
+
 # Each runner adds a line to $(RESULTS); scripts/results adds them up.
 RUN = RESULTS=$(RESULTS) BUILD=$(BUILD) scripts/run-tests
 
@@ -220,6 +237,7 @@ house: $(LIB)
 	@mkdir -p $(dir $(RESULTS))
 	@$(RUN) --programs house scripts/check-*
 
+preload-tests: $(HOSTS)
 preload-tests e2e: %: all
 	@mkdir -p $(dir $(RESULTS))
 	@dir=tests/$(@:-tests=); if [ -e $$dir/run.py ]; then $(RUN) $@ $(PYTHON) $$dir/run.py; \
@@ -238,24 +256,24 @@ fuzz-run: $(FUZZERS)
 quick:
 	@rm -f $(RESULTS)
 	@$(MAKE) -j$(JOBS) all unit-programs
-	@$(MAKE) unit
-	@$(MAKE) house
-	@scripts/results $(RESULTS)
+	@bad=0; $(MAKE) unit || bad=1; $(MAKE) house || bad=1; scripts/results $(RESULTS) && exit $$bad
 
-# With -Werror and both compilers, each in its own directory; what is preloaded is gcc's.
-SUB = $(MAKE) -j$(JOBS) RESULTS=$(RESULTS) WERROR=1
+# With -Werror and both compilers, each in its own directory; what is preloaded is gcc's.  A step that
+# fails does not keep the others from telling what they know.
+SUB = $(MAKE) -j$(JOBS) RESULTS=$(RESULTS) WERROR=1 CC=gcc
 check:
 	@rm -f $(RESULTS)
-	@$(SUB) CC=clang BUILD=$(BUILD)/clang all
-	@$(SUB) CC=gcc BUILD=$(BUILD)/gcc all unit-programs
-	@$(SUB) CC=gcc BUILD=$(BUILD)/gcc unit
-	@$(SUB) CC=gcc BUILD=$(BUILD)/gcc house
-	@$(SUB) CC=gcc BUILD=$(BUILD)/asan SAN=address,undefined unit
-	@$(SUB) CC=gcc BUILD=$(BUILD)/tsan SAN=thread unit
-	@$(SUB) CC=gcc BUILD=$(BUILD)/gcc preload-tests
-	@$(SUB) CC=gcc BUILD=$(BUILD)/gcc e2e
-	@$(MAKE) RESULTS=$(RESULTS) FUZZ_SECONDS=10 fuzz
-	@scripts/results $(RESULTS)
+	@bad=0; step() { echo "== $$*"; "$$@" || { bad=1; echo "FAILED: $$*"; }; }; \
+	step $(SUB) CC=clang BUILD=$(BUILD)/clang all; \
+	step $(SUB) BUILD=$(BUILD)/gcc all unit-programs; \
+	step $(SUB) BUILD=$(BUILD)/gcc unit; \
+	step $(SUB) BUILD=$(BUILD)/gcc house; \
+	step $(SUB) BUILD=$(BUILD)/asan SAN=address,undefined unit; \
+	step $(SUB) BUILD=$(BUILD)/tsan SAN=thread unit; \
+	step $(SUB) BUILD=$(BUILD)/gcc preload-tests; \
+	step $(SUB) BUILD=$(BUILD)/gcc e2e; \
+	step $(MAKE) RESULTS=$(RESULTS) FUZZ_SECONDS=10 fuzz; \
+	scripts/results $(RESULTS) && exit $$bad
 
 demo: all
 	@BUILD=$(BUILD) $(PYTHON) scripts/demo.py
