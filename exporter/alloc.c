@@ -136,11 +136,12 @@ void *pool_malloc(size_t len)
 
 void pool_free(void *at)
 {
-	struct block *b = (struct block *)at - 1;
+	struct block *b;
 	unsigned int c;
 
 	if (!at)
 		return;
+	b = (struct block *)at - 1;
 	pool.in_use -= b->bytes;
 	if (b->bytes > (size_t)1 << CLASS_MAX_SHIFT) {
 		pool.mapped -= b->bytes;

@@ -34,7 +34,7 @@ struct scratch_chunk;
 struct scratch {
 	struct scratch_chunk *first;
 	struct scratch_chunk *at; /* the one that is being filled */
-	size_t limit;           /* bytes that may be mapped */
+	size_t limit;             /* bytes that may be mapped */
 	size_t mapped;
 };
 

@@ -67,7 +67,8 @@ enum batch_add batch_add(struct batch *b, const struct record *r)
 	if (!s)
 		return full(b);
 	s->len = otlp_encode_span(b->encoder, r, s->bytes);
-	if (s->len + SPAN_OVERHEAD > b->bytes_max || b->bytes > b->bytes_max - s->len - SPAN_OVERHEAD) {
+	if (s->len + SPAN_OVERHEAD > b->bytes_max ||
+	    b->bytes > b->bytes_max - s->len - SPAN_OVERHEAD) {
 		scratch_shrink(&b->memory, s, 0);
 		return full(b);
 	}

@@ -122,8 +122,7 @@ static bool wait_to_retry(struct deliver *d, enum outcome outcome, uint64_t wait
 
 static bool is_worth_retrying(enum outcome outcome)
 {
-	return outcome == OUTCOME_UNREACHED || outcome == OUTCOME_BROKEN ||
-	       outcome == OUTCOME_BUSY;
+	return outcome == OUTCOME_UNREACHED || outcome == OUTCOME_BROKEN || outcome == OUTCOME_BUSY;
 }
 
 void deliver_send(struct deliver *d, struct bytes body, size_t spans)

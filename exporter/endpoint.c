@@ -127,8 +127,8 @@ static bool is_reserved(struct bytes name)
 {
 	/* Arrays, not pointers: those would be relocated in every process that loads us. */
 	static const char names[][20] = {
-		"content-type",	     "content-encoding", "content-length",
-		"transfer-encoding", "host",		 "connection",
+		"content-type", "content-encoding", "content-length", "transfer-encoding",
+		"host",         "connection",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -185,8 +185,8 @@ void endpoint_init(struct endpoint *e, const struct config *cfg)
 	bool is_base = cfg->otlp_traces_endpoint.len == 0;
 
 	url_init(e, is_base ? cfg->otlp_endpoint : cfg->otlp_traces_endpoint, is_base);
-	headers_init(e, cfg->otlp_traces_headers.len ? cfg->otlp_traces_headers :
-							  cfg->otlp_headers);
+	headers_init(e,
+		     cfg->otlp_traces_headers.len ? cfg->otlp_traces_headers : cfg->otlp_headers);
 }
 
 uint32_t endpoint_timeout_ms(const struct config *cfg)

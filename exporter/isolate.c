@@ -76,8 +76,8 @@ static void close_all_from(int first)
 	if (raw_syscall3(SYS_close_range, first, LAST_FD, 0) == 0)
 		return;
 	do {
-		int dir = (int)raw_open("/proc/thread-self/fd",
-					O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+		int dir = (int)raw_open("/proc/thread-self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+					0);
 
 		if (dir < 0) {
 			close_counted(first);

@@ -119,8 +119,7 @@ void resource_init_for(struct resource *r, const struct config *cfg, struct byte
 		set(r, BYTES("process.executable.name"), exe);
 	if (host.len)
 		set(r, BYTES("host.name"), host);
-	r->is_refused = cfg->resource_attributes.len &&
-			!set_from_env(r, cfg->resource_attributes);
+	r->is_refused = cfg->resource_attributes.len && !set_from_env(r, cfg->resource_attributes);
 	if (cfg->service_name.len)
 		set_service_name(r, cfg, exe);
 	r->has_pid = false;

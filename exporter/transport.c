@@ -112,8 +112,8 @@ static bool options_init(struct transport *t, const struct endpoint *e)
 	       SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
 	       SET(CURLOPT_NOSIGNAL, 1L) && SET(CURLOPT_TCP_NODELAY, 1L) &&
 	       SET(CURLOPT_WRITEFUNCTION, take_body) && SET(CURLOPT_WRITEDATA, t) &&
-	       SET(CURLOPT_OPENSOCKETFUNCTION, open_socket) &&
-	       SET(CURLOPT_ERRORBUFFER, t->error) && SET(CURLOPT_PRIVATE, t);
+	       SET(CURLOPT_OPENSOCKETFUNCTION, open_socket) && SET(CURLOPT_ERRORBUFFER, t->error) &&
+	       SET(CURLOPT_PRIVATE, t);
 }
 
 /* A libcurl that was built without proxies does not know the option, and needs it not. */

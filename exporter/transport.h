@@ -32,9 +32,9 @@ enum outcome {
 };
 
 struct response {
-	long status;             /* of HTTP; 0: none came */
-	uint64_t retry_after_ms; /* 0: not said */
-	int64_t rejected;        /* spans, of an accepted request (O15) */
+	long status;              /* of HTTP; 0: none came */
+	uint64_t retry_after_ms;  /* 0: not said */
+	int64_t rejected;         /* spans, of an accepted request (O15) */
 	char text[RESPONSE_TEXT]; /* what the receiver or libcurl says about it; NUL-terminated */
 };
 

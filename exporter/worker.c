@@ -153,11 +153,17 @@ static bool is_asked(struct exporter *x, struct asked seen)
 	return now.stop != seen.stop || now.flush != seen.flush || atomic_load(&x->main_gone);
 }
 
+static bool is_alone(struct exporter *x)
+{
+	return atomic_load(&x->main_gone) || (x->is_alone && x->is_alone());
+}
+
 /*
  * Returns when there is something to do: enough finished spans, or some for long enough, or the host
- * asked for something else than in seen.
+ * asked for something else than in seen.  False: there is no host any more.  That is looked for only
+ * when something woke us anyway.
  */
-static void wait_for_work(struct worker *w, struct asked seen)
+static bool wait_for_work(struct worker *w, struct asked seen)
 {
 	uint64_t due = SLEEP_FOR_EVER;
 
@@ -165,6 +171,8 @@ static void wait_for_work(struct worker *w, struct asked seen)
 		uint32_t done = atomic_load(&w->x->store->done);
 		uint64_t now = clock_monotonic_ns();
 
+		if (is_alone(w->x))
+			return false;
 		if (done == 0) {
 			due = SLEEP_FOR_EVER;
 			scratch_trim(&w->batch.memory);
@@ -175,15 +183,11 @@ static void wait_for_work(struct worker *w, struct asked seen)
 		if (is_too_late(w->x))
 			exporter_sleep(w->x, now + TOO_LATE_NS, seen, SLEEP_WHATEVER_WAITS);
 		else if (done >= w->enough || now >= due)
-			return;
+			return true;
 		else
 			exporter_sleep(w->x, due, seen, done ? w->enough : 1);
 	}
-}
-
-static bool is_alone(struct exporter *x)
-{
-	return atomic_load(&x->main_gone) || (x->is_alone && x->is_alone());
+	return !atomic_load(&w->x->main_gone);
 }
 
 /* Until the host asks us to leave, or has left itself. */
@@ -193,6 +197,7 @@ static enum exporter_end serve(struct worker *w)
 
 	for (;;) {
 		struct asked seen = asked_now(x);
+		bool has_host;
 
 		if (is_hurried(x)) {
 			drain(w);
@@ -200,12 +205,10 @@ static enum exporter_end serve(struct worker *w)
 		}
 		if (seen.stop)
 			return EXPORTER_ASKED;
-		if (is_alone(x)) {
-			drain(w);
-			return EXPORTER_ALONE;
-		}
-		wait_for_work(w, seen);
+		has_host = wait_for_work(w, seen);
 		drain(w);
+		if (!has_host)
+			return EXPORTER_ALONE;
 	}
 }
 

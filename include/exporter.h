@@ -51,7 +51,7 @@ enum exporter_end exporter_run(struct exporter *x);
  * What the user should hear: an endpoint that cannot be used, spans that a receiver refused.  One
  * line, seldom.  Called by the exporter thread if the hooks' side defines it.
  */
-void exporter_log(struct bytes message) __attribute__((weak));
+__attribute__((weak, visibility("hidden"))) void exporter_log(struct bytes message);
 
 /* Q, for the fork hook: true if it was had within timeout_ms. */
 MUST_USE bool quiesce_lock(_Atomic uint32_t *q, uint32_t timeout_ms);

@@ -94,10 +94,11 @@ static void test_batch_has_one_group_for_each_process(void **state)
 /* The frame by hand: field numbers of O110, O102, O103. */
 static void test_batch_is_these_bytes(void **state)
 {
-	static const char span[] = "\x0a\x10\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e"
-				   "\x0f\x10\x12\x08\xa1\xa2\xa3\xa4\xa5\xa6\xa7\xa8\x2a\x01n\x30"
-				   "\x03\x39\x08\x07\x06\x05\x04\x03\x02\x01\x41\x18\x07\x06\x05\x04"
-				   "\x03\x02\x01\x85\x01\x01\x01\x00\x00";
+	static const char span[] =
+		"\x0a\x10\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e"
+		"\x0f\x10\x12\x08\xa1\xa2\xa3\xa4\xa5\xa6\xa7\xa8\x2a\x01n\x30"
+		"\x03\x39\x08\x07\x06\x05\x04\x03\x02\x01\x41\x18\x07\x06\x05\x04"
+		"\x03\x02\x01\x85\x01\x01\x01\x00\x00";
 	struct bytes body;
 
 	(void)state;
@@ -195,12 +196,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_batch_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(has_one_group_for_each_process),
-		TEST(is_these_bytes),
-		TEST(is_empty_again_after_reset),
-		TEST(is_full_at_its_limit),
-		TEST(refuses_what_never_fits),
-		TEST(without_memory_is_full),
+		TEST(has_one_group_for_each_process), TEST(is_these_bytes),
+		TEST(is_empty_again_after_reset),     TEST(is_full_at_its_limit),
+		TEST(refuses_what_never_fits),        TEST(without_memory_is_full),
 		TEST(takes_many_processes),
 	};
 

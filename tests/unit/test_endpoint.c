@@ -111,9 +111,18 @@ static void test_endpoint_headers_for_traces_replace_the_rest(void **state)
 static void test_endpoint_refuses_bad_headers(void **state)
 {
 	static const char *const rows[] = {
-		"novalue", "=v",	     "a b=v",	       "a%0d%0aX=v",
-		"a=%0d%0aX: y", "a=%zz",     "a=%4",	       "Content-Type=text/plain",
-		"content-encoding=gzip", "Host=evil", "CONTENT-LENGTH=0", "Transfer-Encoding=chunked",
+		"novalue",
+		"=v",
+		"a b=v",
+		"a%0d%0aX=v",
+		"a=%0d%0aX: y",
+		"a=%zz",
+		"a=%4",
+		"Content-Type=text/plain",
+		"content-encoding=gzip",
+		"Host=evil",
+		"CONTENT-LENGTH=0",
+		"Transfer-Encoding=chunked",
 		"a=%00",
 	};
 
@@ -140,9 +149,12 @@ static void test_endpoint_timeout_is_the_shortest(void **state)
 		uint32_t bsp;
 		uint32_t want;
 	} rows[] = {
-		{ CONFIG_UNSET, 10000, 30000, 10000 }, { 500, 10000, 30000, 500 },
-		{ 0, 10000, 30000, 30000 },	       { CONFIG_UNSET, 40000, 30000, 30000 },
-		{ CONFIG_UNSET, 10000, 0, 10000 },     { 0, 10000, 0, 0 },
+		{ CONFIG_UNSET, 10000, 30000, 10000 },
+		{ 500, 10000, 30000, 500 },
+		{ 0, 10000, 30000, 30000 },
+		{ CONFIG_UNSET, 40000, 30000, 30000 },
+		{ CONFIG_UNSET, 10000, 0, 10000 },
+		{ 0, 10000, 0, 0 },
 	};
 
 	(void)state;

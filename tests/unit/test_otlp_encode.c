@@ -34,6 +34,7 @@ static Otlp__Span *encode_and_read(void)
 
 static void test_otlp_encode_span_is_these_bytes(void **state)
 {
+	/* clang-format off */
 	static const uint8_t want[] = {
 		/* 1 trace_id */
 		0x0a, 0x10, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c,
@@ -63,6 +64,7 @@ static void test_otlp_encode_span_is_these_bytes(void **state)
 		/* 16 flags, fixed32: sampled, has is_remote, is_remote (O52) */
 		0x85, 0x01, 0x01, 0x03, 0x00, 0x00,
 	};
+	/* clang-format on */
 	size_t len;
 
 	(void)state;

@@ -98,7 +98,8 @@ static void test_resource_attributes_are_decoded(void **state)
 static void test_resource_attributes_are_all_or_nothing(void **state)
 {
 	static const char *const rows[] = {
-		"good=1,bad", "good=1,=v", "good=1,b=%4", "good=1,b=%zz", "good=1,,b=1", "good=1,%=1",
+		"good=1,bad",   "good=1,=v",   "good=1,b=%4",
+		"good=1,b=%zz", "good=1,,b=1", "good=1,%=1",
 	};
 
 	(void)state;
@@ -153,8 +154,8 @@ static void test_resource_is_these_bytes(void **state)
 {
 	static const uint8_t want[] = {
 		0x0a, 0x08, 0x0a, 0x01, 'k', 0x12, 0x03, 0x0a, 0x01, 'v',
-		0x0a, 0x12, 0x0a, 0x0b, 'p', 'r', 'o', 'c', 'e', 's', 's', '.', 'p', 'i', 'd',
-		0x12, 0x03, 0x18, 0xac, 0x02,
+		0x0a, 0x12, 0x0a, 0x0b, 'p', 'r',  'o',  'c',  'e',  's',
+		's',  '.',  'p',  'i',  'd', 0x12, 0x03, 0x18, 0xac, 0x02,
 	};
 	uint8_t out[256];
 	size_t len;
