@@ -213,7 +213,7 @@ $(BUILD)/fuzzers/%: $(OBJ)/tests/fuzz/%.o $(CORE) $(SUPPORT_OBJ) $(BUILD)/static
 	$(Q)$(CC) -fsanitize=fuzzer $(SANFLAGS) -o $@ $< $(SUPPORT_OBJ) $(CORE) $(TEST_LIBS)
 
 # Programs and libraries that the object is preloaded into: nothing of ours in them.
-HOST_CC = $(CC) -std=gnu11 -O2 -g $(filter-out -Wwrite-strings,$(WARN)) $(if $(WERROR),-Werror) -MMD -MP -MF $@.d -pthread
+HOST_CC = $(CC) -std=gnu11 -O2 -g $(filter-out -Wwrite-strings,$(WARN)) $(if $(CC_IS_CLANG),,-Wno-clobbered) $(if $(WERROR),-Werror) -MMD -MP -MF $@.d -pthread
 $(BUILD)/tests/%.so: tests/preload/%.c
 	@echo "  HOST    $@"
 	@mkdir -p $(@D)

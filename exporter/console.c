@@ -35,7 +35,7 @@ static bool is_plain(struct bytes s)
 /* A terminal acts on control characters, and these came off a wire. */
 static void add_quoted(struct text *t, struct bytes s)
 {
-	bool is_text = utf8_is_valid(s);
+	bool is_text = otlp_utf8_is_valid(s);
 
 	text_add_char(t, '"');
 	for (size_t i = 0; i < s.len; i++) {

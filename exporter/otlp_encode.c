@@ -56,7 +56,7 @@ static char *keep_repaired(struct otlp_encoder *e, struct bytes s)
 {
 	char *to = e->text + e->text_len;
 
-	e->text_len += utf8_repair(to, s) + 1;
+	e->text_len += otlp_utf8_repair(to, s) + 1;
 	return to;
 }
 
@@ -64,7 +64,7 @@ static char *keep_repaired(struct otlp_encoder *e, struct bytes s)
 
 static bool is_string(struct bytes s)
 {
-	return utf8_is_valid(s) && !memchr(s.ptr, '\0', s.len);
+	return otlp_utf8_is_valid(s) && !memchr(s.ptr, '\0', s.len);
 }
 
 /* O40: what is not valid UTF-8 goes out as bytes.  So does NUL, which would end protobuf-c's string. */

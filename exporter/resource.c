@@ -16,7 +16,7 @@ static bool keep(struct resource *r, struct bytes s, struct bytes *ret)
 
 	if (s.len > room / 3 || 3 * s.len + 1 > room)
 		return false;
-	*ret = (struct bytes){ to, utf8_repair(to, s) };
+	*ret = (struct bytes){ to, otlp_utf8_repair(to, s) };
 	r->text_len += ret->len + 1;
 	return true;
 }

@@ -74,7 +74,7 @@ static size_t ascii_prefix(struct bytes s)
 	return i;
 }
 
-bool utf8_is_valid(struct bytes s)
+bool otlp_utf8_is_valid(struct bytes s)
 {
 	bool is_bad = false;
 
@@ -88,7 +88,7 @@ bool utf8_is_valid(struct bytes s)
 	return true;
 }
 
-size_t utf8_repair(char *to, struct bytes s)
+size_t otlp_utf8_repair(char *to, struct bytes s)
 {
 	size_t len = 0;
 

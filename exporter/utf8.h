@@ -10,12 +10,12 @@
 
 #include "bytes.h"
 
-bool utf8_is_valid(struct bytes s);
+bool otlp_utf8_is_valid(struct bytes s);
 
 /*
  * Copies s with every maximal bad sequence replaced by U+FFFD, and ends it with NUL; NUL inside is
  * replaced, too.  to has room for 3 * s.len + 1.  Returns the length without the NUL.
  */
-size_t utf8_repair(char *to, struct bytes s);
+size_t otlp_utf8_repair(char *to, struct bytes s);
 
 #endif

@@ -77,8 +77,7 @@ static char *model_trim(char *s)
 {
 	size_t n;
 
-	while (*s == ' ' || *s == '\t')
-		s++;
+	s += strspn(s, " \t");
 	for (n = strlen(s); n && (s[n - 1] == ' ' || s[n - 1] == '\t'); n--)
 		s[n - 1] = 0;
 	return s;
@@ -119,7 +118,8 @@ static enum verdict model_status_line(struct model *m, const char *line, size_t 
 		return DEAD;
 	*version = 10 + line[7] - '0';
 	*status = (line[9] - '0') * 100 + (line[10] - '0') * 10 + line[11] - '0';
-	http1_run_note(m->out, *status < 100 ? "" : "S %d %d\n", *status, *version);
+	if (*status >= 100)
+		http1_run_note(m->out, "S %d %d\n", *status, *version);
 	return *status < 100 ? DEAD : GO_ON;
 }
 

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections from birth to end, and the bytes that calls have moved. */
+#include "conn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/syscall.h>
+
+#include "compiler.h"
+#include "context.h"
+#include "fd_table.h"
+#include "pool.h"
+#include "process.h"
+#include "rawsys.h"
+#include "stats.h"
+
+static struct pool conns = { .item_bytes = sizeof(struct conn), .max_chunks = POOL_CHUNKS };
+/* A thousand heads at once: who sends slowly by the thousand is passed through untraced. */
+static struct pool scratches = { .item_bytes = sizeof(struct scratch), .max_chunks = 16 };
+
+/* --- life --- */
+
+uint64_t conn_entry(const struct conn *c)
+{
+	return (uint64_t)atomic_load_explicit(&c->generation, memory_order_relaxed) << 32 |
+	       (c->index + 1);
+}
+
+/* Everything but what survives recycling: index, generation, refs. */
+static void conn_reset(struct conn *c)
+{
+	struct half *halves[] = { &c->in, &c->out };
+
+	atomic_store(&c->is_opaque, false);
+	atomic_store(&c->is_blind, false);
+	c->is_eof = c->is_connecting = c->has_peer = c->response_begun = false;
+	c->is_fresh = true;
+	c->connect_context = (struct span_ref){ 0 };
+	c->cookie = 0;
+	c->error = 0;
+	c->detect = (struct detect){ 0 };
+	for (size_t i = 0; i < ARRAY_LEN(halves); i++) {
+		atomic_store(&halves[i]->busy, 0);
+		atomic_store(&halves[i]->turn, 0);
+		halves[i]->scratch = NULL;
+		halves[i]->bytes = 0;
+		head_init(&halves[i]->head);
+	}
+	atomic_store(&c->exchanges.head, 0);
+	atomic_store(&c->exchanges.tail, 0);
+	c->has_pending = c->pending_decided = false;
+	c->edit = (struct edit){ 0 };
+	c->epoch = process_epoch();
+}
+
+static struct conn *conn_new(enum conn_role role, const struct sockaddr *peer, socklen_t len)
+{
+	uint32_t index;
+	struct conn *c = pool_get(&conns, &index);
+
+	if (!c) {
+		stats_inc(STAT_CONNS_UNTRACKED);
+		return NULL;
+	}
+	c->index = index;
+	c->role = (uint8_t)role;
+	conn_reset(c);
+	http1_init_request(role == CONN_SERVER ? &c->in.parser : &c->out.parser);
+	http1_init_response(role == CONN_SERVER ? &c->out.parser : &c->in.parser);
+	if (peer && len >= sizeof(sa_family_t) && len <= sizeof(c->peer)) {
+		memset(&c->peer, 0, sizeof(c->peer));
+		memcpy(&c->peer, peer, len);
+		c->has_peer = true;
+	}
+	atomic_store_explicit(&c->refs, 1, memory_order_release);
+	return c;
+}
+
+static void conn_end(struct conn *c)
+{
+	/* After a fork another process may go on with it: then what we do not know is not told. */
+	bool is_forked = c->epoch != process_epoch();
+
+	if (c->role == CONN_SERVER)
+		server_over(c, is_forked);
+	else
+		client_over(c, is_forked);
+	half_return(&c->in);
+	half_return(&c->out);
+	atomic_fetch_add_explicit(&c->generation, 1, memory_order_release);
+	pool_put(&conns, c->index);
+}
+
+static bool ref_if_alive(struct conn *c)
+{
+	uint32_t refs = atomic_load_explicit(&c->refs, memory_order_relaxed);
+
+	while (refs)
+		if (atomic_compare_exchange_weak_explicit(&c->refs, &refs, refs + 1,
+							  memory_order_acquire,
+							  memory_order_relaxed))
+			return true;
+	return false;
+}
+
+void conn_unpin(struct conn *c)
+{
+	if (atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1)
+		conn_end(c);
+}
+
+struct conn *conn_pin_entry(uint64_t entry)
+{
+	struct conn *c = entry ? pool_at(&conns, (uint32_t)entry - 1) : NULL;
+
+	if (!c || !ref_if_alive(c))
+		return NULL;
+	if (conn_entry(c) == entry)
+		return c;
+	conn_unpin(c);
+	return NULL;
+}
+
+struct conn *conn_pin(int fd)
+{
+	return conn_pin_entry(fd_entry(fd));
+}
+
+static void drop_entry(uint64_t entry)
+{
+	struct conn *c = conn_pin_entry(entry);
+
+	if (!c)
+		return;
+	conn_unpin(c); /* the pin */
+	conn_unpin(c); /* the descriptor's */
+}
+
+void conn_fd_closing(int fd)
+{
+	struct conn *c;
+
+	fd_set_own_client(fd, false);
+	if (!fd_is_ours(fd))
+		return;
+	c = conn_pin(fd);
+	if (c) {
+		/* An upstream that timed out is closed on behalf of its request, which goes on. */
+		if (c->role == CONN_CLIENT && (exchange_count(c) || c->is_connecting))
+			context_touched(conn_bound(c));
+		conn_unpin(c);
+	}
+	drop_entry(fd_take(fd));
+}
+
+void conn_range_closing(unsigned first, unsigned last, unsigned flags)
+{
+	int top = fd_highest();
+
+	if (flags & CLOSE_RANGE_CLOEXEC)
+		return;
+	if (top < 0)
+		return;
+	for (unsigned fd = first; fd <= last && fd <= (unsigned)top; fd++)
+		conn_fd_closing((int)fd);
+}
+
+static void put(int fd, struct conn *c)
+{
+	conn_fd_closing(fd); /* closed behind our back, if it is there */
+	if (!fd_put(fd, conn_entry(c))) {
+		stats_inc(STAT_CONNS_UNTRACKED);
+		conn_unpin(c);
+	}
+}
+
+void conn_accepted(int fd, const struct sockaddr *peer, socklen_t len)
+{
+	struct conn *c = conn_new(CONN_SERVER, peer, len);
+
+	if (!c)
+		return;
+	stats_inc(STAT_CONNS_SERVER);
+	put(fd, c);
+}
+
+void conn_connected(int fd, const struct sockaddr *peer, socklen_t len, bool in_progress)
+{
+	struct conn *c = conn_new(CONN_CLIENT, peer, len);
+	uint64_t cookie = 0;
+	socklen_t cookie_len = sizeof(cookie);
+
+	if (!c)
+		return;
+	stats_inc(STAT_CONNS_CLIENT);
+	raw_syscall6(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, (long)&cookie, (long)&cookie_len,
+		     0);
+	c->cookie = cookie;
+	c->is_connecting = in_progress;
+	c->connect_context = context_current();
+	c->connect_waits = context_waits();
+	put(fd, c);
+	fd_set_own_client(fd, true);
+}
+
+void conn_duped(int from, int to)
+{
+	struct conn *c = fd_is_ours(from) ? conn_pin(from) : NULL;
+
+	conn_fd_closing(to);
+	fd_set_own_client(to, fd_is_own_client(from));
+	if (c && !fd_put(to, conn_entry(c)))
+		conn_unpin(c);
+}
+
+void conn_make_opaque(struct conn *c, int fd)
+{
+	uint64_t entry = conn_entry(c);
+
+	if (!atomic_exchange(&c->is_opaque, true))
+		stats_inc(STAT_CONNS_OPAQUE);
+	if (fd_take_if(fd, entry))
+		conn_unpin(c);
+}
+
+static void set_blind(struct conn *c)
+{
+	if (!atomic_exchange(&c->is_blind, true))
+		stats_inc(STAT_CONNS_BLIND);
+}
+
+/* A call on fd passes unseen: no lock, no pin, since we may be in a signal handler. */
+void conn_make_blind(int fd)
+{
+	uint64_t entry = fd_entry(fd);
+	struct conn *c = entry ? pool_at(&conns, (uint32_t)entry - 1) : NULL;
+
+	if (c && conn_entry(c) == entry)
+		set_blind(c);
+}
+
+/* --- halves --- */
+
+bool half_lock(struct half *h)
+{
+	return atomic_exchange_explicit(&h->busy, 1, memory_order_acquire) == 0;
+}
+
+void half_unlock(struct half *h)
+{
+	atomic_store_explicit(&h->busy, 0, memory_order_release);
+}
+
+bool half_borrow(struct half *h)
+{
+	if (!h->scratch)
+		h->scratch = pool_get(&scratches, &h->scratch_index);
+	return h->scratch != NULL;
+}
+
+void half_return(struct half *h)
+{
+	if (!h->scratch)
+		return;
+	http1_unlend(&h->parser);
+	pool_put(&scratches, h->scratch_index);
+	h->scratch = NULL;
+}
+
+/* --- exchanges --- */
+
+bool exchange_push(struct conn *c, const struct exchange *x)
+{
+	uint32_t tail = atomic_load_explicit(&c->exchanges.tail, memory_order_relaxed);
+
+	if (tail - atomic_load_explicit(&c->exchanges.head, memory_order_acquire) >=
+	    CONN_EXCHANGES) {
+		stats_inc(STAT_PIPELINE_FULL);
+		return false;
+	}
+	c->exchanges.at[tail % CONN_EXCHANGES] = *x;
+	/* Publishes the exchange; pairs with the acquire of exchange_first() in the other half. */
+	atomic_store_explicit(&c->exchanges.tail, tail + 1, memory_order_release);
+	return true;
+}
+
+unsigned exchange_count(const struct conn *c)
+{
+	return atomic_load_explicit(&c->exchanges.tail, memory_order_acquire) -
+	       atomic_load_explicit(&c->exchanges.head, memory_order_acquire);
+}
+
+struct exchange *exchange_first(struct conn *c)
+{
+	uint32_t head = atomic_load_explicit(&c->exchanges.head, memory_order_relaxed);
+
+	return exchange_count(c) ? &c->exchanges.at[head % CONN_EXCHANGES] : NULL;
+}
+
+void exchange_pop(struct conn *c)
+{
+	uint32_t head = atomic_load_explicit(&c->exchanges.head, memory_order_relaxed);
+
+	atomic_store_explicit(&c->exchanges.head, head + 1, memory_order_release);
+}
+
+struct span_ref conn_bound(struct conn *c)
+{
+	struct exchange *x = exchange_first(c);
+
+	if (c->role == CONN_SERVER) /* with several at once nobody knows which one it is about */
+		return exchange_count(c) == 1 && x ? x->span : (struct span_ref){ 0 };
+	if (x)
+		return x->parent;
+	if (c->has_pending)
+		return c->pending.parent;
+	return c->is_connecting ? c->connect_context : (struct span_ref){ 0 };
+}
+
+/* --- bytes --- */
+
+static struct conn_token look(int fd, bool is_in)
+{
+	struct conn *c = conn_pin(fd);
+	struct conn_token t = { 0 };
+
+	if (!c)
+		return t;
+	if (atomic_load_explicit(&c->is_opaque, memory_order_relaxed) ||
+	    atomic_load_explicit(&c->is_blind, memory_order_relaxed)) {
+		conn_make_opaque(c, fd);
+	} else {
+		t.entry = conn_entry(c);
+		t.turn = atomic_load_explicit(is_in ? &c->in.turn : &c->out.turn,
+					      memory_order_acquire);
+	}
+	conn_unpin(c);
+	return t;
+}
+
+struct conn_token conn_look_in(int fd)
+{
+	return look(fd, true);
+}
+
+struct conn_token conn_look_out(int fd)
+{
+	return look(fd, false);
+}
+
+/* Pins, locks and takes the turn; NULL: blind, or gone. */
+static struct conn *begin(struct conn_token t, bool is_in)
+{
+	struct conn *c = conn_pin_entry(t.entry);
+	struct half *h;
+
+	if (!c)
+		return NULL;
+	h = is_in ? &c->in : &c->out;
+	if (!atomic_load(&c->is_blind) && half_lock(h)) {
+		if (atomic_compare_exchange_strong(&h->turn, &t.turn, t.turn + 1))
+			return c;
+		half_unlock(h);
+	}
+	set_blind(c);
+	conn_unpin(c);
+	return NULL;
+}
+
+static void finish(struct conn *c, struct half *h, int fd, bool is_understood)
+{
+	half_unlock(h);
+	if (!is_understood)
+		conn_make_opaque(c, fd);
+	conn_unpin(c);
+}
+
+typedef bool feed_fn(struct conn *c, int fd, struct bytes in);
+
+static bool feed_server_read(struct conn *c, int fd, struct bytes in)
+{
+	return server_read(c, fd, in);
+}
+
+static bool feed_client_read(struct conn *c, int fd, struct bytes in)
+{
+	(void)fd;
+	return client_read(c, in);
+}
+
+static bool feed_server_wrote(struct conn *c, int fd, struct bytes in)
+{
+	(void)fd;
+	return server_wrote(c, in);
+}
+
+static bool feed_client_wrote(struct conn *c, int fd, struct bytes in)
+{
+	(void)fd;
+	return client_wrote(c, in);
+}
+
+/* Only the n bytes that the call returned, whatever room the vector has. */
+static bool feed(struct conn *c, int fd, const struct iovec *iov, size_t count, size_t n,
+		 feed_fn *take)
+{
+	for (size_t i = 0; i < count && n; i++) {
+		size_t part = iov[i].iov_len < n ? iov[i].iov_len : n;
+
+		n -= part;
+		if (part && !take(c, fd, (struct bytes){ iov[i].iov_base, part }))
+			return false;
+	}
+	return true;
+}
+
+static bool is_final_error(int error)
+{
+	return error != EAGAIN && error != EINTR && error != EWOULDBLOCK;
+}
+
+void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
+		    size_t wanted, int error)
+{
+	struct conn *c;
+	bool ok = true;
+
+	if (!t.entry || (n < 0 && !is_final_error(error)))
+		return;
+	c = begin(t, true);
+	if (!c)
+		return;
+	stats_inc(STAT_HOOKS);
+	if (n < 0) {
+		c->error = error;
+	} else if (n == 0 && wanted) {
+		c->is_eof = true;
+		if (c->role == CONN_CLIENT)
+			ok = client_read(c, (struct bytes){ NULL, 0 });
+	} else {
+		if (c->role == CONN_CLIENT)
+			context_touched(conn_bound(c));
+		ok = feed(c, fd, iov, count, (size_t)n,
+			  c->role == CONN_SERVER ? feed_server_read : feed_client_read);
+	}
+	finish(c, &c->in, fd, ok);
+}
+
+void conn_wrote(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
+		int error)
+{
+	struct conn *c;
+	bool ok = true;
+
+	if (!t.entry || (n < 0 && !is_final_error(error)))
+		return;
+	c = begin(t, false);
+	if (!c)
+		return;
+	stats_inc(STAT_HOOKS);
+	if (n < 0) {
+		c->error = error;
+	} else {
+		if (c->role == CONN_SERVER)
+			context_touched(conn_bound(c));
+		ok = feed(c, fd, iov, count, (size_t)n,
+			  c->role == CONN_SERVER ? feed_server_wrote : feed_client_wrote);
+	}
+	finish(c, &c->out, fd, ok);
+}
+
+void conn_skipped(int fd, struct conn_token t, ssize_t n)
+{
+	struct conn *c = t.entry && n > 0 ? begin(t, false) : NULL;
+	bool ok;
+
+	if (!c)
+		return;
+	stats_inc(STAT_HOOKS);
+	/* Inside a body of known length the parser never looks at the bytes. */
+	ok = !http1_is_between(&c->out.parser) && !c->out.parser.is_chunked &&
+	     c->out.parser.has_length && c->out.parser.body_left >= (uint64_t)n &&
+	     !c->out.scratch;
+	if (ok)
+		ok = c->role == CONN_SERVER ?
+			     server_wrote(c, (struct bytes){ (const char *)c, (size_t)n }) :
+			     client_wrote(c, (struct bytes){ (const char *)c, (size_t)n });
+	finish(c, &c->out, fd, ok);
+}
+
+void conn_shut(int fd, int how)
+{
+	struct conn *c = how == SHUT_RD ? NULL : conn_pin(fd);
+
+	if (!c)
+		return;
+	/* A response without a length ends here, if the application says so. */
+	if (c->role == CONN_SERVER && half_lock(&c->out)) {
+		server_wrote(c, (struct bytes){ NULL, 0 });
+		half_unlock(&c->out);
+	}
+	conn_unpin(c);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONN_H
+#define CONN_H
+/*
+ * A connection: what descriptors lead to, with two halves that are watched apart.
+ *
+ * The application's call is made between conn_look() and the conn_read_done() or conn_wrote() that
+ * takes its bytes in; nothing is held meanwhile, since the call may block, be cancelled or longjmp
+ * away.  So the bytes' order is only known if no other thread made a call on the same half in
+ * between: that is what `turn` finds out, and then the half is blind for good.
+ *
+ * A half is changed by whoever has its try-lock; nobody ever waits for it.  The connection's memory is
+ * never unmapped: refs counts descriptors and those who are inside, and the last one out ends it.
+ * Everything here: any thread, async-signal-safe, inside the guard, no errno.
+ */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "detect.h"
+#include "head.h"
+#include "http1.h"
+#include "span.h"
+
+enum conn_role { CONN_SERVER, CONN_CLIENT };
+
+/* Memory that a half needs only while a head or an edit of it is under way. */
+struct scratch {
+	char line[HTTP1_LINE_BYTES];
+	char text[HEAD_TEXT_BYTES];
+	char edit[HEAD_EDIT_BYTES];
+};
+
+struct half {
+	_Atomic uint32_t busy; /* try-lock */
+	_Atomic uint32_t turn; /* calls taken in */
+	struct http1 parser;
+	struct head head;
+	struct scratch *scratch; /* NULL: not lent */
+	uint32_t scratch_index;
+	uint64_t bytes; /* taken in so far */
+};
+
+/* One request and its response. */
+struct exchange {
+	struct span_ref span;   /* of ours; ended spans, and {0, 0}, are not told of */
+	struct span_ref parent; /* client: the request that it is made for */
+	uint8_t is_head : 1;
+	uint8_t is_connect : 1;
+};
+
+#define CONN_EXCHANGES 32u /* a power of two */
+
+/*
+ * Single producer (the half that carries requests), single consumer (the other): pushed with release,
+ * looked at with acquire.
+ */
+struct exchanges {
+	_Atomic uint32_t head;
+	_Atomic uint32_t tail;
+	struct exchange at[CONN_EXCHANGES];
+};
+
+/* A change of the bytes of one request head on their way out (edit.c). */
+struct edit {
+	uint64_t at;     /* position in the application's stream */
+	uint32_t len;    /* bytes of ours, in scratch->edit */
+	uint32_t sent;   /* of those */
+	bool is_replace; /* they stand for as many of the application's */
+	bool is_set;     /* there is an edit for the head under way */
+	bool is_under_way; /* in the kernel's hands: left so by a longjmp, nothing is known */
+};
+
+struct conn {
+	_Atomic uint32_t refs;
+	_Atomic uint32_t generation;
+	uint32_t index;
+	uint8_t role;
+	_Atomic bool is_opaque;
+	_Atomic bool is_blind;
+	bool is_eof;          /* the peer has said that it will send no more */
+	bool is_fresh;        /* client: no request yet */
+	bool is_connecting;   /* client: connect() said EINPROGRESS */
+	bool has_peer;
+	bool response_begun;
+	uint32_t epoch;       /* process epoch at the start */
+	uint32_t connect_waits;
+	struct span_ref connect_context;
+	uint64_t cookie;
+	int error;            /* errno of the read or write that failed for good */
+	struct detect detect;
+	struct half in, out;  /* bytes that the application reads, writes */
+	struct exchanges exchanges;
+	/* Client: the request whose head is on its way out. */
+	struct exchange pending;
+	bool has_pending;
+	bool pending_decided;
+	struct edit edit;
+	union {
+		struct sockaddr sa;
+		struct sockaddr_storage storage;
+	} peer;
+};
+
+/* What is remembered over the application's call; 0: not ours. */
+struct conn_token {
+	uint64_t entry;
+	uint32_t turn;
+};
+
+/* --- life --- */
+void conn_accepted(int fd, const struct sockaddr *peer, socklen_t len);
+void conn_connected(int fd, const struct sockaddr *peer, socklen_t len, bool in_progress);
+void conn_duped(int from, int to);
+void conn_fd_closing(int fd);
+void conn_range_closing(unsigned first, unsigned last, unsigned flags);
+void conn_shut(int fd, int how);
+
+/* Pins the connection of fd; NULL: not ours any more.  conn_unpin() may end it. */
+struct conn *conn_pin(int fd);
+struct conn *conn_pin_entry(uint64_t entry);
+void conn_unpin(struct conn *c);
+uint64_t conn_entry(const struct conn *c);
+
+/* From now on it costs what a descriptor that is not ours costs. */
+void conn_make_opaque(struct conn *c, int fd);
+void conn_make_blind(int fd);
+
+/* --- halves --- */
+MUST_USE bool half_lock(struct half *h);
+void half_unlock(struct half *h);
+MUST_USE bool half_borrow(struct half *h); /* scratch; false: none to be had */
+void half_return(struct half *h);
+
+/* --- bytes --- */
+struct conn_token conn_look_in(int fd);
+struct conn_token conn_look_out(int fd);
+void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
+		    size_t wanted, int error);
+void conn_wrote(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
+		int error);
+
+/* Bytes that nobody sees (sendfile, splice): they must lie in a body of known length. */
+void conn_skipped(int fd, struct conn_token t, ssize_t n);
+
+/* --- exchanges --- */
+MUST_USE bool exchange_push(struct conn *c, const struct exchange *x);
+struct exchange *exchange_first(struct conn *c); /* NULL: none */
+void exchange_pop(struct conn *c);
+unsigned exchange_count(const struct conn *c);
+
+/* The request that the descriptor works for (context_touched()). */
+struct span_ref conn_bound(struct conn *c);
+
+/* --- protocol (http_server.c, http_client.c): a half has taken bytes in, under its lock --- */
+bool server_read(struct conn *c, int fd, struct bytes in);
+bool server_wrote(struct conn *c, struct bytes in);
+void server_over(struct conn *c, bool is_forked);
+bool client_wrote(struct conn *c, struct bytes in);
+bool client_read(struct conn *c, struct bytes in);
+void client_over(struct conn *c, bool is_forked);
+
+/* Low-cardinality name of an errno (H16). */
+struct bytes error_name(int error);
+
+#endif

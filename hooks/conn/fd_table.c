@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fd_table.h"
+
+#include <stddef.h>
+#include <sys/mman.h>
+
+#include "rawsys.h"
+
+#define PAGE_FDS 1024u
+
+struct fd_page {
+	_Atomic uint64_t entry[PAGE_FDS];
+};
+
+_Atomic uint64_t fd_tracked[FD_TABLE_MAX / 64];
+static _Atomic uint64_t own_client[FD_TABLE_MAX / 64];
+static struct fd_page *_Atomic pages[FD_TABLE_MAX / PAGE_FDS];
+static _Atomic int highest = -1;
+
+static void bit_set(_Atomic uint64_t *map, unsigned fd, bool on)
+{
+	uint64_t bit = 1ull << (fd % 64);
+
+	if (on)
+		atomic_fetch_or_explicit(&map[fd / 64], bit, memory_order_release);
+	else if (atomic_load_explicit(&map[fd / 64], memory_order_relaxed) & bit)
+		atomic_fetch_and_explicit(&map[fd / 64], ~bit, memory_order_release);
+}
+
+static _Atomic uint64_t *slot(int fd)
+{
+	struct fd_page *p;
+
+	if ((unsigned)fd >= FD_TABLE_MAX)
+		return NULL;
+	p = atomic_load_explicit(&pages[(unsigned)fd / PAGE_FDS], memory_order_acquire);
+	return p ? &p->entry[(unsigned)fd % PAGE_FDS] : NULL;
+}
+
+/* Two threads may map the same page: one of them gives its own back. */
+static _Atomic uint64_t *slot_make(int fd)
+{
+	struct fd_page *none = NULL;
+	long made;
+
+	if ((unsigned)fd >= FD_TABLE_MAX || slot(fd))
+		return slot(fd);
+	made = raw_mmap(NULL, sizeof(struct fd_page), PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (raw_is_error(made))
+		return NULL;
+	if (!atomic_compare_exchange_strong(&pages[(unsigned)fd / PAGE_FDS], &none,
+					    (struct fd_page *)made))
+		raw_munmap((void *)made, sizeof(struct fd_page));
+	return slot(fd);
+}
+
+uint64_t fd_entry(int fd)
+{
+	_Atomic uint64_t *e = slot(fd);
+
+	return e ? atomic_load_explicit(e, memory_order_acquire) : 0;
+}
+
+bool fd_put(int fd, uint64_t entry)
+{
+	_Atomic uint64_t *e = slot_make(fd);
+	int top = atomic_load_explicit(&highest, memory_order_relaxed);
+
+	if (!e)
+		return false;
+	atomic_store_explicit(e, entry, memory_order_release);
+	while (fd > top && !atomic_compare_exchange_weak(&highest, &top, fd))
+		;
+	bit_set(fd_tracked, (unsigned)fd, true);
+	return true;
+}
+
+uint64_t fd_take(int fd)
+{
+	_Atomic uint64_t *e = slot(fd);
+
+	if (!e)
+		return 0;
+	bit_set(fd_tracked, (unsigned)fd, false);
+	return atomic_exchange_explicit(e, 0, memory_order_acq_rel);
+}
+
+bool fd_take_if(int fd, uint64_t entry)
+{
+	_Atomic uint64_t *e = slot(fd);
+
+	if (!e || !atomic_compare_exchange_strong(e, &entry, 0))
+		return false;
+	bit_set(fd_tracked, (unsigned)fd, false);
+	return true;
+}
+
+bool fd_is_own_client(int fd)
+{
+	return (unsigned)fd < FD_TABLE_MAX &&
+	       (atomic_load_explicit(&own_client[(unsigned)fd / 64], memory_order_relaxed) >>
+		((unsigned)fd % 64)) & 1;
+}
+
+void fd_set_own_client(int fd, bool is_client)
+{
+	if ((unsigned)fd < FD_TABLE_MAX)
+		bit_set(own_client, (unsigned)fd, is_client);
+}
+
+int fd_highest(void)
+{
+	return atomic_load_explicit(&highest, memory_order_relaxed);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FD_TABLE_H
+#define FD_TABLE_H
+/*
+ * Which descriptors are ours?  A bitmap in BSS answers for a load and a branch (law 5); behind it a
+ * paged table leads to the connection.  Numbers of FD_TABLE_MAX and above are unknown.
+ * Every function: any thread, async-signal-safe, no lock.
+ */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "compiler.h"
+
+#define FD_TABLE_MAX (1 << 20)
+
+extern _Atomic uint64_t fd_tracked[FD_TABLE_MAX / 64];
+
+static ALWAYS_INLINE bool fd_is_ours(int fd)
+{
+	return (unsigned)fd < FD_TABLE_MAX &&
+	       (atomic_load_explicit(&fd_tracked[(unsigned)fd / 64], memory_order_relaxed) >>
+		((unsigned)fd % 64)) & 1;
+}
+
+/*
+ * An entry names a connection by index and generation (0: none), so that an old entry never leads to
+ * a new connection.  fd_put() returns false if there is no memory for the page.
+ */
+uint64_t fd_entry(int fd);
+bool fd_put(int fd, uint64_t entry);
+uint64_t fd_take(int fd); /* and forgets it */
+bool fd_take_if(int fd, uint64_t entry);
+
+/*
+ * Descriptors that connect() was called on, also of connections that are opaque to us: waiting for
+ * one of them alone is part of a request's work (context.h).
+ */
+bool fd_is_own_client(int fd);
+void fd_set_own_client(int fd, bool is_client);
+
+/* Highest number that was ever put, for those who close ranges. */
+int fd_highest(void);
+
+#endif

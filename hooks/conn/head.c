@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "head.h"
+
+#include "compiler.h"
+#include "utf8.h"
+
+/* Longest that is kept of each; of the target, what a span value may hold. */
+#define FIELD_MAX 1024u
+#define TARGET_MAX 8192u
+#define LINE_MAX 8192u
+
+static const struct {
+	struct bytes name;
+	enum head_field field;
+} wanted[] = {
+	{ { "host", 4 }, HEAD_HOST },
+	{ { "user-agent", 10 }, HEAD_USER_AGENT },
+	{ { "forwarded", 9 }, HEAD_FORWARDED },
+	{ { "x-forwarded-for", 15 }, HEAD_X_FORWARDED_FOR },
+	{ { "x-forwarded-proto", 17 }, HEAD_X_FORWARDED_PROTO },
+	{ { "x-forwarded-host", 16 }, HEAD_X_FORWARDED_HOST },
+};
+
+void head_init(struct head *h)
+{
+	*h = (struct head){ .used = 8, .traceparent_at = UINT64_MAX }; /* 0 is "no line" */
+}
+
+static void keep(struct head *h, char *text, enum head_field which, struct bytes value, size_t max)
+{
+	size_t len = value.len > max ? utf8_cut(value, max) : value.len;
+
+	if (head_has(h, which)) /* the first one counts */
+		return;
+	if (len > HEAD_TEXT_BYTES - h->used)
+		len = HEAD_TEXT_BYTES - h->used;
+	h->field[which] = (struct head_piece){ h->used, (uint16_t)len };
+	memcpy(text + h->used, value.ptr, len);
+	h->used = (uint16_t)(h->used + len);
+	h->seen = (uint16_t)(h->seen | 1u << which);
+}
+
+void head_start(struct head *h, char *text, const struct http1 *p)
+{
+	head_init(h);
+	keep(h, text, HEAD_METHOD, p->method, 64);
+	keep(h, text, HEAD_TARGET, p->target, TARGET_MAX);
+}
+
+struct line_head {
+	uint16_t next;
+	uint16_t len;
+};
+
+static void keep_line(struct head *h, char *text, struct bytes value, uint16_t *first,
+		      uint16_t *last)
+{
+	struct line_head l = { 0, (uint16_t)value.len };
+
+	if (value.len > LINE_MAX || sizeof(l) + value.len > HEAD_TEXT_BYTES - h->used) {
+		h->is_full = true;
+		return;
+	}
+	memcpy(text + h->used, &l, sizeof(l));
+	memcpy(text + h->used + sizeof(l), value.ptr, value.len);
+	if (*last)
+		memcpy(text + *last, &h->used, sizeof(h->used));
+	else
+		*first = h->used;
+	*last = h->used;
+	h->used = (uint16_t)(h->used + sizeof(l) + value.len);
+}
+
+bool head_line(const char *text, uint16_t *at, struct bytes *ret)
+{
+	struct line_head l;
+
+	if (!*at)
+		return false;
+	memcpy(&l, text + *at, sizeof(l));
+	*ret = (struct bytes){ text + *at + sizeof(l), l.len };
+	*at = l.next;
+	return true;
+}
+
+void head_field(struct head *h, char *text, const struct http1 *p, uint64_t at)
+{
+	struct bytes name = p->name;
+
+	if (name.len == 11 && bytes_equal_nocase(name, BYTES("traceparent"))) {
+		if (h->traceparents < 255)
+			h->traceparents++;
+		h->traceparent_at = p->is_cut ? UINT64_MAX : at;
+		keep(h, text, HEAD_TRACEPARENT, p->value, FIELD_MAX);
+	} else if (name.len == 10 && bytes_equal_nocase(name, BYTES("tracestate"))) {
+		h->tracestates = 1;
+		h->is_full |= p->is_cut;
+		keep_line(h, text, p->value, &h->tracestate_first, &h->tracestate_last);
+	} else if (name.len == 7 && bytes_equal_nocase(name, BYTES("baggage"))) {
+		h->baggages = 1;
+		h->is_full |= p->is_cut;
+		keep_line(h, text, p->value, &h->baggage_first, &h->baggage_last);
+	} else {
+		for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+			if (bytes_equal_nocase(name, wanted[i].name))
+				keep(h, text, wanted[i].field, p->value, FIELD_MAX);
+	}
+}
+
+struct bytes head_get(const struct head *h, const char *text, enum head_field which)
+{
+	if (!head_has(h, which))
+		return (struct bytes){ NULL, 0 };
+	return (struct bytes){ text + h->field[which].at, h->field[which].len };
+}

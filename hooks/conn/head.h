@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HEAD_H
+#define HEAD_H
+/*
+ * What is kept of a request head until it is complete: copies of the few values that spans and
+ * propagation need.  The struct is copied to parse ahead, its text only grows: going back to an older
+ * copy and feeding the same bytes again writes the same text again.  Pure, async-signal-safe.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bytes.h"
+#include "http1.h"
+
+#define HEAD_TEXT_BYTES 40960u
+#define HEAD_EDIT_BYTES 17408u /* three lines of ours at most: traceparent, tracestate, baggage */
+
+enum head_field {
+	HEAD_METHOD,
+	HEAD_TARGET,
+	HEAD_HOST,
+	HEAD_USER_AGENT,
+	HEAD_FORWARDED,
+	HEAD_X_FORWARDED_FOR,
+	HEAD_X_FORWARDED_PROTO,
+	HEAD_X_FORWARDED_HOST,
+	HEAD_TRACEPARENT,
+	HEAD_FIELDS
+};
+
+struct head_piece {
+	uint16_t at;
+	uint16_t len;
+};
+
+struct head {
+	uint16_t used;  /* of the text */
+	uint16_t seen;  /* bit per field */
+	uint8_t traceparents;
+	uint8_t tracestates;
+	uint8_t baggages;
+	bool is_full;             /* a value of traceparent, tracestate or baggage did not fit */
+	uint64_t traceparent_at;  /* position of the value in the stream; UINT64_MAX: not in one piece */
+	struct head_piece field[HEAD_FIELDS];
+	/* Lines of tracestate and baggage are chained in the text, each behind a struct head_piece. */
+	uint16_t tracestate_first;
+	uint16_t tracestate_last;
+	uint16_t baggage_first;
+	uint16_t baggage_last;
+};
+
+void head_init(struct head *h);
+void head_start(struct head *h, char *text, const struct http1 *p);
+
+/* at: position of the value in the stream, UINT64_MAX if it is not in one piece. */
+void head_field(struct head *h, char *text, const struct http1 *p, uint64_t at);
+
+struct bytes head_get(const struct head *h, const char *text, enum head_field which);
+static inline bool head_has(const struct head *h, enum head_field which)
+{
+	return h->seen >> which & 1;
+}
+
+/* Lines of one kind, in order: *at starts as the first, 0 ends. */
+bool head_line(const char *text, uint16_t *at, struct bytes *ret);
+
+#endif

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http_attrs.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+
+#include "config.h"
+#include "forwarded.h"
+#include "rawsys.h"
+#include "route.h"
+#include "url.h"
+
+static const struct bytes http = { "http", 4 };
+
+static void set_method(struct span *s, struct bytes method, struct bytes route)
+{
+	bool is_known = url_method_is_known(method, config.known_methods);
+	struct bytes shown = is_known ? method : BYTES("HTTP");
+	char name[320];
+	size_t len = shown.len < 64 ? shown.len : 64;
+
+	span_set_str(s, ATTR_HTTP_REQUEST_METHOD, is_known ? method : BYTES("_OTHER"));
+	if (!is_known)
+		span_set_str(s, ATTR_HTTP_REQUEST_METHOD_ORIGINAL, method);
+	memcpy(name, shown.ptr, len);
+	if (route.ptr && route.len && route.len < sizeof(name) - len - 1) {
+		name[len++] = ' ';
+		memcpy(name + len, route.ptr, route.len);
+		len += route.len;
+	}
+	span_set_name(s, (struct bytes){ name, len });
+}
+
+static void set_version(struct span *s, const struct http1 *p)
+{
+	char v[3] = { '1', '.', (char)('0' + p->version % 10) };
+
+	span_set_str(s, ATTR_NETWORK_PROTOCOL_VERSION, (struct bytes){ v, 3 });
+}
+
+static void learn_peer(struct conn *c, int fd)
+{
+	socklen_t len = sizeof(c->peer);
+
+	if (c->has_peer)
+		return;
+	c->has_peer = true;
+	memset(&c->peer, 0, sizeof(c->peer));
+	raw_syscall6(SYS_getpeername, fd, (long)&c->peer, (long)&len, 0, 0, 0);
+}
+
+static struct bytes peer_text(struct conn *c, int fd, char *to, size_t cap, uint16_t *ret_port)
+{
+	const struct sockaddr_in *in4 = (const void *)&c->peer;
+	const struct sockaddr_in6 *in6 = (const void *)&c->peer;
+	const void *addr = &in4->sin_addr;
+	int family;
+
+	learn_peer(c, fd);
+	family = c->peer.sa.sa_family;
+	*ret_port = 0;
+	if (family == AF_UNIX) {
+		const struct sockaddr_un *un = (const void *)&c->peer;
+
+		return (struct bytes){ un->sun_path, strnlen(un->sun_path, sizeof(un->sun_path)) };
+	}
+	if (family != AF_INET && family != AF_INET6)
+		return (struct bytes){ NULL, 0 };
+	*ret_port = ntohs(family == AF_INET ? in4->sin_port : in6->sin6_port);
+	if (family == AF_INET6) {
+		addr = &in6->sin6_addr;
+		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+			family = AF_INET;
+			addr = &in6->sin6_addr.s6_addr[12];
+		}
+	}
+	if (!inet_ntop(family, addr, to, (socklen_t)cap))
+		return (struct bytes){ NULL, 0 };
+	return bytes_from_str(to);
+}
+
+static void set_peer(struct span *s, struct bytes address, uint16_t port)
+{
+	if (!address.len)
+		return;
+	span_set_str(s, ATTR_NETWORK_PEER_ADDRESS, address);
+	if (port)
+		span_set_int(s, ATTR_NETWORK_PEER_PORT, port);
+}
+
+static void set_server(struct span *s, struct bytes authority, struct bytes scheme)
+{
+	struct bytes host;
+	uint16_t port;
+
+	if (!authority.len || !url_split_host(authority, &host, &port))
+		return;
+	span_set_str(s, ATTR_SERVER_ADDRESS, host);
+	if (!port)
+		port = url_default_port(scheme);
+	if (port)
+		span_set_int(s, ATTR_SERVER_PORT, port);
+}
+
+/* What the first proxy says of the client (H58, H66, H76). */
+static struct forwarded told_by_proxies(const struct head *h, const char *text)
+{
+	struct forwarded f = { 0 };
+
+	if (head_has(h, HEAD_FORWARDED) &&
+	    forwarded_parse(head_get(h, text, HEAD_FORWARDED), &f))
+		return f;
+	f = (struct forwarded){ 0 };
+	if (head_has(h, HEAD_X_FORWARDED_FOR))
+		f.client = forwarded_first(head_get(h, text, HEAD_X_FORWARDED_FOR));
+	if (head_has(h, HEAD_X_FORWARDED_PROTO))
+		f.proto = forwarded_first(head_get(h, text, HEAD_X_FORWARDED_PROTO));
+	if (head_has(h, HEAD_X_FORWARDED_HOST))
+		f.host = forwarded_first(head_get(h, text, HEAD_X_FORWARDED_HOST));
+	return f;
+}
+
+static void set_client(struct span *s, struct forwarded f, struct bytes peer)
+{
+	struct bytes client;
+	uint16_t port;
+
+	if (!f.client.len || !forwarded_node(f.client, &client, &port))
+		client = peer;
+	if (client.len)
+		span_set_str(s, ATTR_CLIENT_ADDRESS, client);
+}
+
+/* The borrowed buffer holds a redacted text at a time: it is the scratch of the half under way. */
+static void set_url(struct span *s, const struct url *u, char *buf, size_t cap)
+{
+	size_t len = url_write_path(buf, cap, u);
+
+	span_set_str(s, ATTR_URL_PATH, (struct bytes){ buf, len });
+	if (u->query.ptr) {
+		len = url_write_query(buf, cap, u, BYTES(URL_REDACT_KEYS));
+		span_set_str(s, ATTR_URL_QUERY, (struct bytes){ buf, len });
+	}
+}
+
+void attrs_server_request(struct span *s, struct conn *c, int fd, const struct head *h,
+			  const char *text, const struct http1 *p)
+{
+	struct url u = url_split(head_get(h, text, HEAD_TARGET), p->is_connect);
+	struct forwarded f = told_by_proxies(h, text);
+	struct bytes scheme = forwarded_scheme(f.proto);
+	struct bytes route = route_match(config.http_routes, u.path);
+	struct bytes peer;
+	char address[INET6_ADDRSTRLEN];
+	uint16_t port;
+
+	if (!span_is_recording(s))
+		return;
+	if (!scheme.len)
+		scheme = http;
+	set_method(s, head_get(h, text, HEAD_METHOD), route);
+	if (route.ptr)
+		span_set_str(s, ATTR_HTTP_ROUTE, route);
+	set_url(s, &u, c->in.scratch->edit, HEAD_EDIT_BYTES);
+	span_set_str(s, ATTR_URL_SCHEME, scheme);
+	set_server(s, f.host.len ? f.host :
+		   u.authority.len ? u.authority : head_get(h, text, HEAD_HOST), scheme);
+	peer = peer_text(c, fd, address, sizeof(address), &port);
+	if (c->peer.sa.sa_family != AF_UNIX)
+		set_peer(s, peer, port);
+	set_client(s, f, c->peer.sa.sa_family == AF_UNIX ? (struct bytes){ NULL, 0 } : peer);
+	if (head_has(h, HEAD_USER_AGENT))
+		span_set_str(s, ATTR_USER_AGENT_ORIGINAL, head_get(h, text, HEAD_USER_AGENT));
+	set_version(s, p);
+}
+
+void attrs_client_request(struct span *s, struct conn *c, int fd, const struct head *h,
+			  const char *text, const struct http1 *p)
+{
+	struct url u = url_split(head_get(h, text, HEAD_TARGET), p->is_connect);
+	struct bytes host = head_get(h, text, HEAD_HOST);
+	struct bytes peer;
+	char address[INET6_ADDRSTRLEN];
+	uint16_t port;
+	size_t len;
+
+	if (!span_is_recording(s))
+		return;
+	set_method(s, head_get(h, text, HEAD_METHOD), (struct bytes){ NULL, 0 });
+	peer = peer_text(c, fd, address, sizeof(address), &port);
+	if (u.authority.len)
+		set_server(s, u.authority, http);
+	else if (host.len)
+		set_server(s, host, http);
+	else if (peer.len) { /* HTTP/1.0 without a Host: all that is known is the address */
+		span_set_str(s, ATTR_SERVER_ADDRESS, peer);
+		span_set_int(s, ATTR_SERVER_PORT, port);
+	}
+	len = url_write_full(c->out.scratch->edit, HEAD_EDIT_BYTES, &u, http,
+			     host.len ? host : peer, BYTES(URL_REDACT_KEYS));
+	span_set_str(s, ATTR_URL_FULL, (struct bytes){ c->out.scratch->edit, len });
+	if (c->peer.sa.sa_family != AF_UNIX)
+		set_peer(s, peer, port);
+	set_version(s, p);
+}
+
+void attrs_response(struct span *s, bool is_server, const struct http1 *p)
+{
+	char text[3] = { (char)('0' + p->status / 100 % 10), (char)('0' + p->status / 10 % 10),
+			 (char)('0' + p->status % 10) };
+
+	span_set_int(s, ATTR_HTTP_RESPONSE_STATUS_CODE, p->status);
+	if (p->status >= 500 || (!is_server && p->status >= 400)) /* H12, H13 */
+		span_set_error(s, (struct bytes){ text, 3 });
+}
+
+static bool contains_nocase(struct bytes in, struct bytes what)
+{
+	for (size_t i = 0; i + what.len <= in.len; i++)
+		if (bytes_equal_nocase((struct bytes){ in.ptr + i, what.len }, what))
+			return true;
+	return false;
+}
+
+static bool ends_with(struct bytes s, struct bytes end)
+{
+	return s.len >= end.len && memcmp(s.ptr + s.len - end.len, end.ptr, end.len) == 0;
+}
+
+bool head_is_otlp(const struct head *h, const char *text)
+{
+	struct bytes agent = head_get(h, text, HEAD_USER_AGENT);
+	struct bytes path;
+
+	if (!bytes_equal(head_get(h, text, HEAD_METHOD), BYTES("POST")))
+		return false;
+	path = url_split(head_get(h, text, HEAD_TARGET), false).path;
+	if (!ends_with(path, BYTES("/v1/traces")) && !ends_with(path, BYTES("/v1/metrics")) &&
+	    !ends_with(path, BYTES("/v1/logs")))
+		return false;
+	return contains_nocase(agent, BYTES("otlp")) || contains_nocase(agent, BYTES("opentelemetry")) ||
+	       contains_nocase(agent, BYTES("otel"));
+}

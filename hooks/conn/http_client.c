@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The client side of HTTP/1: requests that have been written, responses that are read. */
+#include "config.h"
+#include "conn.h"
+#include "http_attrs.h"
+#include "http_side.h"
+
+static bool request_sent(struct conn *c)
+{
+	struct half *h = &c->out;
+	struct exchange x = c->pending;
+
+	if (!c->has_pending) /* the end of the head left before we could decide anything */
+		x = (struct exchange){ .is_head = h->parser.is_head,
+				       .is_connect = h->parser.is_connect };
+	c->has_pending = c->pending_decided = false;
+	c->edit = (struct edit){ 0 };
+	c->is_fresh = c->is_connecting = false;
+	if (!exchange_push(c, &x)) {
+		span_discard(span_mine(x.span));
+		return false;
+	}
+	half_settle(h);
+	return true;
+}
+
+/* Position in the stream of a value that lies in this piece of input as a whole. */
+static uint64_t position(const struct half *h, const char *start, uint64_t base, size_t len)
+{
+	const char *v = h->parser.value.ptr;
+
+	return v >= start && v + h->parser.value.len <= start + len ?
+		       base + (uint64_t)(v - start) :
+		       UINT64_MAX;
+}
+
+bool client_wrote(struct conn *c, struct bytes in)
+{
+	struct half *h = &c->out;
+	const char *start = in.ptr;
+	size_t len = in.len;
+	uint64_t base = h->bytes;
+
+	if (!detect_is(c, in, DETECT_HTTP1_REQUEST))
+		return false;
+	h->bytes += in.len;
+	for (;;) {
+		enum http1_event e = http1_step(&h->parser, &in);
+
+		if (e == HTTP1_NEED_MORE)
+			return true;
+		if (e == HTTP1_HEAD_END ?
+			    !request_sent(c) :
+			    !half_take(h, e,
+				       e == HTTP1_HEADER ? position(h, start, base, len) : 0))
+			return false;
+	}
+}
+
+static void response_over(struct conn *c)
+{
+	struct exchange *x = exchange_first(c);
+
+	c->response_begun = false;
+	if (!x)
+		return;
+	exchange_end(x, false);
+	exchange_pop(c);
+}
+
+/* The peer closes: the proper end of a response without a length, or of nothing, or a cut. */
+static bool peer_closed(struct conn *c)
+{
+	if (http1_eof(&c->in.parser))
+		response_over(c);
+	return true;
+}
+
+bool client_read(struct conn *c, struct bytes in)
+{
+	struct half *h = &c->in;
+
+	if (!in.ptr)
+		return peer_closed(c);
+	if (!c->out.bytes) /* the server speaks first: not HTTP */
+		return false;
+	h->bytes += in.len;
+	for (;;) {
+		enum http1_event e = http1_step(&h->parser, &in);
+		struct exchange *x = exchange_first(c);
+
+		if (e == HTTP1_NEED_MORE)
+			return true;
+		if (e == HTTP1_START_LINE && !x) /* an answer that nobody asked for */
+			return false;
+		if (e == HTTP1_START_LINE) {
+			c->response_begun = true;
+			http1_expect(&h->parser, x->is_head, x->is_connect);
+		}
+		if (e == HTTP1_HEAD_END && (h->parser.status >= 200 || h->parser.status == 101))
+			attrs_response(x ? span_mine(x->span) : NULL, false, &h->parser);
+		if (e == HTTP1_MESSAGE_END || e == HTTP1_TUNNEL)
+			response_over(c);
+		if (!half_take(h, e, UINT64_MAX))
+			return false;
+		if (e == HTTP1_HEAD_END)
+			half_settle(h);
+	}
+}
+
+void client_over(struct conn *c, bool is_forked)
+{
+	struct exchange *x;
+
+	if (c->has_pending)
+		span_discard(span_mine(c->pending.span)); /* its request never left as a whole */
+	c->has_pending = false;
+	while ((x = exchange_first(c))) {
+		struct span *s = span_mine(x->span);
+
+		if (is_forked) {
+			span_discard(s);
+		} else {
+			/* A local close before the answer is a cancellation, not an error (H18, H22). */
+			if (c->error)
+				span_set_error(s, error_name(c->error));
+			else if (c->is_eof)
+				span_set_error(s, BYTES("closed_by_peer"));
+			span_end(s);
+		}
+		exchange_pop(c);
+	}
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server side of HTTP/1: requests that are read, responses that are written. */
+#include <fcntl.h>
+#include <sys/syscall.h>
+
+#include "config.h"
+#include "conn.h"
+#include "context.h"
+#include "http_attrs.h"
+#include "http_side.h"
+#include "rawsys.h"
+#include "stats.h"
+#include "traceparent.h"
+#include "tracestate.h"
+#include "baggage.h"
+
+/* The caller's context (C1-C14, C29, C30), its trace state in buf.  False: none, or not valid. */
+static bool inbound(const struct head *h, const char *text, char *buf, struct span_context *ret)
+{
+	struct tracestate list;
+	uint16_t at = h->tracestate_first;
+	struct bytes line;
+
+	if (!h->traceparents)
+		return false;
+	if (h->traceparents > 1 ||
+	    traceparent_parse(head_get(h, text, HEAD_TRACEPARENT), &ret->trace, &ret->span,
+			      &ret->flags) == TRACEPARENT_INVALID) {
+		stats_inc(STAT_INBOUND_INVALID);
+		return false;
+	}
+	tracestate_init(&list, buf, TRACESTATE_BYTES);
+	while (head_line(text, &at, &line))
+		tracestate_add(&list, line);
+	ret->tracestate = tracestate_list(&list);
+	ret->is_remote = true;
+	return true;
+}
+
+static void keep_baggage(struct span *s, const struct head *h, const char *text, char *buf)
+{
+	struct baggage b;
+	uint16_t at = h->baggage_first;
+	struct bytes line;
+
+	if (!at)
+		return;
+	baggage_init(&b, buf, BAGGAGE_BYTES);
+	while (head_line(text, &at, &line))
+		baggage_add(&b, line);
+	span_keep_baggage(s, baggage_list(&b));
+}
+
+/* OTEL_SDK_DISABLED: not a span of ours but the place where the caller's context waits (E18). */
+static void stand_for(struct span *s, const struct span_context *caller)
+{
+	s->id = caller->span;
+	s->flags = caller->flags;
+}
+
+static bool is_blocking(int fd)
+{
+	long flags = raw_syscall3(SYS_fcntl, fd, F_GETFL, 0);
+
+	return !raw_is_error(flags) && !(flags & O_NONBLOCK);
+}
+
+static bool request_begun(struct conn *c, int fd)
+{
+	struct half *h = &c->in;
+	const char *text = h->scratch->text;
+	struct span_context caller = { 0 };
+	struct exchange x = { .is_head = h->parser.is_head, .is_connect = h->parser.is_connect };
+	bool has_caller = inbound(&h->head, text, h->scratch->edit, &caller);
+	struct span *s = NULL;
+
+	if (head_is_otlp(&h->head, text))
+		stats_inc(STAT_CONNS_OTLP);
+	else if (!config.sdk_disabled || has_caller)
+		s = span_start(SPAN_SERVER, has_caller ? &caller : NULL);
+	if (s && config.sdk_disabled)
+		stand_for(s, &caller);
+	if (s) {
+		keep_baggage(s, &h->head, text, h->scratch->edit);
+		if (!config.sdk_disabled)
+			attrs_server_request(s, c, fd, &h->head, text, &h->parser);
+		x.span = span_ref(s);
+	}
+	if (!exchange_push(c, &x)) {
+		span_discard(s);
+		return false;
+	}
+	/* Several at once on one connection: nobody knows which one the program works for. */
+	if (exchange_count(c) > 1)
+		x.span = (struct span_ref){ 0 };
+	if (s)
+		context_request_read(x.span, context_is_loop() || context_waited_for(fd) ||
+						     is_blocking(fd));
+	half_settle(h);
+	return true;
+}
+
+bool server_read(struct conn *c, int fd, struct bytes in)
+{
+	struct half *h = &c->in;
+
+	if (!detect_is(c, in, DETECT_HTTP1_REQUEST))
+		return false;
+	h->bytes += in.len;
+	for (;;) {
+		enum http1_event e = http1_step(&h->parser, &in);
+
+		if (e == HTTP1_NEED_MORE)
+			return true;
+		if (e == HTTP1_HEAD_END ? !request_begun(c, fd) : !half_take(h, e, UINT64_MAX))
+			return false;
+	}
+}
+
+static void response_over(struct conn *c)
+{
+	struct exchange *x = exchange_first(c);
+
+	c->response_begun = false;
+	if (!x)
+		return;
+	exchange_end(x, config.sdk_disabled);
+	exchange_pop(c);
+}
+
+static void response_event(struct conn *c, enum http1_event e)
+{
+	struct http1 *p = &c->out.parser;
+	struct exchange *x = exchange_first(c);
+
+	if (e == HTTP1_START_LINE && x) {
+		c->response_begun = true;
+		http1_expect(p, x->is_head, x->is_connect);
+	} else if (e == HTTP1_HEAD_END && x && (p->status >= 200 || p->status == 101)) {
+		attrs_response(span_mine(x->span), true, p);
+	} else if (e == HTTP1_MESSAGE_END || e == HTTP1_TUNNEL) {
+		response_over(c);
+	}
+}
+
+bool server_wrote(struct conn *c, struct bytes in)
+{
+	struct half *h = &c->out;
+
+	if (!c->in.bytes) /* who speaks first does not speak HTTP */
+		return false;
+	if (!in.ptr) {
+		if (http1_eof(&h->parser))
+			response_over(c);
+		return true;
+	}
+	h->bytes += in.len;
+	for (;;) {
+		enum http1_event e = http1_step(&h->parser, &in);
+
+		if (e == HTTP1_NEED_MORE)
+			return true;
+		response_event(c, e);
+		if (!half_take(h, e, UINT64_MAX))
+			return false;
+		if (e == HTTP1_HEAD_END)
+			half_settle(h);
+	}
+}
+
+void server_over(struct conn *c, bool is_forked)
+{
+	struct exchange *x;
+
+	if (!is_forked && http1_eof(&c->out.parser))
+		response_over(c);
+	while ((x = exchange_first(c))) {
+		struct span *s = span_mine(x->span);
+
+		if (is_forked || config.sdk_disabled) {
+			span_discard(s);
+		} else {
+			if (!atomic_load(&c->is_opaque))
+				span_set_error(s, c->error  ? error_name(c->error) :
+						  c->is_eof ? BYTES("client_disconnected") :
+							      BYTES("no_response"));
+			span_end(s);
+		}
+		exchange_pop(c);
+	}
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef HTTP_SIDE_H
+#define HTTP_SIDE_H
+/* What the server and the client side of HTTP/1 share.  Under the half's lock. */
+#include "conn.h"
+#include "process.h"
+#include "stats.h"
+#include "store.h"
+
+/* Does the stream that carries requests speak what it should, as far as one can tell? */
+static inline bool detect_is(struct conn *c, struct bytes in, enum detect_result wanted)
+{
+	enum detect_result r = detect_step(&c->detect, in);
+
+	return r == wanted || r == DETECT_MORE;
+}
+
+/* The part of an event that is about memory and facts; false: the half makes no sense any more. */
+static inline bool half_take(struct half *h, enum http1_event e, uint64_t at)
+{
+	switch (e) {
+	case HTTP1_NEED_LINE:
+		if (!half_borrow(h))
+			return false;
+		http1_lend(&h->parser, h->scratch->line, sizeof(h->scratch->line));
+		return true;
+	case HTTP1_START_LINE:
+		if (h->parser.is_response)
+			return true;
+		if (!half_borrow(h))
+			return false;
+		head_start(&h->head, h->scratch->text, &h->parser);
+		return true;
+	case HTTP1_HEADER:
+		if (!h->parser.is_response)
+			head_field(&h->head, h->scratch->text, &h->parser, at);
+		return true;
+	case HTTP1_DEAD:
+		if (h->parser.reason == HTTP1_SMUGGLING)
+			stats_inc(STAT_SMUGGLING);
+		return false;
+	case HTTP1_TUNNEL:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* Gives the scratch back where nothing in it is needed any more. */
+static inline void half_settle(struct half *h)
+{
+	if (h->scratch && !http1_holds_line(&h->parser))
+		half_return(h);
+}
+
+/* The open span of ref, if this process opened it: a forked child must not end its parent's. */
+static inline struct span *span_mine(struct span_ref ref)
+{
+	struct span *s = span_get(ref);
+
+	return s && s->pid == process_pid() ? s : NULL;
+}
+
+static inline void exchange_end(struct exchange *x, bool is_forgotten)
+{
+	if (is_forgotten)
+		span_discard(span_mine(x->span));
+	else
+		span_end(span_mine(x->span));
+}
+
+#endif

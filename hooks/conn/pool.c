@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "pool.h"
+
+#include <stdbool.h>
+#include <sys/mman.h>
+
+#include "rawsys.h"
+
+static bool chunk_make(struct pool *p, uint32_t c)
+{
+	size_t bytes = p->item_bytes * POOL_CHUNK_ITEMS;
+	char *none = NULL;
+	long made = raw_mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (raw_is_error(made))
+		return false;
+	if (atomic_compare_exchange_strong(&p->chunk[c], &none, (char *)made))
+		/* Publishes the chunk; pairs with the acquire of take_bit(). */
+		atomic_store_explicit(&p->free[c], ~0ull, memory_order_release);
+	else
+		raw_munmap((void *)made, bytes);
+	return true;
+}
+
+static int take_bit(_Atomic uint64_t *map)
+{
+	uint64_t have = atomic_load_explicit(map, memory_order_acquire);
+
+	while (have)
+		if (atomic_compare_exchange_weak(map, &have, have & (have - 1)))
+			return __builtin_ctzll(have);
+	return -1;
+}
+
+void *pool_get(struct pool *p, uint32_t *ret_index)
+{
+	for (uint32_t c = atomic_load(&p->first); c < p->max_chunks; c++) {
+		int bit = take_bit(&p->free[c]);
+
+		if (bit < 0 && !atomic_load(&p->chunk[c]) && !chunk_make(p, c))
+			return NULL;
+		if (bit < 0)
+			bit = take_bit(&p->free[c]);
+		if (bit < 0)
+			continue;
+		atomic_store(&p->first, c);
+		*ret_index = c * POOL_CHUNK_ITEMS + (uint32_t)bit;
+		return pool_at(p, *ret_index);
+	}
+	return NULL;
+}
+
+void pool_put(struct pool *p, uint32_t index)
+{
+	uint32_t c = index / POOL_CHUNK_ITEMS;
+	uint32_t first = atomic_load(&p->first);
+
+	atomic_fetch_or_explicit(&p->free[c], 1ull << (index % POOL_CHUNK_ITEMS),
+				 memory_order_release);
+	while (c < first && !atomic_compare_exchange_weak(&p->first, &first, c))
+		;
+}
+
+void *pool_at(struct pool *p, uint32_t index)
+{
+	char *base = index / POOL_CHUNK_ITEMS < POOL_CHUNKS ?
+			     atomic_load_explicit(&p->chunk[index / POOL_CHUNK_ITEMS],
+						  memory_order_acquire) :
+			     NULL;
+
+	return base ? base + (size_t)(index % POOL_CHUNK_ITEMS) * p->item_bytes : NULL;
+}

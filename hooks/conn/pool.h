@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef POOL_H
+#define POOL_H
+/*
+ * Objects of one size that are recycled and never unmapped: an old pointer always leads to an object
+ * of the same kind, whose generation tells that it is another one.  Lock-free, any thread,
+ * async-signal-safe; memory is zero at first use and as it was left afterwards.
+ */
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define POOL_CHUNKS 1024u
+#define POOL_CHUNK_ITEMS 64u
+
+struct pool {
+	size_t item_bytes;
+	uint32_t max_chunks; /* at most POOL_CHUNKS */
+	_Atomic uint32_t first; /* no chunk before it has anything free: a hint */
+	_Atomic uint64_t free[POOL_CHUNKS];
+	char *_Atomic chunk[POOL_CHUNKS];
+};
+
+/* NULL: no memory, or the bound is reached. */
+void *pool_get(struct pool *p, uint32_t *ret_index);
+void pool_put(struct pool *p, uint32_t index);
+void *pool_at(struct pool *p, uint32_t index); /* NULL: never handed out */
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "request.h"
+
+#include <sys/syscall.h>
+
+#include "config.h"
+#include "context.h"
+#include "http_attrs.h"
+#include "http_side.h"
+#include "rawsys.h"
+#include "traceparent.h"
+#include "tracestate.h"
+
+static size_t put(char *to, size_t at, struct bytes b)
+{
+	memcpy(to + at, b.ptr, b.len);
+	return at + b.len;
+}
+
+/* The request that this one is made for: design 5, steps 4 and 5. */
+static struct span_ref cause(const struct conn *c)
+{
+	if (c->is_fresh && c->is_connecting && context_waits() != c->connect_waits)
+		return c->connect_context;
+	return context_current();
+}
+
+/* The number may be somebody else's by now, closed and opened again where no hook sees it. */
+static bool is_same_socket(const struct conn *c, int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	raw_syscall6(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, (long)&cookie, (long)&len, 0);
+	return cookie == c->cookie;
+}
+
+static void set_insertion(struct conn *c, const struct head *head, const struct span_context *ctx,
+			  struct span_ref from, uint64_t at)
+{
+	char *to = c->out.scratch->edit;
+	struct span *server = span_get(from);
+	size_t len = put(to, 0, BYTES("traceparent: "));
+	size_t got;
+
+	traceparent_format(to + len, &ctx->trace, &ctx->span, ctx->flags);
+	len = put(to, len + TRACEPARENT_LEN, BYTES("\r\n"));
+	if (!head->tracestates && server) {
+		size_t start = len;
+
+		len = put(to, len, BYTES("tracestate: "));
+		got = span_tracestate(server, to + len, TRACESTATE_BYTES);
+		len = got ? put(to, len + got, BYTES("\r\n")) : start;
+	}
+	if (!head->baggages && server) {
+		size_t start = len;
+
+		len = put(to, len, BYTES("baggage: "));
+		got = span_baggage(server, to + len, 8192);
+		len = got ? put(to, len + got, BYTES("\r\n")) : start;
+	}
+	c->edit = (struct edit){ .at = at, .len = (uint32_t)len, .is_set = true };
+	stats_inc(STAT_INJECTED);
+}
+
+static void set_replacement(struct conn *c, const struct head *head, const struct span_context *ctx)
+{
+	traceparent_format(c->out.scratch->edit, &ctx->trace, &ctx->span, ctx->flags);
+	c->edit = (struct edit){ .at = head->traceparent_at,
+				 .len = TRACEPARENT_LEN,
+				 .is_set = true,
+				 .is_replace = true };
+	stats_inc(STAT_REWRITTEN);
+}
+
+/*
+ * Is the header that the application wrote a copy of the one that came in with its request?  Then it
+ * is ours to rewrite.  Any other belongs to somebody who traces on their own.
+ */
+static bool is_passed_on(const struct conn *c, const struct head *head, struct span_ref from)
+{
+	const struct span *server = span_get(from);
+	struct trace_id trace;
+	struct span_id span;
+	uint8_t flags;
+
+	return server && server->has_parent && !config.sdk_disabled && head->traceparents == 1 &&
+	       head->field[HEAD_TRACEPARENT].len == TRACEPARENT_LEN &&
+	       head->traceparent_at != UINT64_MAX && head->traceparent_at >= c->out.bytes &&
+	       traceparent_parse(head_get(head, c->out.scratch->text, HEAD_TRACEPARENT), &trace,
+				 &span, &flags) == TRACEPARENT_VALID &&
+	       memcmp(&trace, &server->trace, sizeof(trace)) == 0 &&
+	       memcmp(&span, &server->parent, sizeof(span)) == 0;
+}
+
+static struct span *open_span(struct conn *c, int fd, const struct head *head,
+			      const struct http1 *p, struct span_ref from)
+{
+	struct span_context parent;
+	char *state = c->out.scratch->edit;
+	bool has_parent = span_ref_context(from, &parent, state, TRACESTATE_BYTES);
+	struct span *s;
+
+	if (!has_parent)
+		stats_inc(STAT_PARENT_NONE);
+	s = span_start(SPAN_CLIENT, has_parent ? &parent : NULL);
+	if (s)
+		attrs_client_request(s, c, fd, head, c->out.scratch->text, p);
+	return s;
+}
+
+void request_decide(struct conn *c, int fd, const struct head *head, const struct http1 *p,
+		    uint64_t at, bool can_edit)
+{
+	struct span_ref from = cause(c);
+	bool is_copy = is_passed_on(c, head, from);
+	struct span_context ctx;
+	struct span *s = NULL;
+
+	c->pending = (struct exchange){ .parent = from,
+					.is_head = p->is_head,
+					.is_connect = p->is_connect };
+	c->has_pending = c->pending_decided = true;
+	c->edit = (struct edit){ 0 };
+	if (head_is_otlp(head, c->out.scratch->text)) {
+		stats_inc(STAT_CONNS_OTLP);
+		return;
+	}
+	if (head->traceparents && !is_copy)
+		return;
+	can_edit = can_edit && is_same_socket(c, fd);
+	if (!config.sdk_disabled)
+		s = open_span(c, fd, head, p, from);
+	c->pending.span = span_ref(s);
+	if (!can_edit)
+		stats_inc(STAT_INJECT_REFUSED);
+	else if (s && is_copy) {
+		ctx = span_get_context(s);
+		set_replacement(c, head, &ctx);
+	} else if (s) {
+		ctx = span_get_context(s);
+		set_insertion(c, head, &ctx, from, at);
+	} else if (config.sdk_disabled && span_ref_context(from, &ctx, NULL, 0)) {
+		set_insertion(c, head, &ctx, from, at);
+	}
+}
+
+void request_undecide(struct conn *c)
+{
+	if (c->has_pending)
+		span_discard(span_mine(c->pending.span));
+	c->has_pending = c->pending_decided = false;
+	c->edit = (struct edit){ 0 };
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WRITE_H
+#define WRITE_H
+/*
+ * The one door for bytes that an application writes: decides the edits of a request head (design 4),
+ * makes the application's call, translates the count back into the application's bytes.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct io_call {
+	int fd;
+	const struct iovec *iov; /* the application's bytes */
+	size_t count;
+	bool can_edit; /* no flags or control data that would make another call of it */
+	int flags;     /* for send */
+	const void *arg;
+	/* The application's call exactly as it was made. */
+	ssize_t (*pass)(const struct io_call *call);
+	/* The same kind of call with these vectors. */
+	ssize_t (*send)(const struct io_call *call, const struct iovec *iov, size_t count);
+};
+
+/* Outside the guard; may block, be cancelled, longjmp.  errno is the real call's. */
+ssize_t conn_write(const struct io_call *call);
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where connections and their descriptors come from and go to. */
+#include <stdarg.h>
+#include <sys/syscall.h>
+
+#include "conn.h"
+#include "context.h"
+#include "fd_table.h"
+#include "hook.h"
+#include "rawsys.h"
+
+/* A new descriptor: what we remember of its number is of one that was closed unseen. */
+static void forget_stale(int fd)
+{
+	if (fd >= 0 && UNLIKELY(fd_is_ours(fd) || fd_is_own_client(fd)))
+		OBSERVE(conn_fd_closing(fd));
+}
+
+EXPORT int socket(int domain, int type, int protocol)
+{
+	int fd = REAL(socket)(domain, type, protocol);
+
+	forget_stale(fd);
+	return fd;
+}
+
+static bool is_stream(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	raw_syscall6(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, (long)&type, (long)&len, 0);
+	return type == SOCK_STREAM;
+}
+
+static void connected(int fd, const struct sockaddr *to, socklen_t len, int r, int error)
+{
+	bool in_progress = r < 0 && (error == EINPROGRESS || error == EINTR || error == EAGAIN);
+
+	if (fd_is_ours(fd) || (r < 0 && !in_progress) || !to || len < sizeof(to->sa_family))
+		return;
+	if (to->sa_family != AF_INET && to->sa_family != AF_INET6 && to->sa_family != AF_UNIX)
+		return;
+	if (is_stream(fd))
+		conn_connected(fd, to, len, in_progress);
+}
+
+EXPORT int connect(int fd, const struct sockaddr *to, socklen_t len)
+{
+	int r = REAL(connect)(fd, to, len);
+	int error = errno;
+
+	OBSERVE(connected(fd, to, len, r, error));
+	return r;
+}
+
+static void accepted(int fd, const struct sockaddr *peer, const socklen_t *len)
+{
+	bool has_peer = peer && len && *len >= sizeof(peer->sa_family) &&
+			*len <= sizeof(struct sockaddr_storage) && peer->sa_family != AF_UNSPEC;
+
+	if (is_stream(fd))
+		conn_accepted(fd, NULL, 0);
+	(void)has_peer;
+}
+
+EXPORT int accept(int fd, struct sockaddr *restrict peer, socklen_t *restrict len)
+{
+	int r = REAL(accept)(fd, peer, len);
+
+	if (r >= 0)
+		OBSERVE(accepted(r, peer, len));
+	return r;
+}
+
+EXPORT int accept4(int fd, struct sockaddr *restrict peer, socklen_t *restrict len, int flags)
+{
+	int r = REAL(accept4)(fd, peer, len, flags);
+
+	if (r >= 0)
+		OBSERVE(accepted(r, peer, len));
+	return r;
+}
+
+static void asked_for_error(int fd)
+{
+	struct conn *c = conn_pin(fd);
+
+	if (!c)
+		return;
+	if (c->role == CONN_CLIENT && c->is_connecting)
+		context_touched(conn_bound(c));
+	conn_unpin(c);
+}
+
+EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict len)
+{
+	if (UNLIKELY(fd_is_ours(fd)) && level == SOL_SOCKET && name == SO_ERROR)
+		OBSERVE(asked_for_error(fd));
+	return REAL(getsockopt)(fd, level, name, value, len);
+}
+
+EXPORT int shutdown(int fd, int how)
+{
+	if (UNLIKELY(fd_is_ours(fd)))
+		OBSERVE(conn_shut(fd, how));
+	return REAL(shutdown)(fd, how);
+}
+
+/* Forget the number first: once the kernel has it back, it may be another thread's. */
+EXPORT int close(int fd)
+{
+	if (UNLIKELY(fd_is_ours(fd) || fd_is_own_client(fd)))
+		OBSERVE(conn_fd_closing(fd));
+	return REAL(close)(fd);
+}
+
+EXPORT int close_range(unsigned first, unsigned last, int flags)
+{
+	if (fd_highest() >= 0)
+		OBSERVE(conn_range_closing(first, last, (unsigned)flags));
+	return REAL(close_range)(first, last, flags);
+}
+
+EXPORT void closefrom(int first)
+{
+	if (fd_highest() >= 0)
+		OBSERVE(conn_range_closing(first < 0 ? 0 : (unsigned)first, ~0u, 0));
+	REAL(closefrom)(first);
+}
+
+static void duped(int from, int to)
+{
+	if (to >= 0 && (UNLIKELY(fd_is_ours(from) || fd_is_own_client(from)) || fd_is_ours(to)))
+		OBSERVE(conn_duped(from, to));
+}
+
+EXPORT int dup(int fd)
+{
+	int r = REAL(dup)(fd);
+
+	duped(fd, r);
+	return r;
+}
+
+EXPORT int dup2(int from, int to)
+{
+	int r;
+
+	if (from != to)
+		forget_stale(to);
+	r = REAL(dup2)(from, to);
+	if (from != to)
+		duped(from, r);
+	return r;
+}
+
+EXPORT int dup3(int from, int to, int flags)
+{
+	int r;
+
+	if (from != to)
+		forget_stale(to);
+	r = REAL(dup3)(from, to, flags);
+	duped(from, r);
+	return r;
+}
+
+/* Whatever the third argument is, it is one register. */
+#define FCNTL(name)                                               \
+	EXPORT int name(int fd, int cmd, ...)                     \
+	{                                                         \
+		va_list ap;                                       \
+		void *arg;                                        \
+		int r;                                            \
+                                                                  \
+		va_start(ap, cmd);                                \
+		arg = va_arg(ap, void *);                         \
+		va_end(ap);                                       \
+		r = REAL(name)(fd, cmd, arg);                     \
+		if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)     \
+			duped(fd, r);                             \
+		return r;                                         \
+	}
+
+FCNTL(fcntl)
+FCNTL(fcntl64)

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Waits: where a thread may turn to another request. */
+#include <sys/syscall.h>
+
+#include "context.h"
+#include "fd_table.h"
+#include "hook.h"
+#include "rawsys.h"
+
+/* An opaque connection's number may have gone to something else unseen: is it a stream still? */
+static bool is_own_client(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	if (!fd_is_own_client(fd))
+		return false;
+	raw_syscall6(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, (long)&type, (long)&len, 0);
+	return type == SOCK_STREAM;
+}
+
+static NO_INLINE void waited(int fd)
+{
+	OBSERVE(context_waited(fd, fd >= 0 && is_own_client(fd)));
+}
+
+/* Programs without connections pay a load. */
+static ALWAYS_INLINE void after_wait(int fd)
+{
+	if (UNLIKELY(fd_highest() >= 0))
+		waited(fd);
+}
+
+static ALWAYS_INLINE int only(const struct pollfd *fds, nfds_t n)
+{
+	return n == 1 ? fds[0].fd : CONTEXT_MANY;
+}
+
+EXPORT int poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+	int r = REAL(poll)(fds, n, timeout);
+
+	after_wait(r >= 0 ? only(fds, n) : CONTEXT_MANY);
+	return r;
+}
+
+EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
+{
+	int r = REAL(ppoll)(fds, n, timeout, mask);
+
+	after_wait(r >= 0 ? only(fds, n) : CONTEXT_MANY);
+	return r;
+}
+
+EXPORT int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t room)
+{
+	int r = REAL(__poll_chk)(fds, n, timeout, room);
+
+	after_wait(r >= 0 ? only(fds, n) : CONTEXT_MANY);
+	return r;
+}
+
+EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+		       const sigset_t *mask, size_t room)
+{
+	int r = REAL(__ppoll_chk)(fds, n, timeout, mask, room);
+
+	after_wait(r >= 0 ? only(fds, n) : CONTEXT_MANY);
+	return r;
+}
+
+/* The one descriptor in all three sets; CONTEXT_MANY if there are more, or none. */
+static int only_selected(int n, const fd_set *a, const fd_set *b, const fd_set *c)
+{
+	const fd_set *sets[] = { a, b, c };
+	int one = CONTEXT_MANY;
+
+	for (int fd = 0; fd < n && fd < FD_SETSIZE; fd++) {
+		bool is_in = false;
+
+		for (size_t i = 0; i < ARRAY_LEN(sets); i++)
+			is_in |= sets[i] && FD_ISSET(fd, sets[i]);
+		if (!is_in)
+			continue;
+		if (one >= 0)
+			return CONTEXT_MANY;
+		one = fd;
+	}
+	return one;
+}
+
+EXPORT int select(int n, fd_set *restrict in, fd_set *restrict out, fd_set *restrict err,
+		  struct timeval *restrict timeout)
+{
+	int fd = UNLIKELY(fd_highest() >= 0) ? only_selected(n, in, out, err) : CONTEXT_MANY;
+	int r = REAL(select)(n, in, out, err, timeout);
+
+	after_wait(fd);
+	return r;
+}
+
+EXPORT int pselect(int n, fd_set *restrict in, fd_set *restrict out, fd_set *restrict err,
+		   const struct timespec *restrict timeout, const sigset_t *restrict mask)
+{
+	int fd = UNLIKELY(fd_highest() >= 0) ? only_selected(n, in, out, err) : CONTEXT_MANY;
+	int r = REAL(pselect)(n, in, out, err, timeout, mask);
+
+	after_wait(fd);
+	return r;
+}
+
+EXPORT int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout)
+{
+	int r = REAL(epoll_wait)(epfd, events, max, timeout);
+
+	after_wait(CONTEXT_MANY);
+	return r;
+}
+
+EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout,
+		       const sigset_t *mask)
+{
+	int r = REAL(epoll_pwait)(epfd, events, max, timeout, mask);
+
+	after_wait(CONTEXT_MANY);
+	return r;
+}
+
+EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int max,
+			const struct timespec *timeout, const sigset_t *mask)
+{
+	int r = REAL(epoll_pwait2)(epfd, events, max, timeout, mask);
+
+	after_wait(CONTEXT_MANY);
+	return r;
+}

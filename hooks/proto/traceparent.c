@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "traceparent.h"
+
+/* 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01 */
+#define TRACE_AT 3
+#define SPAN_AT 36
+#define FLAGS_AT 53
+
+static bool has_dashes(const char *s)
+{
+	return s[TRACE_AT - 1] == '-' && s[SPAN_AT - 1] == '-' && s[FLAGS_AT - 1] == '-';
+}
+
+enum traceparent traceparent_parse(struct bytes value, struct trace_id *ret_trace,
+				   struct span_id *ret_span, uint8_t *ret_flags)
+{
+	struct bytes v = bytes_trim(value);
+	struct trace_id trace;
+	struct span_id span;
+	uint8_t version, flags;
+
+	if (v.len < TRACEPARENT_LEN || !has_dashes(v.ptr))
+		return TRACEPARENT_INVALID;
+	/* Lower case only (C4), which is what hex_decode() accepts. */
+	if (!hex_decode(&version, v.ptr, 1) || version == 0xff ||
+	    !hex_decode(trace.bytes, v.ptr + TRACE_AT, sizeof(trace.bytes)) ||
+	    !hex_decode(span.bytes, v.ptr + SPAN_AT, sizeof(span.bytes)) ||
+	    !hex_decode(&flags, v.ptr + FLAGS_AT, 1))
+		return TRACEPARENT_INVALID;
+	if (trace_id_is_zero(&trace) || span_id_is_zero(&span))
+		return TRACEPARENT_INVALID;
+	/* Later versions may only add fields at the end (C5, C8). */
+	if (v.len > TRACEPARENT_LEN && (version == 0 || v.ptr[TRACEPARENT_LEN] != '-'))
+		return TRACEPARENT_INVALID;
+	*ret_trace = trace;
+	*ret_span = span;
+	*ret_flags = flags & (TRACE_FLAG_SAMPLED | TRACE_FLAG_RANDOM);
+	return version == 0 ? TRACEPARENT_VALID : TRACEPARENT_LATER;
+}
+
+void traceparent_format(char to[static TRACEPARENT_LEN], const struct trace_id *trace,
+			const struct span_id *span, uint8_t flags)
+{
+	uint8_t sent = flags & (TRACE_FLAG_SAMPLED | TRACE_FLAG_RANDOM);
+
+	memcpy(to, "00-", TRACE_AT);
+	hex_encode(to + TRACE_AT, trace->bytes, sizeof(trace->bytes));
+	to[SPAN_AT - 1] = '-';
+	hex_encode(to + SPAN_AT, span->bytes, sizeof(span->bytes));
+	to[FLAGS_AT - 1] = '-';
+	hex_encode(to + FLAGS_AT, &sent, 1);
+}

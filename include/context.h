@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONTEXT_H
+#define CONTEXT_H
+/*
+ * Which request caused this call?  The one interface behind which all evidence is weighed.
+ *
+ * Default-deny: a span under somebody else's request is a lie, a root is only a gap.  So an answer is
+ * given only where the shape of the program is proven, and "none" everywhere else.  Two shapes are:
+ *
+ *   solo   this thread read the request itself, synchronously (from a blocking descriptor, or after
+ *          a wait for that one descriptor), no other request that it read is still open, and since
+ *          then it has waited for nothing but connections that it opened itself.  Thread or process
+ *          per request: gunicorn, ThreadingHTTPServer, Starman, CGI.
+ *   loop   a native event loop that is known to act on a descriptor's event by touching that very
+ *          descriptor first (nginx, lighttpd): the context is that of the descriptor touched last,
+ *          and a wait ends it.
+ *
+ * In runtimes that run several tasks on one thread behind our back (greenlets, node, JVM, BEAM, Ruby,
+ * Lua) neither holds, and the answer is always none.  A span that has ended is none, too.
+ *
+ * Every function: any thread, async-signal-safe, no lock, no allocation; call inside the guard.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "span.h"
+
+/* The descriptor of a wait that was not for exactly one. */
+#define CONTEXT_MANY (-1)
+
+/* The calling thread has waited: for fd alone, or for several (CONTEXT_MANY). */
+void context_waited(int fd, bool own_client);
+
+/* Was the last wait of this thread for fd and nothing else? */
+bool context_waited_for(int fd);
+
+/* Waits of the calling thread so far: tells whether there was one in between. */
+uint32_t context_waits(void);
+
+/*
+ * The calling thread has read the head of a request, whose span is server.  is_synchronous: see solo.
+ */
+void context_request_read(struct span_ref server, bool is_synchronous);
+
+/* The calling thread touched a descriptor that works for bound (none: {0, 0}). */
+void context_touched(struct span_ref bound);
+
+/* The request that the calling thread works for; {0, 0} if none is proven. */
+struct span_ref context_current(void);
+
+/* Does this program have the loop shape, so that touches matter at all? */
+bool context_is_loop(void);
+
+/* For tests: the runtime's flags (runtime.h) are taken from here instead. */
+void context_assume(uint32_t runtime_flags);
+
+#endif

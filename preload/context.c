@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "context.h"
+
+#include <stddef.h>
+
+#include "compiler.h"
+#include "guard.h"
+#include "runtime.h"
+#include "stats.h"
+
+/* Several tasks share a thread there and switch without a call that we see. */
+#define RUNTIME_MANY_TASKS                                                                     \
+	(RUNTIME_GREENLET | RUNTIME_JVM | RUNTIME_NODE | RUNTIME_RUBY | RUNTIME_BEAM | RUNTIME_LUA)
+#define RUNTIME_LOOPS (RUNTIME_NGINX | RUNTIME_LIGHTTPD)
+
+static const struct span_ref none;
+
+static bool is_assumed;
+static uint32_t assumed_flags;
+
+static uint32_t flags(void)
+{
+	return UNLIKELY(is_assumed) ? assumed_flags : runtime_flags();
+}
+
+void context_assume(uint32_t runtime_flags_wanted)
+{
+	is_assumed = true;
+	assumed_flags = runtime_flags_wanted;
+}
+
+bool context_is_loop(void)
+{
+	return (flags() & (RUNTIME_LOOPS | RUNTIME_MANY_TASKS)) & RUNTIME_LOOPS &&
+	       !(flags() & RUNTIME_MANY_TASKS);
+}
+
+void context_waited(int fd, bool own_client)
+{
+	struct thread *t = &thread_self;
+
+	t->waits++;
+	t->wait_fd = fd;
+	/* Waiting for an answer of one's own call is part of the request's work, all else may end it. */
+	if (!own_client || context_is_loop())
+		t->current = none;
+}
+
+bool context_waited_for(int fd)
+{
+	return fd >= 0 && thread_self.waits && thread_self.wait_fd == fd;
+}
+
+uint32_t context_waits(void)
+{
+	return thread_self.waits;
+}
+
+/* Forgets requests that have ended; returns how many of this thread's are still open. */
+static unsigned open_requests(struct thread *t)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(t->open); i++) {
+		if (!span_get(t->open[i]))
+			t->open[i] = none;
+		else
+			n++;
+	}
+	if (n == 0)
+		t->crowded = 0;
+	return n;
+}
+
+static void remember(struct thread *t, struct span_ref server)
+{
+	for (size_t i = 0; i < ARRAY_LEN(t->open); i++)
+		if (!t->open[i].slot) {
+			t->open[i] = server;
+			return;
+		}
+	t->crowded = 1; /* until all that are remembered have ended */
+}
+
+void context_request_read(struct span_ref server, bool is_synchronous)
+{
+	struct thread *t = &thread_self;
+	unsigned others;
+
+	if (context_is_loop()) {
+		t->current = server;
+		return;
+	}
+	others = open_requests(t);
+	remember(t, server);
+	t->current = is_synchronous && !others && !t->crowded ? server : none;
+}
+
+void context_touched(struct span_ref bound)
+{
+	if (context_is_loop())
+		thread_self.current = bound;
+}
+
+static bool is_solo(struct thread *t)
+{
+	return open_requests(t) == 1 && !t->crowded;
+}
+
+struct span_ref context_current(void)
+{
+	struct thread *t = &thread_self;
+
+	if (flags() & RUNTIME_MANY_TASKS || !span_get(t->current))
+		return none;
+	if (context_is_loop() || is_solo(t))
+		return t->current;
+	stats_inc(STAT_PARENT_AMBIGUOUS);
+	return none;
+}
