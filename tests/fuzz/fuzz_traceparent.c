@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Headers of context, by their first byte: t(raceparent), s (tracestate) or b(aggage), the latter in
- * lines that LF separates.  A slow reading of the same rules is the judge; what is written is read
- * back and must say the same; rooms of every size must be enough.
+ * Headers of context, by their first byte: t(raceparent), s (tracestate) or b(aggage), the latter
+ * in lines that LF separates.  A slow reading of the same rules is the judge; what is written is
+ * read back and must say the same; rooms of every size must be enough.
  */
 #include <ctype.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 #ifndef HTTP1_MODEL_H
 #define HTTP1_MODEL_H
 /*
- * HTTP/1 slow and simple, to compare the parser with: it has the whole stream before it, copies what
- * it likes and looks at one byte after the other.  It shares no line with the parser.
+ * HTTP/1 slow and simple, to compare the parser with: it has the whole stream before it, copies
+ * what it likes and looks at one byte after the other.  It shares no line with the parser.
  *
  * Streams are shorter than the line buffer: what happens to longer lines is for the unit tests.
  */
