@@ -25,6 +25,7 @@ static struct {
 	size_t bump_len;
 	size_t mapped;
 	size_t in_use;
+	size_t limit; /* of in_use; 0: POOL_LIMIT */
 } pool;
 
 static size_t round_up(size_t len, size_t to)
@@ -131,6 +132,10 @@ void *pool_malloc(size_t len)
 	if (!b)
 		return NULL;
 	pool.in_use += b->bytes;
+	if (UNLIKELY(pool.limit && pool.in_use > pool.limit)) {
+		pool_free(b + 1);
+		return NULL;
+	}
 	return b + 1;
 }
 
@@ -198,6 +203,11 @@ size_t pool_mapped(void)
 size_t pool_in_use(void)
 {
 	return pool.in_use;
+}
+
+void pool_set_limit(size_t bytes)
+{
+	pool.limit = bytes;
 }
 
 struct scratch_chunk {

@@ -2,9 +2,9 @@
 #ifndef ALLOC_H
 #define ALLOC_H
 /*
- * Memory of the exporter thread.  The host's malloc is never called: it may be another library's, be
- * profiled, or be locked by the thread that fork() just left behind.  Everything comes from mappings
- * of our own and is bounded: beyond a limit the answer is NULL, as libcurl expects.
+ * Memory of the exporter thread.  The host's malloc is never called: it may be another library's,
+ * be profiled, or be locked by the thread that fork() just left behind.  Everything comes from
+ * mappings of our own and is bounded: beyond a limit the answer is NULL, as libcurl expects.
  *
  *   pool     malloc and friends, for libcurl, c-ares and protobuf-c's unpacking
  *   scratch  everything of one batch, given back at once
@@ -28,6 +28,9 @@ char *pool_strdup(const char *s);
 
 size_t pool_mapped(void); /* bytes mapped now */
 size_t pool_in_use(void); /* bytes handed out now, with their headers */
+
+/* For tests, which let memory end at every allocation in turn: of pool_in_use(); 0: POOL_LIMIT. */
+void pool_set_limit(size_t bytes);
 
 struct scratch_chunk;
 

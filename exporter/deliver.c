@@ -111,7 +111,10 @@ static bool wait_to_retry(struct deliver *d, enum outcome outcome, uint64_t wait
 		if (again_ns >= end_of_patience(d, until_ns))
 			return false;
 		exporter_sleep(d->x, again_ns, seen, SLEEP_WHATEVER_WAITS);
-		/* A reason to hurry came up: one attempt at once, if it was not the receiver's wish. */
+		/*
+		 * A reason to hurry came up: one attempt at once, if it was not the receiver's
+		 * wish.
+		 */
 		if (outcome != OUTCOME_BUSY && !was_hurried && is_hurried(d->x))
 			break;
 		seen = asked_now(d->x);

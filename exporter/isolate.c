@@ -36,7 +36,9 @@ static int fd_of_name(const char *name)
 	return fd;
 }
 
-/* Closing while reading a directory may skip entries: the caller repeats until nothing was closed. */
+/*
+ * Closing while reading a directory may skip entries: the caller repeats until nothing was closed.
+ */
 static int close_listed(int dir, int first)
 {
 	_Alignas(8) char buf[2048];
@@ -56,7 +58,9 @@ static int close_listed(int dir, int first)
 	return closed;
 }
 
-/* Without /proc: every number that the limit allows; descriptors above a lowered limit stay open. */
+/*
+ * Without /proc: every number that the limit allows; descriptors above a lowered limit stay open.
+ */
 static void close_counted(int first)
 {
 	struct rlimit limit = { 1024, 1024 };

@@ -67,7 +67,10 @@ static bool is_string(struct bytes s)
 	return otlp_utf8_is_valid(s) && !memchr(s.ptr, '\0', s.len);
 }
 
-/* O40: what is not valid UTF-8 goes out as bytes.  So does NUL, which would end protobuf-c's string. */
+/*
+ * O40: what is not valid UTF-8 goes out as bytes.  So does NUL, which would end protobuf-c's
+ * string.
+ */
 static void set_text(struct otlp_encoder *e, Otlp__AnyValue *v, struct bytes s)
 {
 	if (is_string(s)) {

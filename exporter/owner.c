@@ -6,9 +6,9 @@
 #include "rawsys.h"
 
 /*
- * The kernel walks it when the thread ends: head -> entry -> head, and the futex word lies at a fixed
- * distance from each entry.  Nothing says that the entry must be beside the word, so it is here, out of
- * reach of other processes that have the store.
+ * The kernel walks it when the thread ends: head -> entry -> head, and the futex word lies at a
+ * fixed distance from each entry.  Nothing says that the entry must be beside the word, so it is
+ * here, out of reach of other processes that have the store.
  */
 static struct robust_list entry;
 static struct robust_list_head head;

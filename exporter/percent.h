@@ -11,8 +11,8 @@
 bool percent_decode(struct text *to, struct bytes s);
 
 /*
- * Takes one pair off *rest, which is not used up while rest->ptr is set.  False: no `=`, or an empty
- * key.  Key and value are trimmed, not decoded.
+ * Takes one pair off *rest, which is not used up while rest->ptr is set.  False: no `=`, or an
+ * empty key.  Key and value are trimmed, not decoded.
  */
 bool percent_pair(struct bytes *rest, struct bytes *ret_key, struct bytes *ret_value);
 

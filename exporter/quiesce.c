@@ -40,7 +40,9 @@ bool quiesce_lock(_Atomic uint32_t *q, uint32_t timeout_ms)
 							   memory_order_relaxed)))
 		return true;
 	until_ns = clock_monotonic_ns() + (uint64_t)timeout_ms * 1000000u;
-	/* Whoever had to wait does not know whether others still do: it leaves the word contended. */
+	/*
+	 * Whoever had to wait does not know whether others still do: it leaves the word contended.
+	 */
 	while (atomic_exchange_explicit(q, Q_CONTENDED, memory_order_acquire) != Q_FREE)
 		if (!wait_contended(q, until_ns))
 			return false;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * As much of stdio as c-ares needs to read resolv.conf, nsswitch.conf and hosts: libc's fopen() takes
- * a buffer from the host's malloc, and the host's first malloc in a thread reserves 64 MiB.  A FILE
- * here is a struct of ours, and only ever seen by functions of ours.
+ * As much of stdio as c-ares needs to read resolv.conf, nsswitch.conf and hosts: libc's fopen()
+ * takes a buffer from the host's malloc, and the host's first malloc in a thread reserves 64 MiB.
+ * A FILE here is a struct of ours, and only ever seen by functions of ours.
  */
 #include <errno.h>
 #include <stdbool.h>

@@ -2,8 +2,9 @@
 #ifndef RESOURCE_H
 #define RESOURCE_H
 /*
- * Who made the spans (rows D120-D151).  All processes that share a store were forked from one program
- * without an exec, since an exec drops the mapping: their resources differ in process.pid alone.
+ * Who made the spans (rows D120-D151).  All processes that share a store were forked from one
+ * program without an exec, since an exec drops the mapping: their resources differ in process.pid
+ * alone.
  *
  * Priority (D149): OTEL_SERVICE_NAME, then OTEL_RESOURCE_ATTRIBUTES, then what we find out.
  */

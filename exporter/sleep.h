@@ -28,7 +28,8 @@ bool is_too_late(struct exporter *x);
 
 /*
  * Sleeps until the time until_ns (CLOCK_MONOTONIC), unless something else was asked for than in
- * seen, or at least enough finished spans wait.  May return early for no reason: callers look again.
+ * seen, or at least enough finished spans wait.  May return early for no reason: callers look
+ * again.
  */
 void exporter_sleep(struct exporter *x, uint64_t until_ns, struct asked seen, uint32_t enough);
 

@@ -6,8 +6,8 @@
  * outcome is deliver.c's business.  Exporter thread only, Q held.
  *
  * libcurl runs in the host's process, so: memory is the pool's, no signal is touched, no proxy is
- * taken from the environment, nothing but http is spoken and no redirect followed.  curl_global_cleanup
- * is never called.
+ * taken from the environment, nothing but http is spoken and no redirect followed.
+ * curl_global_cleanup is never called.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,8 +45,8 @@ struct transport *transport_new(const struct endpoint *e);
 void transport_free(struct transport *t);
 
 /*
- * Sends body, which stays the caller's, and waits for the answer until until_ns (CLOCK_MONOTONIC) or
- * the deadline of x, whichever comes first.
+ * Sends body, which stays the caller's, and waits for the answer until until_ns (CLOCK_MONOTONIC)
+ * or the deadline of x, whichever comes first.
  */
 enum outcome transport_post(struct transport *t, struct exporter *x, struct bytes body,
 			    uint64_t until_ns, struct response *ret);

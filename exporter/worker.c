@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The exporter thread: sleeps until finished spans are due, empties the store in batches, hands each
- * to the exporter that the user chose, and leaves when it is told to.
+ * The exporter thread: sleeps until finished spans are due, empties the store in batches, hands
+ * each to the exporter that the user chose, and leaves when it is told to.
  *
  *   wakes for     the first finished span that waits: from then on the schedule delay runs
  *                 a full batch
@@ -112,8 +112,9 @@ static size_t collect(struct worker *w, size_t max)
 }
 
 /*
- * At most as many as were waiting when it began: producers that never pause do not keep a flush from
- * ending.  What the deadline cuts off stays in the store, for a survivor, or for whoever counts.
+ * At most as many as were waiting when it began: producers that never pause do not keep a flush
+ * from ending.  What the deadline cuts off stays in the store, for a survivor, or for whoever
+ * counts.
  */
 static void drain(struct worker *w)
 {
@@ -159,9 +160,9 @@ static bool is_alone(struct exporter *x)
 }
 
 /*
- * Returns when there is something to do: enough finished spans, or some for long enough, or the host
- * asked for something else than in seen.  False: there is no host any more.  That is looked for only
- * when something woke us anyway.
+ * Returns when there is something to do: enough finished spans, or some for long enough, or the
+ * host asked for something else than in seen.  False: there is no host any more.  That is looked
+ * for only when something woke us anyway.
  */
 static bool wait_for_work(struct worker *w, struct asked seen)
 {

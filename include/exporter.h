@@ -14,8 +14,8 @@
 #include "store.h"
 
 enum exporter_end {
-	EXPORTER_ASKED,   /* stop was set: all that could be delivered in time was */
-	EXPORTER_ALONE,   /* the last thread of the process: flushed, leaves so that the process ends */
+	EXPORTER_ASKED, /* stop was set: all that could be delivered in time was */
+	EXPORTER_ALONE, /* the last thread of the process: flushed, leaves so that the process ends */
 	EXPORTER_REFUSED, /* no descriptor table of its own to be had, or no memory: nothing was sent */
 };
 
@@ -41,9 +41,9 @@ struct exporter {
 };
 
 /*
- * The thread's body: owns x->store until it returns.  Runs with all signals blocked, in a descriptor
- * table and fs_struct that it makes its own first; touches no memory of the host's malloc, uses raw
- * system calls for its I/O.
+ * The thread's body: owns x->store until it returns.  Runs with all signals blocked, in a
+ * descriptor table and fs_struct that it makes its own first; touches no memory of the host's
+ * malloc, uses raw system calls for its I/O.
  */
 enum exporter_end exporter_run(struct exporter *x);
 

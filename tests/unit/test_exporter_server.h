@@ -3,8 +3,8 @@
 #define TEST_EXPORTER_SERVER_H
 /*
  * An OTLP receiver of a few lines, on a thread and a free port of 127.0.0.1: it keeps what it is
- * sent, and answers from a script of literal bytes.  The last answer of the script goes on for ever;
- * one of HTTP/1.0 closes the connection.
+ * sent, and answers from a script of literal bytes.  The last answer of the script goes on for
+ * ever; one of HTTP/1.0 closes the connection.
  */
 #include <arpa/inet.h>
 #include <poll.h>

@@ -48,7 +48,7 @@ void exporter_log(struct bytes message)
 	(void)message;
 }
 
-static bool tells_alone;
+static _Atomic bool tells_alone;
 static bool fake_alone(void)
 {
 	return tells_alone;
