@@ -166,7 +166,7 @@ class Demo:
         stock, shop, self.port = free_port(), free_port(), free_port()
         self.serve("stock", stock, [PYTHON, self.write("stock.py", STOCK), str(stock)])
         self.write("shop.py", SHOP)
-        self.serve("shop", shop, [find("gunicorn"), "-w", "2", "--threads", "8", "-b",
+        self.serve("shop", shop, [find("gunicorn"), "--preload", "-w", "2", "--threads", "8", "-b",
                                   f"127.0.0.1:{shop}", "shop:app"],
                    STOCK=f"http://127.0.0.1:{stock}")
         user = "user www-data;" if os.getuid() == 0 else ""

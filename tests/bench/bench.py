@@ -93,8 +93,8 @@ def start_nginx(lab, workers=1):
     os.mkdir(page)
     with open(f"{page}/1k.html", "w", encoding="ascii") as f:
         f.write("x" * 1024)
-    return lab.nginx(9, service="nginx", workers=workers, location="location /1k { root %s; }"
-                     "location = /1k.html { root %s; }" % (page, page))
+    return lab.nginx(9, service="nginx", workers=workers,
+                     location="location = /1k.html { root %s; }" % page)
 
 
 def bench_idle():

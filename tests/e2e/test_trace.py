@@ -362,7 +362,8 @@ class Quiet(Transparency):
         body = b"\x0a\x00"
         for port in (lab.collector.port, second.port):
             done = lab.run(["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}",
-                            "-H", "Content-Type: application/x-protobuf", "--data-binary", "@-",
+                            "-A", "OTel-OTLP-Exporter-Python/1.27", "--data-binary", "@-",
+                            "-H", "Content-Type: application/x-protobuf",
                             f"http://127.0.0.1:{port}/v1/traces"], stdin=body)
             self.assertEqual((done.returncode, done.stderr), (0, b""))
         second.stop()

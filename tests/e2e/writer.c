@@ -2,11 +2,12 @@
 /*
  * writer PORT CALL MODE CUT... : a client whose requests leave by one kind of call, in two pieces.
  *
- * CALL is write, writev, send, sendto or sendmsg, MODE is block or poll (O_NONBLOCK, waits by poll).
- * The request comes on standard input.  For each CUT a connection: request[0, CUT), request[CUT, end),
- * each piece until all of it has been taken; then the response is read to its end.  CUT -N cuts from
- * the end.  SNDBUF in the environment sets SO_SNDBUF.  A line for each connection tells how many bytes
- * the calls claimed to have taken, whether one claimed more than it was given, and partial takes.
+ * CALL is write, writev, send, sendto or sendmsg, MODE is block or poll (O_NONBLOCK, waits by
+ * poll).  The request comes on standard input.  For each CUT a connection: request[0, CUT),
+ * request[CUT, end), each piece until all of it has been taken; then the response is read to its
+ * end.  CUT -N cuts from the end.  SNDBUF in the environment sets SO_SNDBUF.  A line for each
+ * connection tells how many bytes the calls claimed to have taken, whether one claimed more than it
+ * was given, and partial takes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -88,7 +89,8 @@ static void put_all(int fd, const char *data, size_t len, struct tally *t)
 
 static int open_connection(int port)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons((uint16_t)port),
 				  .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	const char *sndbuf = getenv("SNDBUF");
@@ -122,7 +124,8 @@ static void exchange(int port, long cut)
 		n = read(fd, answer, sizeof(answer));
 	} while (n > 0 || (n < 0 && errno == EAGAIN));
 	close(fd);
-	printf("taken=%zu too_much=%d partial=%u again=%u\n", t.taken, t.too_much, t.partial, t.again);
+	printf("taken=%zu too_much=%d partial=%u again=%u\n", t.taken, t.too_much, t.partial,
+	       t.again);
 }
 
 int main(int argc, char **argv)
