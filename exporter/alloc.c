@@ -14,7 +14,7 @@
 
 /* Before every block; also keeps the block aligned. */
 struct block {
-	size_t bytes; /* of the block, this header included: a power of two, or a mapping's length */
+	size_t bytes; /* this header included: a power of two, or a mapping's length */
 	struct block *next_free;
 };
 _Static_assert(sizeof(struct block) == 16, "blocks are aligned to 16 bytes");

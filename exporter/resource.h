@@ -26,7 +26,7 @@ struct resource {
 	struct resource_attr attrs[RESOURCE_ATTRS];
 	size_t n;
 	bool has_pid;    /* the user's own word for process.pid is among them */
-	bool is_refused; /* OTEL_RESOURCE_ATTRIBUTES was not well-formed and is ignored whole (E20) */
+	bool is_refused; /* OTEL_RESOURCE_ATTRIBUTES, not well-formed: ignored whole (E20) */
 	size_t text_len;
 	char text[RESOURCE_TEXT];
 };

@@ -34,17 +34,17 @@ static NO_INLINE void saw(int fd, struct conn_token t, const struct iovec *iov, 
 }
 
 /* A read into one buffer: the shape of most. */
-#define READ_ONE(call, fd, buf, len)                                                 \
-	do {                                                                         \
-		struct conn_token token_;                                            \
-		ssize_t n_;                                                          \
-                                                                                     \
-		if (LIKELY(!fd_is_ours(fd)))                                         \
-			return call;                                                 \
-		token_ = look_in(fd);                                                \
-		n_ = call;                                                           \
+#define READ_ONE(call, fd, buf, len)                                                    \
+	do {                                                                            \
+		struct conn_token token_;                                               \
+		ssize_t n_;                                                             \
+                                                                                        \
+		if (LIKELY(!fd_is_ours(fd)))                                            \
+			return call;                                                    \
+		token_ = look_in(fd);                                                   \
+		n_ = call;                                                              \
 		saw(fd, token_, &(struct iovec){ (void *)(buf), (len) }, 1, n_, (len)); \
-		return n_;                                                           \
+		return n_;                                                              \
 	} while (0)
 
 EXPORT ssize_t read(int fd, void *buf, size_t len)

@@ -54,14 +54,11 @@ EXPORT int connect(int fd, const struct sockaddr *to, socklen_t len)
 	return r;
 }
 
-static void accepted(int fd, const struct sockaddr *peer, const socklen_t *len)
+/* The peer is asked for when a span wants it: the caller's buffer may be cut, or absent. */
+static void accepted(int fd)
 {
-	bool has_peer = peer && len && *len >= sizeof(peer->sa_family) &&
-			*len <= sizeof(struct sockaddr_storage) && peer->sa_family != AF_UNSPEC;
-
 	if (is_stream(fd))
-		conn_accepted(fd, NULL, 0);
-	(void)has_peer;
+		conn_accepted(fd);
 }
 
 EXPORT int accept(int fd, struct sockaddr *restrict peer, socklen_t *restrict len)
@@ -69,7 +66,7 @@ EXPORT int accept(int fd, struct sockaddr *restrict peer, socklen_t *restrict le
 	int r = REAL(accept)(fd, peer, len);
 
 	if (r >= 0)
-		OBSERVE(accepted(r, peer, len));
+		OBSERVE(accepted(r));
 	return r;
 }
 
@@ -78,7 +75,7 @@ EXPORT int accept4(int fd, struct sockaddr *restrict peer, socklen_t *restrict l
 	int r = REAL(accept4)(fd, peer, len, flags);
 
 	if (r >= 0)
-		OBSERVE(accepted(r, peer, len));
+		OBSERVE(accepted(r));
 	return r;
 }
 
@@ -167,20 +164,20 @@ EXPORT int dup3(int from, int to, int flags)
 }
 
 /* Whatever the third argument is, it is one register. */
-#define FCNTL(name)                                               \
-	EXPORT int name(int fd, int cmd, ...)                     \
-	{                                                         \
-		va_list ap;                                       \
-		void *arg;                                        \
-		int r;                                            \
-                                                                  \
-		va_start(ap, cmd);                                \
-		arg = va_arg(ap, void *);                         \
-		va_end(ap);                                       \
-		r = REAL(name)(fd, cmd, arg);                     \
-		if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)     \
-			duped(fd, r);                             \
-		return r;                                         \
+#define FCNTL(name)                                           \
+	EXPORT int name(int fd, int cmd, ...)                 \
+	{                                                     \
+		va_list ap;                                   \
+		void *arg;                                    \
+		int r;                                        \
+                                                              \
+		va_start(ap, cmd);                            \
+		arg = va_arg(ap, void *);                     \
+		va_end(ap);                                   \
+		r = REAL(name)(fd, cmd, arg);                 \
+		if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) \
+			duped(fd, r);                         \
+		return r;                                     \
 	}
 
 FCNTL(fcntl)

@@ -24,23 +24,26 @@ static NO_INLINE void waited(int fd)
 	OBSERVE(context_waited(fd, fd >= 0 && is_own_client(fd)));
 }
 
+/* A wait for nothing but time brings no new work: urllib3 does one to try poll() out. */
+#define NOTHING (-2)
+
 /* Programs without connections pay a load. */
 static ALWAYS_INLINE void after_wait(int fd)
 {
-	if (UNLIKELY(fd_highest() >= 0))
+	if (UNLIKELY(fd_highest() >= 0) && fd != NOTHING)
 		waited(fd);
 }
 
 static ALWAYS_INLINE int only(const struct pollfd *fds, nfds_t n)
 {
-	return n == 1 ? fds[0].fd : CONTEXT_MANY;
+	return n == 1 ? fds[0].fd : n ? CONTEXT_MANY : NOTHING;
 }
 
 EXPORT int poll(struct pollfd *fds, nfds_t n, int timeout)
 {
 	int r = REAL(poll)(fds, n, timeout);
 
-	after_wait(r >= 0 ? only(fds, n) : CONTEXT_MANY);
+	after_wait(r >= 0 || !n ? only(fds, n) : CONTEXT_MANY);
 	return r;
 }
 
@@ -48,7 +51,7 @@ EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, c
 {
 	int r = REAL(ppoll)(fds, n, timeout, mask);
 
-	after_wait(r >= 0 ? only(fds, n) : CONTEXT_MANY);
+	after_wait(r >= 0 || !n ? only(fds, n) : CONTEXT_MANY);
 	return r;
 }
 
@@ -56,7 +59,7 @@ EXPORT int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t room)
 {
 	int r = REAL(__poll_chk)(fds, n, timeout, room);
 
-	after_wait(r >= 0 ? only(fds, n) : CONTEXT_MANY);
+	after_wait(r >= 0 || !n ? only(fds, n) : CONTEXT_MANY);
 	return r;
 }
 
@@ -65,15 +68,15 @@ EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *time
 {
 	int r = REAL(__ppoll_chk)(fds, n, timeout, mask, room);
 
-	after_wait(r >= 0 ? only(fds, n) : CONTEXT_MANY);
+	after_wait(r >= 0 || !n ? only(fds, n) : CONTEXT_MANY);
 	return r;
 }
 
-/* The one descriptor in all three sets; CONTEXT_MANY if there are more, or none. */
+/* The one descriptor in all three sets; CONTEXT_MANY if there are more. */
 static int only_selected(int n, const fd_set *a, const fd_set *b, const fd_set *c)
 {
 	const fd_set *sets[] = { a, b, c };
-	int one = CONTEXT_MANY;
+	int one = NOTHING;
 
 	for (int fd = 0; fd < n && fd < FD_SETSIZE; fd++) {
 		bool is_in = false;

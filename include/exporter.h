@@ -14,9 +14,9 @@
 #include "store.h"
 
 enum exporter_end {
-	EXPORTER_ASKED, /* stop was set: all that could be delivered in time was */
-	EXPORTER_ALONE, /* the last thread of the process: flushed, leaves so that the process ends */
-	EXPORTER_REFUSED, /* no descriptor table of its own to be had, or no memory: nothing was sent */
+	EXPORTER_ASKED,   /* stop was set: all that could be delivered in time was */
+	EXPORTER_ALONE,   /* the last thread of the process: leaves, so that it ends */
+	EXPORTER_REFUSED, /* no descriptor table of its own, or no memory: nothing sent */
 };
 
 struct exporter {

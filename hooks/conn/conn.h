@@ -9,9 +9,9 @@
  * away.  So the bytes' order is only known if no other thread made a call on the same half in
  * between: that is what `turn` finds out, and then the half is blind for good.
  *
- * A half is changed by whoever has its try-lock; nobody ever waits for it.  The connection's memory is
- * never unmapped: refs counts descriptors and those who are inside, and the last one out ends it.
- * Everything here: any thread, async-signal-safe, inside the guard, no errno.
+ * A half is changed by whoever has its try-lock; nobody ever waits for it.  The connection's memory
+ * is never unmapped: refs counts descriptors and those who are inside, and the last one out ends
+ * it.  Everything here: any thread, async-signal-safe, inside the guard, no errno.
  */
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -55,8 +55,8 @@ struct exchange {
 #define CONN_EXCHANGES 32u /* a power of two */
 
 /*
- * Single producer (the half that carries requests), single consumer (the other): pushed with release,
- * looked at with acquire.
+ * Single producer (the half that carries requests), single consumer (the other): pushed with
+ * release, looked at with acquire.
  */
 struct exchanges {
 	_Atomic uint32_t head;
@@ -66,11 +66,11 @@ struct exchanges {
 
 /* A change of the bytes of one request head on their way out (edit.c). */
 struct edit {
-	uint64_t at;     /* position in the application's stream */
-	uint32_t len;    /* bytes of ours, in scratch->edit */
-	uint32_t sent;   /* of those */
-	bool is_replace; /* they stand for as many of the application's */
-	bool is_set;     /* there is an edit for the head under way */
+	uint64_t at;       /* position in the application's stream */
+	uint32_t len;      /* bytes of ours, in scratch->edit */
+	uint32_t sent;     /* of those */
+	bool is_replace;   /* they stand for as many of the application's */
+	bool is_set;       /* there is an edit for the head under way */
 	bool is_under_way; /* in the kernel's hands: left so by a longjmp, nothing is known */
 };
 
@@ -81,18 +81,18 @@ struct conn {
 	uint8_t role;
 	_Atomic bool is_opaque;
 	_Atomic bool is_blind;
-	bool is_eof;          /* the peer has said that it will send no more */
-	bool is_fresh;        /* client: no request yet */
-	bool is_connecting;   /* client: connect() said EINPROGRESS */
+	bool is_eof;        /* the peer has said that it will send no more */
+	bool is_fresh;      /* client: no request yet */
+	bool is_connecting; /* client: connect() said EINPROGRESS */
 	bool has_peer;
 	bool response_begun;
-	uint32_t epoch;       /* process epoch at the start */
+	uint32_t epoch; /* process epoch at the start */
 	uint32_t connect_waits;
 	struct span_ref connect_context;
 	uint64_t cookie;
-	int error;            /* errno of the read or write that failed for good */
+	int error; /* errno of the read or write that failed for good */
 	struct detect detect;
-	struct half in, out;  /* bytes that the application reads, writes */
+	struct half in, out; /* bytes that the application reads, writes */
 	struct exchanges exchanges;
 	/* Client: the request whose head is on its way out. */
 	struct exchange pending;
@@ -112,7 +112,7 @@ struct conn_token {
 };
 
 /* --- life --- */
-void conn_accepted(int fd, const struct sockaddr *peer, socklen_t len);
+void conn_accepted(int fd);
 void conn_connected(int fd, const struct sockaddr *peer, socklen_t len, bool in_progress);
 void conn_duped(int from, int to);
 void conn_fd_closing(int fd);
@@ -128,6 +128,7 @@ uint64_t conn_entry(const struct conn *c);
 /* From now on it costs what a descriptor that is not ours costs. */
 void conn_make_opaque(struct conn *c, int fd);
 void conn_make_blind(int fd);
+void conn_set_blind(struct conn *c);
 
 /* --- halves --- */
 MUST_USE bool half_lock(struct half *h);

@@ -8,8 +8,8 @@ static const struct {
 	int error;
 	struct bytes name;
 } names[] = {
-	{ ECONNRESET, { "ECONNRESET", 10 } },	  { EPIPE, { "EPIPE", 5 } },
-	{ ETIMEDOUT, { "ETIMEDOUT", 9 } },	  { ECONNREFUSED, { "ECONNREFUSED", 12 } },
+	{ ECONNRESET, { "ECONNRESET", 10 } },     { EPIPE, { "EPIPE", 5 } },
+	{ ETIMEDOUT, { "ETIMEDOUT", 9 } },        { ECONNREFUSED, { "ECONNREFUSED", 12 } },
 	{ EHOSTUNREACH, { "EHOSTUNREACH", 12 } }, { ENETUNREACH, { "ENETUNREACH", 11 } },
 	{ ECONNABORTED, { "ECONNABORTED", 12 } }, { ENOTCONN, { "ENOTCONN", 8 } },
 };

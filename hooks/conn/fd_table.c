@@ -100,7 +100,8 @@ bool fd_is_own_client(int fd)
 {
 	return (unsigned)fd < FD_TABLE_MAX &&
 	       (atomic_load_explicit(&own_client[(unsigned)fd / 64], memory_order_relaxed) >>
-		((unsigned)fd % 64)) & 1;
+		((unsigned)fd % 64)) &
+		       1;
 }
 
 void fd_set_own_client(int fd, bool is_client)

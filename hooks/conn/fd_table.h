@@ -20,12 +20,13 @@ static ALWAYS_INLINE bool fd_is_ours(int fd)
 {
 	return (unsigned)fd < FD_TABLE_MAX &&
 	       (atomic_load_explicit(&fd_tracked[(unsigned)fd / 64], memory_order_relaxed) >>
-		((unsigned)fd % 64)) & 1;
+		((unsigned)fd % 64)) &
+		       1;
 }
 
 /*
- * An entry names a connection by index and generation (0: none), so that an old entry never leads to
- * a new connection.  fd_put() returns false if there is no memory for the page.
+ * An entry names a connection by index and generation (0: none), so that an old entry never leads
+ * to a new connection.  fd_put() returns false if there is no memory for the page.
  */
 uint64_t fd_entry(int fd);
 bool fd_put(int fd, uint64_t entry);

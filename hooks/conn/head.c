@@ -15,6 +15,7 @@ static const struct {
 } wanted[] = {
 	{ { "host", 4 }, HEAD_HOST },
 	{ { "user-agent", 10 }, HEAD_USER_AGENT },
+	{ { "content-type", 12 }, HEAD_CONTENT_TYPE },
 	{ { "forwarded", 9 }, HEAD_FORWARDED },
 	{ { "x-forwarded-for", 15 }, HEAD_X_FORWARDED_FOR },
 	{ { "x-forwarded-proto", 17 }, HEAD_X_FORWARDED_PROTO },

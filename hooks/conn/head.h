@@ -3,8 +3,8 @@
 #define HEAD_H
 /*
  * What is kept of a request head until it is complete: copies of the few values that spans and
- * propagation need.  The struct is copied to parse ahead, its text only grows: going back to an older
- * copy and feeding the same bytes again writes the same text again.  Pure, async-signal-safe.
+ * propagation need.  The struct is copied to parse ahead, its text only grows: going back to an
+ * older copy and feeding the same bytes again writes the same text again.  Pure, async-signal-safe.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,6 +25,7 @@ enum head_field {
 	HEAD_X_FORWARDED_FOR,
 	HEAD_X_FORWARDED_PROTO,
 	HEAD_X_FORWARDED_HOST,
+	HEAD_CONTENT_TYPE,
 	HEAD_TRACEPARENT,
 	HEAD_FIELDS
 };
@@ -35,15 +36,17 @@ struct head_piece {
 };
 
 struct head {
-	uint16_t used;  /* of the text */
-	uint16_t seen;  /* bit per field */
+	uint16_t used; /* of the text */
+	uint16_t seen; /* bit per field */
 	uint8_t traceparents;
 	uint8_t tracestates;
 	uint8_t baggages;
-	bool is_full;             /* a value of traceparent, tracestate or baggage did not fit */
-	uint64_t traceparent_at;  /* position of the value in the stream; UINT64_MAX: not in one piece */
+	bool is_full;            /* a value of traceparent, tracestate or baggage did not fit */
+	uint64_t traceparent_at; /* in the stream; UINT64_MAX: not in one piece */
 	struct head_piece field[HEAD_FIELDS];
-	/* Lines of tracestate and baggage are chained in the text, each behind a struct head_piece. */
+	/*
+	 * Lines of tracestate and baggage are chained in the text, each behind a struct head_piece.
+	 */
 	uint16_t tracestate_first;
 	uint16_t tracestate_last;
 	uint16_t baggage_first;

@@ -109,8 +109,7 @@ static struct forwarded told_by_proxies(const struct head *h, const char *text)
 {
 	struct forwarded f = { 0 };
 
-	if (head_has(h, HEAD_FORWARDED) &&
-	    forwarded_parse(head_get(h, text, HEAD_FORWARDED), &f))
+	if (head_has(h, HEAD_FORWARDED) && forwarded_parse(head_get(h, text, HEAD_FORWARDED), &f))
 		return f;
 	f = (struct forwarded){ 0 };
 	if (head_has(h, HEAD_X_FORWARDED_FOR))
@@ -165,8 +164,11 @@ void attrs_server_request(struct span *s, struct conn *c, int fd, const struct h
 		span_set_str(s, ATTR_HTTP_ROUTE, route);
 	set_url(s, &u, c->in.scratch->edit, HEAD_EDIT_BYTES);
 	span_set_str(s, ATTR_URL_SCHEME, scheme);
-	set_server(s, f.host.len ? f.host :
-		   u.authority.len ? u.authority : head_get(h, text, HEAD_HOST), scheme);
+	set_server(s,
+		   f.host.len      ? f.host :
+		   u.authority.len ? u.authority :
+				     head_get(h, text, HEAD_HOST),
+		   scheme);
 	peer = peer_text(c, fd, address, sizeof(address), &port);
 	if (c->peer.sa.sa_family != AF_UNIX)
 		set_peer(s, peer, port);
@@ -240,6 +242,7 @@ bool head_is_otlp(const struct head *h, const char *text)
 	if (!ends_with(path, BYTES("/v1/traces")) && !ends_with(path, BYTES("/v1/metrics")) &&
 	    !ends_with(path, BYTES("/v1/logs")))
 		return false;
-	return contains_nocase(agent, BYTES("otlp")) || contains_nocase(agent, BYTES("opentelemetry")) ||
+	return contains_nocase(agent, BYTES("otlp")) ||
+	       contains_nocase(agent, BYTES("opentelemetry")) ||
 	       contains_nocase(agent, BYTES("otel"));
 }

@@ -29,9 +29,8 @@ static uint64_t position(const struct half *h, const char *start, uint64_t base,
 {
 	const char *v = h->parser.value.ptr;
 
-	return v >= start && v + h->parser.value.len <= start + len ?
-		       base + (uint64_t)(v - start) :
-		       UINT64_MAX;
+	return v >= start && v + h->parser.value.len <= start + len ? base + (uint64_t)(v - start) :
+								      UINT64_MAX;
 }
 
 bool client_wrote(struct conn *c, struct bytes in)
@@ -51,8 +50,7 @@ bool client_wrote(struct conn *c, struct bytes in)
 			return true;
 		if (e == HTTP1_HEAD_END ?
 			    !request_sent(c) :
-			    !half_take(h, e,
-				       e == HTTP1_HEADER ? position(h, start, base, len) : 0))
+			    !half_take(h, e, e == HTTP1_HEADER ? position(h, start, base, len) : 0))
 			return false;
 	}
 }
@@ -121,7 +119,10 @@ void client_over(struct conn *c, bool is_forked)
 		if (is_forked) {
 			span_discard(s);
 		} else {
-			/* A local close before the answer is a cancellation, not an error (H18, H22). */
+			/*
+			 * A local close before the answer is a cancellation, not an error (H18,
+			 * H22).
+			 */
 			if (c->error)
 				span_set_error(s, error_name(c->error));
 			else if (c->is_eof)

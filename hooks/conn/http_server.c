@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/syscall.h>
 
+#include "baggage.h"
 #include "config.h"
 #include "conn.h"
 #include "context.h"
@@ -12,7 +13,6 @@
 #include "stats.h"
 #include "traceparent.h"
 #include "tracestate.h"
-#include "baggage.h"
 
 /* The caller's context (C1-C14, C29, C30), its trace state in buf.  False: none, or not valid. */
 static bool inbound(const struct head *h, const char *text, char *buf, struct span_context *ret)

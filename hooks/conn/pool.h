@@ -2,8 +2,8 @@
 #ifndef POOL_H
 #define POOL_H
 /*
- * Objects of one size that are recycled and never unmapped: an old pointer always leads to an object
- * of the same kind, whose generation tells that it is another one.  Lock-free, any thread,
+ * Objects of one size that are recycled and never unmapped: an old pointer always leads to an
+ * object of the same kind, whose generation tells that it is another one.  Lock-free, any thread,
  * async-signal-safe; memory is zero at first use and as it was left afterwards.
  */
 #include <stdatomic.h>
@@ -15,7 +15,7 @@
 
 struct pool {
 	size_t item_bytes;
-	uint32_t max_chunks; /* at most POOL_CHUNKS */
+	uint32_t max_chunks;    /* at most POOL_CHUNKS */
 	_Atomic uint32_t first; /* no chunk before it has anything free: a hint */
 	_Atomic uint64_t free[POOL_CHUNKS];
 	char *_Atomic chunk[POOL_CHUNKS];

@@ -74,8 +74,8 @@ static void set_replacement(struct conn *c, const struct head *head, const struc
 }
 
 /*
- * Is the header that the application wrote a copy of the one that came in with its request?  Then it
- * is ours to rewrite.  Any other belongs to somebody who traces on their own.
+ * Is the header that the application wrote a copy of the one that came in with its request?  Then
+ * it is ours to rewrite.  Any other belongs to somebody who traces on their own.
  */
 static bool is_passed_on(const struct conn *c, const struct head *head, struct span_ref from)
 {

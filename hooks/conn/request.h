@@ -5,8 +5,8 @@
 #include "conn.h"
 
 /*
- * The head is complete in head (text in c->out.scratch->text), closing at position at of the stream.
- * Sets c->pending and c->edit.
+ * The head is complete in head (text in c->out.scratch->text), closing at position at of the
+ * stream.  Sets c->pending and c->edit.
  */
 void request_decide(struct conn *c, int fd, const struct head *head, const struct http1 *p,
 		    uint64_t at, bool can_edit);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An application's write is made as one call as long as there is nothing to change, and otherwise as
- * segments with one edit each:
+ * An application's write is made as one call as long as there is nothing to change, and otherwise
+ * as segments with one edit each:
  *
- *	app[0 .. before) + ours + app[after .. len)     after = before, or before + len of a replacement
+ *	app[0 .. before) + ours + app[after .. len)
  *
- * What the kernel took is translated back.  Ours that it did not take are owed: they go out ahead of
- * the application's next bytes, of which there are some, since an edit never is at the end of a head.
+ * after is before, or where it is a replacement, that much later.
+ *
+ * What the kernel took is translated back.  Ours that it did not take are owed: they go out ahead
+ * of the application's next bytes, of which there are some, since an edit never is at the end of a
+ * head.
  */
 #include "write.h"
 
@@ -19,7 +22,8 @@
 #include "http_side.h"
 #include "request.h"
 
-#define PIECES 16u /* of the application's vector in an edited segment: 2 KiB of stack is all there is */
+#define PIECES \
+	16u /* of the application's vector in an edited segment: 2 KiB of stack is all there is */
 
 struct segment {
 	struct conn_token token;
@@ -29,7 +33,7 @@ struct segment {
 	size_t before; /* of those, ahead of ours */
 	size_t ours;   /* 0: no edit */
 	bool is_replace;
-	bool is_pass;  /* the application's own call */
+	bool is_pass; /* the application's own call */
 };
 
 static size_t total_len(const struct io_call *call)
@@ -50,8 +54,8 @@ struct ahead {
 };
 
 /* One piece of input; false: there is no more to find out. */
-static bool look_ahead(struct conn *c, struct ahead *a, const struct io_call *call,
-		       struct bytes in, size_t at, bool is_first_known)
+static bool look_ahead(struct conn *c, struct ahead *a, const struct io_call *call, struct bytes in,
+		       size_t at, bool is_first_known)
 {
 	struct half *h = &c->out;
 	const char *start = in.ptr;
@@ -67,7 +71,9 @@ static bool look_ahead(struct conn *c, struct ahead *a, const struct io_call *ca
 			if (!half_borrow(h))
 				return false;
 			http1_lend(&a->parser, h->scratch->line, sizeof(h->scratch->line));
-			/* The real parser will come to the same line, and must use the same place. */
+			/*
+			 * The real parser will come to the same line, and must use the same place.
+			 */
 			if (!h->parser.line)
 				http1_lend(&h->parser, h->scratch->line, sizeof(h->scratch->line));
 			break;
@@ -121,8 +127,7 @@ static size_t add_app(struct segment *s, const struct io_call *call, size_t skip
 		have -= skip;
 		if (have > len - added)
 			have = len - added;
-		s->iov[s->count++] =
-			(struct iovec){ (char *)call->iov[i].iov_base + skip, have };
+		s->iov[s->count++] = (struct iovec){ (char *)call->iov[i].iov_base + skip, have };
 		added += have;
 		skip = 0;
 	}
@@ -191,7 +196,7 @@ static void plan(struct segment *s, const struct io_call *call, size_t done, siz
 		if (!half_lock(&c->out)) {
 			conn_make_blind(call->fd);
 			s->token.entry = 0;
-		} else if (c->edit.is_under_way) { /* longjmp or cancellation: how much left is unknown */
+		} else if (c->edit.is_under_way) { /* longjmp, cancellation: how much left? */
 			half_unlock(&c->out);
 			conn_make_blind(call->fd);
 			s->token.entry = 0;

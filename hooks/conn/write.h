@@ -2,8 +2,8 @@
 #ifndef WRITE_H
 #define WRITE_H
 /*
- * The one door for bytes that an application writes: decides the edits of a request head (design 4),
- * makes the application's call, translates the count back into the application's bytes.
+ * The one door for bytes that an application writes: decides the edits of a request head (design
+ * 4), makes the application's call, translates the count back into the application's bytes.
  */
 #include <stdbool.h>
 #include <stddef.h>

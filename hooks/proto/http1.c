@@ -4,6 +4,7 @@
  * one that is cut waits in the lent buffer (http1_line.c).
  */
 #include "http1_impl.h"
+#include "scan.h"
 
 typedef enum http1_event step_fn(struct http1 *p, struct bytes *in);
 
@@ -93,6 +94,31 @@ static enum http1_event step_start_line(struct http1 *p, struct bytes *in)
 	}
 }
 
+/*
+ * A header as nearly all are: whole, in order, and the next line has begun and does not fold it.
+ * One pass over its bytes.  False: something is unusual, and nothing is taken.
+ */
+static bool header_in_place(struct http1 *p, struct bytes *in, size_t *ret_len)
+{
+	const char *s = in->ptr, *end = s + in->len;
+	const char *colon = scan_name(s, end);
+	const char *eol = scan_line(colon, end);
+	const char *next = eol;
+
+	if (colon == s || colon == end || *colon != ':')
+		return false;
+	if (next < end && *next == '\r')
+		next++;
+	if (next >= end || *next != '\n' || ++next == end || http1_is_blank(*next))
+		return false;
+	p->name = (struct bytes){ s, (size_t)(colon - s) };
+	p->value = bytes_trim((struct bytes){ colon + 1, (size_t)(eol - colon - 1) });
+	p->is_cut = false;
+	*in = (struct bytes){ next, (size_t)(end - next) };
+	*ret_len = (size_t)(eol - s);
+	return true;
+}
+
 static enum http1_event header_line(struct http1 *p, struct bytes line)
 {
 	enum http1_reason why = http1_header_line(p, line);
@@ -120,20 +146,21 @@ static enum http1_event head_closing(struct http1 *p)
  */
 static enum http1_event step_header(struct http1 *p, struct bytes *in)
 {
-	struct bytes line, rest;
+	size_t len;
 
 	if (!in->len)
 		return HTTP1_NEED_MORE;
 	if (!http1_line_is_under_way(p)) {
+		if (LIKELY(header_in_place(p, in, &len))) {
+			enum http1_reason why = http1_may_frame(p) ? http1_framing(p, len) : 0;
+
+			return why ? http1_die(p, why) : HTTP1_HEADER;
+		}
 		if (*in->ptr == '\r' || *in->ptr == '\n')
 			return head_closing(p);
 		/* Behind the start line: skipped by some, refused by others (RFC 9112 2.2). */
 		if (http1_is_blank(*in->ptr))
 			return http1_die(p, HTTP1_SMUGGLING);
-		if (line_in_place(*in, &line, &rest) && rest.len && !http1_is_blank(*rest.ptr)) {
-			*in = rest;
-			return header_line(p, line);
-		}
 		if (!p->line)
 			return HTTP1_NEED_LINE;
 	}

@@ -5,6 +5,7 @@
  * would read the same bytes differently are the one thing that an observer cannot survive.
  */
 #include "http1_impl.h"
+#include "scan.h"
 
 #define VERSION_LEN 9u /* " HTTP/1.1" */
 
@@ -55,15 +56,6 @@ static ALWAYS_INLINE bool is_free_of(struct bytes s, uint64_t (*bad)(uint64_t))
 bool http1_is_text(struct bytes s)
 {
 	return is_free_of(s, bad_in_text);
-}
-
-/*
- * Wider than a token: "X-Foo[1]: a" is sloppy, but nobody reads another message for it.  Blanks and
- * controls do make "Content-Length : 5" two messages, and bytes above 0x7f are blanks to some.
- */
-static ALWAYS_INLINE bool is_name_char(char c)
-{
-	return (uint8_t)(c - 0x21) < 0x7f - 0x21 && c != ':';
 }
 
 static bool is_digit(char c)
@@ -141,6 +133,28 @@ enum http1_reason http1_status_line(struct http1 *p, struct bytes line)
 
 /* --- headers that frame --- */
 
+/*
+ * Is s the word, in any case?  Eight bytes at a time: setting 0x20 makes letters small, keeps a
+ * dash, and makes nothing but a CR into one, which cannot be in here.
+ */
+static bool is_word(struct bytes s, struct bytes word)
+{
+	uint64_t a, b, differ = 0;
+
+	if (s.len != word.len)
+		return false;
+	if (s.len < sizeof(a))
+		return bytes_equal_nocase(s, word);
+	for (size_t i = 0; i < s.len; i += sizeof(a)) {
+		size_t at = i < s.len - sizeof(a) ? i : s.len - sizeof(a);
+
+		memcpy(&a, s.ptr + at, sizeof(a));
+		memcpy(&b, word.ptr + at, sizeof(b));
+		differ |= (a | EACH(0x20)) ^ b;
+	}
+	return !differ;
+}
+
 /* Below 2^63: above, others have turned negative. */
 static bool length_parse(struct bytes s, uint64_t *ret_n)
 {
@@ -201,7 +215,7 @@ static enum http1_reason take_coding(struct http1 *p)
 			p->te_is_bad = true;
 		if (after.len && *after.ptr != ';') {
 			p->te_is_bad = true;
-		} else if (bytes_equal_nocase(coding, BYTES("chunked"))) {
+		} else if (is_word(coding, BYTES("chunked"))) {
 			p->is_chunked = true;
 			if (after.len)
 				p->te_is_bad = true;
@@ -219,9 +233,9 @@ static enum http1_reason take_connection(struct http1 *p)
 	while (rest.ptr) {
 		struct bytes option = bytes_trim(bytes_split(&rest, ','));
 
-		if (bytes_equal_nocase(option, BYTES("close")))
+		if (is_word(option, BYTES("close")))
 			p->says_close = true;
-		else if (bytes_equal_nocase(option, BYTES("keep-alive")))
+		else if (is_word(option, BYTES("keep-alive")))
 			p->says_keep_alive = true;
 	}
 	return HTTP1_ALIVE;
@@ -243,30 +257,37 @@ static const struct framing {
 	{ { "upgrade", 7 }, take_upgrade },
 };
 
-enum http1_reason http1_header_line(struct http1 *p, struct bytes line)
+enum http1_reason http1_framing(struct http1 *p, size_t line_len)
 {
-	size_t n = 0;
-
-	while (n < line.len && is_name_char(line.ptr[n]))
-		n++;
-	if (n == line.len)
-		return p->line_dropped ? HTTP1_TOO_LONG : HTTP1_MALFORMED;
-	if (n == 0 || line.ptr[n] != ':')
-		return HTTP1_MALFORMED;
-	p->name = (struct bytes){ line.ptr, n };
-	p->value = bytes_trim(bytes_skip(line, n + 1));
-	p->is_cut = p->line_dropped != 0;
-	if (!http1_is_text(p->value))
-		return HTTP1_MALFORMED;
 	for (size_t i = 0; i < ARRAY_LEN(framing); i++) {
-		if (n != framing[i].name.len || !bytes_equal_nocase(p->name, framing[i].name))
+		if (!is_word(p->name, framing[i].name))
 			continue;
-		if (p->is_cut || line.len > HTTP1_LINE_BYTES)
+		if (p->is_cut || line_len > HTTP1_LINE_BYTES)
 			return HTTP1_TOO_LONG;
 		/* Senders must not fold; receivers that do not unfold see another value. */
 		return p->is_folded ? HTTP1_SMUGGLING : framing[i].take(p);
 	}
 	return HTTP1_ALIVE;
+}
+
+/*
+ * Names may be wider than a token: "X-Foo[1]: a" is sloppy, but nobody reads another message for
+ * it.  Blanks and controls do make "Content-Length : 5" two messages, and bytes above 0x7f are
+ * blanks to some.
+ */
+enum http1_reason http1_header_line(struct http1 *p, struct bytes line)
+{
+	const char *end = line.ptr + line.len;
+	const char *colon = scan_name(line.ptr, end);
+
+	if (colon == end)
+		return p->line_dropped ? HTTP1_TOO_LONG : HTTP1_MALFORMED;
+	if (colon == line.ptr || *colon != ':')
+		return HTTP1_MALFORMED;
+	p->name = (struct bytes){ line.ptr, (size_t)(colon - line.ptr) };
+	p->value = bytes_trim(bytes_skip(line, p->name.len + 1));
+	p->is_cut = p->line_dropped != 0;
+	return http1_may_frame(p) ? http1_framing(p, line.len) : HTTP1_ALIVE;
 }
 
 /* --- how the message ends (RFC 9112 6.3, in its order) --- */

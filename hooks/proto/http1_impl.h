@@ -102,6 +102,15 @@ enum http1_reason http1_request_line(struct http1 *p, struct bytes line);
 enum http1_reason http1_status_line(struct http1 *p, struct bytes line);
 enum http1_reason http1_header_line(struct http1 *p, struct bytes line);
 
+/* A header of these lengths may be Upgrade, Connection, Content-Length or Transfer-Encoding. */
+static ALWAYS_INLINE bool http1_may_frame(const struct http1 *p)
+{
+	return p->name.len < 32 && (1u << p->name.len & (1u << 7 | 1u << 10 | 1u << 14 | 1u << 17));
+}
+
+/* What p->name and p->value say about the message; line_len is that of their whole line. */
+enum http1_reason http1_framing(struct http1 *p, size_t line_len);
+
 /* The head is whole: decides how the message ends; sets after, is_close, body_left. */
 enum http1_reason http1_frame(struct http1 *p);
 

@@ -16,13 +16,13 @@ struct text {
 
 static inline void text_put(struct text *t, struct bytes piece)
 {
-	size_t n = t->is_full ? 0 : utf8_cut(piece, t->cap - t->len);
-
-	if (n < piece.len)
+	if (t->is_full || piece.len > t->cap - t->len) {
+		piece.len = t->is_full ? 0 : utf8_cut(piece, t->cap - t->len);
 		t->is_full = true;
-	if (n)
-		memcpy(t->to + t->len, piece.ptr, n);
-	t->len += n;
+	}
+	if (piece.len)
+		memcpy(t->to + t->len, piece.ptr, piece.len);
+	t->len += piece.len;
 }
 
 static inline size_t text_end(const struct text *t)

@@ -10,12 +10,13 @@ static const char root[] = "/";
 
 /* --- the parts of a target --- */
 
-/* The first of the bytes in stop, or the end. */
-static size_t find_any(struct bytes s, const char *stop)
+/* Up to the first ? or #, the first slash too, or the end. */
+static size_t find_end(struct bytes s, bool of_authority)
 {
 	size_t n = 0;
 
-	while (n < s.len && (!s.ptr[n] || !strchr(stop, s.ptr[n])))
+	while (n < s.len && s.ptr[n] != '?' && s.ptr[n] != '#' &&
+	       !(of_authority && s.ptr[n] == '/'))
 		n++;
 	return n;
 }
@@ -37,19 +38,22 @@ static bool is_alpha(char c)
 /* Length of "scheme" in "scheme://..."; 0 if it does not begin like that. */
 static size_t scheme_len(struct bytes s)
 {
-	size_t n = find_any(s, ":/?#");
+	const char *colon = s.len && is_alpha(s.ptr[0]) ? memchr(s.ptr, ':', s.len) : NULL;
+	size_t n = colon ? (size_t)(colon - s.ptr) : 0;
 
-	if (!bytes_start_with(bytes_skip(s, n), BYTES("://")) || !n || !is_alpha(s.ptr[0]))
+	if (!colon || n > find_end(s, true) || !bytes_start_with(bytes_skip(s, n), BYTES("://")))
 		return 0;
 	return n;
 }
 
 static void split_path(struct url *u, struct bytes rest)
 {
-	u->path = take(&rest, find_any(rest, "?#"));
+	u->path = take(&rest, find_end(rest, false));
 	if (rest.len && *rest.ptr == '?') {
 		rest = bytes_skip(rest, 1);
-		u->query = take(&rest, find_any(rest, "#"));
+		u->query = bytes_split(&rest, '#');
+		u->fragment = rest;
+		return;
 	}
 	if (rest.len)
 		u->fragment = bytes_skip(rest, 1);
@@ -73,7 +77,7 @@ struct url url_split(struct bytes target, bool is_connect)
 		u.form = URL_ABSOLUTE;
 		u.scheme = take(&target, n);
 		target = bytes_skip(target, 3);
-		u.authority = take(&target, find_any(target, "/?#"));
+		u.authority = take(&target, find_end(target, true));
 		split_path(&u, target);
 		if (!u.path.len)
 			u.path = (struct bytes){ root, 1 };
@@ -175,7 +179,7 @@ static void put_path(struct text *t, const struct url *u)
 	struct bytes rest = u->path;
 
 	if (u->form == URL_ODD)
-		put_authority(t, take(&rest, find_any(rest, "/")));
+		put_authority(t, take(&rest, find_end(rest, true)));
 	text_put(t, rest);
 }
 

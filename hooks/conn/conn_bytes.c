@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bytes that the application's calls have moved, taken in after each call. */
+#include <errno.h>
+
+#include "compiler.h"
+#include "conn.h"
+#include "context.h"
+#include "stats.h"
+
+static struct conn_token look(int fd, bool is_in)
+{
+	struct conn *c = conn_pin(fd);
+	struct conn_token t = { 0 };
+
+	if (!c)
+		return t;
+	if (atomic_load_explicit(&c->is_opaque, memory_order_relaxed) ||
+	    atomic_load_explicit(&c->is_blind, memory_order_relaxed)) {
+		conn_make_opaque(c, fd);
+	} else {
+		t.entry = conn_entry(c);
+		t.turn = atomic_load_explicit(is_in ? &c->in.turn : &c->out.turn,
+					      memory_order_acquire);
+	}
+	conn_unpin(c);
+	return t;
+}
+
+struct conn_token conn_look_in(int fd)
+{
+	return look(fd, true);
+}
+
+struct conn_token conn_look_out(int fd)
+{
+	return look(fd, false);
+}
+
+/* Pins, locks and takes the turn; NULL: blind, or gone. */
+static struct conn *begin(struct conn_token t, bool is_in)
+{
+	struct conn *c = conn_pin_entry(t.entry);
+	struct half *h;
+
+	if (!c)
+		return NULL;
+	h = is_in ? &c->in : &c->out;
+	if (!atomic_load(&c->is_blind) && half_lock(h)) {
+		if (atomic_compare_exchange_strong(&h->turn, &t.turn, t.turn + 1))
+			return c;
+		half_unlock(h);
+	}
+	conn_set_blind(c);
+	conn_unpin(c);
+	return NULL;
+}
+
+static void finish(struct conn *c, struct half *h, int fd, bool is_understood)
+{
+	half_unlock(h);
+	if (!is_understood)
+		conn_make_opaque(c, fd);
+	conn_unpin(c);
+}
+
+typedef bool feed_fn(struct conn *c, int fd, struct bytes in);
+
+static bool feed_server_read(struct conn *c, int fd, struct bytes in)
+{
+	return server_read(c, fd, in);
+}
+
+static bool feed_client_read(struct conn *c, int fd, struct bytes in)
+{
+	(void)fd;
+	return client_read(c, in);
+}
+
+static bool feed_server_wrote(struct conn *c, int fd, struct bytes in)
+{
+	(void)fd;
+	return server_wrote(c, in);
+}
+
+static bool feed_client_wrote(struct conn *c, int fd, struct bytes in)
+{
+	(void)fd;
+	return client_wrote(c, in);
+}
+
+/* Only the n bytes that the call returned, whatever room the vector has. */
+static bool feed(struct conn *c, int fd, const struct iovec *iov, size_t count, size_t n,
+		 feed_fn *take)
+{
+	for (size_t i = 0; i < count && n; i++) {
+		size_t part = iov[i].iov_len < n ? iov[i].iov_len : n;
+
+		n -= part;
+		if (part && !take(c, fd, (struct bytes){ iov[i].iov_base, part }))
+			return false;
+	}
+	return true;
+}
+
+static bool is_final_error(int error)
+{
+	return error != EAGAIN && error != EINTR && error != EWOULDBLOCK;
+}
+
+void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
+		    size_t wanted, int error)
+{
+	struct conn *c;
+	bool ok = true;
+
+	if (!t.entry || (n < 0 && !is_final_error(error)))
+		return;
+	c = begin(t, true);
+	if (!c)
+		return;
+	stats_inc(STAT_HOOKS);
+	if (n < 0) {
+		c->error = error;
+	} else if (n == 0 && wanted) {
+		c->is_eof = true;
+		if (c->role == CONN_CLIENT)
+			ok = client_read(c, (struct bytes){ NULL, 0 });
+	} else {
+		if (c->role == CONN_CLIENT)
+			context_touched(conn_bound(c));
+		ok = feed(c, fd, iov, count, (size_t)n,
+			  c->role == CONN_SERVER ? feed_server_read : feed_client_read);
+	}
+	finish(c, &c->in, fd, ok);
+}
+
+void conn_wrote(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
+		int error)
+{
+	struct conn *c;
+	bool ok = true;
+
+	if (!t.entry || (n < 0 && !is_final_error(error)))
+		return;
+	c = begin(t, false);
+	if (!c)
+		return;
+	stats_inc(STAT_HOOKS);
+	if (n < 0) {
+		c->error = error;
+	} else {
+		if (c->role == CONN_SERVER)
+			context_touched(conn_bound(c));
+		ok = feed(c, fd, iov, count, (size_t)n,
+			  c->role == CONN_SERVER ? feed_server_wrote : feed_client_wrote);
+	}
+	finish(c, &c->out, fd, ok);
+}
+
+void conn_skipped(int fd, struct conn_token t, ssize_t n)
+{
+	struct conn *c = t.entry && n > 0 ? begin(t, false) : NULL;
+	bool ok;
+
+	if (!c)
+		return;
+	stats_inc(STAT_HOOKS);
+	/* Inside a body of known length the parser never looks at the bytes. */
+	ok = !http1_is_between(&c->out.parser) && !c->out.parser.is_chunked &&
+	     c->out.parser.has_length && c->out.parser.body_left >= (uint64_t)n && !c->out.scratch;
+	if (ok)
+		ok = c->role == CONN_SERVER ?
+			     server_wrote(c, (struct bytes){ (const char *)c, (size_t)n }) :
+			     client_wrote(c, (struct bytes){ (const char *)c, (size_t)n });
+	finish(c, &c->out, fd, ok);
+}
+
+void conn_shut(int fd, int how)
+{
+	struct conn *c = how == SHUT_RD ? NULL : conn_pin(fd);
+
+	if (!c)
+		return;
+	/* A response without a length ends here, if the application says so. */
+	if (c->role == CONN_SERVER && half_lock(&c->out)) {
+		server_wrote(c, (struct bytes){ NULL, 0 });
+		half_unlock(&c->out);
+	}
+	conn_unpin(c);
+}
