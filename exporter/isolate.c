@@ -13,7 +13,6 @@
 #define SYS_close_range 436
 #endif
 #define LAST_FD (~0u)
-#define KEPT_FD 3
 
 struct dirent64_head {
 	uint64_t inode;
@@ -123,17 +122,16 @@ static void fill_standard(void)
 
 bool isolate(bool with_stderr, int *ret_stderr)
 {
-	long kept = -1;
+	bool has_stderr = false;
 
-	if (!table_split(with_stderr ? KEPT_FD : 0))
+	if (!table_split(with_stderr ? 3 : 0))
 		return false;
 	if (with_stderr) {
-		kept = raw_syscall3(SYS_fcntl, 2, F_DUPFD_CLOEXEC, KEPT_FD);
 		raw_close(0);
 		raw_close(1);
-		raw_close(2);
+		has_stderr = raw_syscall3(SYS_fcntl, 2, F_GETFD, 0) >= 0;
 	}
-	*ret_stderr = kept < 0 ? -1 : (int)kept;
+	*ret_stderr = has_stderr ? 2 : -1;
 	fill_standard();
 	raw_syscall3(SYS_unshare, CLONE_FS, 0, 0);
 	raw_syscall6(SYS_prctl, PR_SET_NAME, (long)"interspan", 0, 0, 0, 0);

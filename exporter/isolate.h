@@ -12,9 +12,9 @@
 
 /*
  * Gives the calling thread an empty table of its own, and an fs_struct if that may be had.  0, 1
- * and 2 are harmless afterwards.  *ret_stderr: a duplicate of the host's standard error if
- * with_stderr, else -1.  False: refused; the thread may still share the host's table, and must do
- * no I/O.
+ * and 2 are harmless afterwards, but for 2 with_stderr, which stays the host's standard error:
+ * *ret_stderr is 2 then, and -1 if there is none.  False: refused; the thread may still share the
+ * host's table, and must do no I/O.
  */
 MUST_USE bool isolate(bool with_stderr, int *ret_stderr);
 

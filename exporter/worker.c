@@ -312,12 +312,18 @@ static enum exporter_end run_quiet(struct exporter *x, int console_fd)
 	return end;
 }
 
+/* Did the user ask for something to be written there? */
+static bool wants_stderr(const struct config *cfg)
+{
+	return cfg->traces_exporter == EXPORTER_CONSOLE || bytes_equal(cfg->log, BYTES("stderr"));
+}
+
 enum exporter_end exporter_run(struct exporter *x)
 {
 	enum exporter_end end;
 	int console_fd;
 
-	if (!isolate(x->config->traces_exporter == EXPORTER_CONSOLE, &console_fd))
+	if (!isolate(wants_stderr(x->config), &console_fd))
 		return EXPORTER_REFUSED;
 	quiesce_begin(&x->quiesce);
 	end = run_quiet(x, console_fd);

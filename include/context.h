@@ -4,8 +4,9 @@
 /*
  * Which request caused this call?  The one interface behind which all evidence is weighed.
  *
- * Default-deny: a span under somebody else's request is a lie, a root is only a gap.  So an answer is
- * given only where the shape of the program is proven, and "none" everywhere else.  Two shapes are:
+ * Default-deny: a span under somebody else's request is a lie, a root is only a gap.  So an answer
+ * is given only where the shape of the program is proven, and "none" everywhere else.  Two shapes
+ * are:
  *
  *   solo   this thread read the request itself, synchronously (from a blocking descriptor, or after
  *          a wait for that one descriptor), no other request that it read is still open, and since
@@ -15,8 +16,8 @@
  *          descriptor first (nginx, lighttpd): the context is that of the descriptor touched last,
  *          and a wait ends it.
  *
- * In runtimes that run several tasks on one thread behind our back (greenlets, node, JVM, BEAM, Ruby,
- * Lua) neither holds, and the answer is always none.  A span that has ended is none, too.
+ * In runtimes that run several tasks on one thread behind our back (greenlets, node, JVM, BEAM,
+ * Ruby, Lua) neither holds, and the answer is always none.  A span that has ended is none, too.
  *
  * Every function: any thread, async-signal-safe, no lock, no allocation; call inside the guard.
  */
@@ -38,7 +39,8 @@ bool context_waited_for(int fd);
 uint32_t context_waits(void);
 
 /*
- * The calling thread has read the head of a request, whose span is server.  is_synchronous: see solo.
+ * The calling thread has read the head of a request, whose span is server.  is_synchronous: see
+ * solo.
  */
 void context_request_read(struct span_ref server, bool is_synchronous);
 

@@ -2,10 +2,10 @@
 #ifndef GUARD_H
 #define GUARD_H
 /*
- * Are we already inside ourselves?  A signal handler may call a hooked function while this thread is
- * in our code: then the inner call passes through and touches nothing (law 3).  The application's
- * call itself is always made outside the guard, so that a longjmp or a cancellation out of it leaves
- * nothing behind (law 1).
+ * Are we already inside ourselves?  A signal handler may call a hooked function while this thread
+ * is in our code: then the inner call passes through and touches nothing (law 3).  The
+ * application's call itself is always made outside the guard, so that a longjmp or a cancellation
+ * out of it leaves nothing behind (law 1).
  */
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -24,7 +24,7 @@ struct thread {
 	uint32_t waits;   /* context.c: waits of this thread so far */
 	uint32_t tid;     /* cached; 0: not asked yet */
 	uint64_t rng[4];
-	uint32_t rng_owner; /* process epoch for which rng was seeded, 0: never */
+	uint32_t rng_owner;      /* process epoch for which rng was seeded, 0: never */
 	struct span_ref current; /* context.c: the request that this thread works for */
 	struct span_ref open[4]; /* context.c: requests that this thread has read */
 };

@@ -9,7 +9,7 @@
 #include "stats.h"
 
 /* Several tasks share a thread there and switch without a call that we see. */
-#define RUNTIME_MANY_TASKS                                                                     \
+#define RUNTIME_MANY_TASKS \
 	(RUNTIME_GREENLET | RUNTIME_JVM | RUNTIME_NODE | RUNTIME_RUBY | RUNTIME_BEAM | RUNTIME_LUA)
 #define RUNTIME_LOOPS (RUNTIME_NGINX | RUNTIME_LIGHTTPD)
 
@@ -41,7 +41,10 @@ void context_waited(int fd, bool own_client)
 
 	t->waits++;
 	t->wait_fd = fd;
-	/* Waiting for an answer of one's own call is part of the request's work, all else may end it. */
+	/*
+	 * Waiting for an answer of one's own call is part of the request's work, all else may end
+	 * it.
+	 */
 	if (!own_client || context_is_loop())
 		t->current = none;
 }

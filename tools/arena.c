@@ -23,8 +23,8 @@ static struct arena_chunk *chunk_add(struct arena *a, size_t need)
 		size = CHUNK_MAX;
 	if (size < need)
 		size = need;
-	c = a->limit && (size > a->limit || a->bytes > a->limit - size) ? NULL
-									: malloc(sizeof(*c) + size);
+	c = a->limit && (size > a->limit || a->bytes > a->limit - size) ? NULL :
+									  malloc(sizeof(*c) + size);
 	if (!c) {
 		a->is_full = true;
 		return NULL;

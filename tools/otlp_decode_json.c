@@ -251,8 +251,8 @@ static bool read_value(struct reader *r, const json_t *from, struct otlp_value *
 	}
 	if ((x = get(from, "doubleValue"))) {
 		v->type = OTLP_DOUBLE;
-		return read_double(x, &v->number) ? true
-						  : wrong(r, "a doubleValue is not a number");
+		return read_double(x, &v->number) ? true :
+						    wrong(r, "a doubleValue is not a number");
 	}
 	if ((x = get(from, "arrayValue")))
 		return read_array(r, x, v, depth);

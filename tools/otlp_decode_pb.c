@@ -246,8 +246,8 @@ enum otlp_verdict otlp_decode_pb(struct otlp_batch *b, struct bytes body, const 
 		/* protobuf-c does not say which it was. */
 		bool is_full = b->arena.is_full;
 
-		*ret_why = is_full ? "it needs too much memory when decoded"
-				   : "not an ExportTraceServiceRequest in protobuf";
+		*ret_why = is_full ? "it needs too much memory when decoded" :
+				     "not an ExportTraceServiceRequest in protobuf";
 		return refuse(b, is_full ? OTLP_TOO_LARGE : OTLP_MALFORMED);
 	}
 	for (size_t i = 0; i < req->n_resource_spans; i++)

@@ -121,8 +121,8 @@ static void decode(const struct receiver *r, struct exchange *x, struct otlp_bat
 	if (x->status)
 		return;
 	body = (struct bytes){ x->body.ptr ? x->body.ptr : "", x->body.len };
-	verdict = x->encoding == OTLP_JSON ? otlp_decode_json(b, body, &why)
-					   : otlp_decode_pb(b, body, &why);
+	verdict = x->encoding == OTLP_JSON ? otlp_decode_json(b, body, &why) :
+					     otlp_decode_pb(b, body, &why);
 	if (verdict == OTLP_TOO_LARGE)
 		refuse(x, MHD_HTTP_CONTENT_TOO_LARGE, why);
 	else if (verdict != OTLP_GOOD)
@@ -274,8 +274,8 @@ static unsigned connection_limit(void)
 	}
 	if (limit.rlim_cur < 64)
 		return 16;
-	return limit.rlim_cur - 32 < CONNECTIONS_MAX ? (unsigned)limit.rlim_cur - 32
-						     : CONNECTIONS_MAX;
+	return limit.rlim_cur - 32 < CONNECTIONS_MAX ? (unsigned)limit.rlim_cur - 32 :
+						       CONNECTIONS_MAX;
 }
 
 int receiver_start(struct receiver *r, const struct receiver_calls *calls)

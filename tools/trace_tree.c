@@ -152,8 +152,8 @@ static void link_children(struct trace_tree *tree, struct by_id *ids)
 	qsort(ids, tree->count, sizeof(*ids), compare_start);
 	for (uint32_t i = tree->count; i-- > 0;) {
 		struct tree_node *node = &tree->nodes[ids[i].node];
-		uint32_t *list = node->parent == TREE_NONE ? &tree->top
-							   : &tree->nodes[node->parent].first_child;
+		uint32_t *list = node->parent == TREE_NONE ? &tree->top :
+							     &tree->nodes[node->parent].first_child;
 
 		node->next = *list;
 		*list = ids[i].node;

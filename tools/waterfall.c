@@ -244,9 +244,9 @@ static void put_bar(struct text *to, const struct layout *l, const struct otlp_s
 	until = until > from ? until : from + 1;
 	term_spaces(to, from);
 	term_color(to, l->style,
-		   s->status == OTLP_STATUS_ERROR ? COLOR_RED
-		   : s->kind == OTLP_KIND_CLIENT  ? COLOR_BLUE
-						  : COLOR_CYAN);
+		   s->status == OTLP_STATUS_ERROR ? COLOR_RED :
+		   s->kind == OTLP_KIND_CLIENT    ? COLOR_BLUE :
+						    COLOR_CYAN);
 	for (unsigned i = from; i < until; i++)
 		text_add_str(to, l->style->has_utf8 ? "\u2588" : "#");
 	term_color(to, l->style, COLOR_PLAIN);

@@ -64,7 +64,8 @@ static void test_view_waterfall_uses_120_columns(void **state)
 	static const char want[] =
 		"trace a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1  10.0 ms  3 spans  2 services\n"
 		"curl CLIENT GET /a 200                                                      "
-		"+0 us 10.0 ms ██████████████████████████████\n"
+		"+0 us 10.0 ms "
+		"██████████████████████████████\n"
 		"├─nginx SERVER GET /b 200                                                   "
 		"+0 us 5.00 ms ███████████████\n"
 		"└─nginx SERVER GET /c 200                                                "

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sixteen bytes at a time find what one at a time finds, and nothing behind the end is read. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "http1_run.h"
+#include "scan.h"
+
+#define LONGEST 40
+
+static bool ends_line(int c)
+{
+	return c == '\n' || c == '\r' || c == 0;
+}
+
+static bool ends_name(int c)
+{
+	return c <= ' ' || c == ':' || c >= 0x7f;
+}
+
+/* Every byte at every place of texts of every length, which end at a guard page. */
+static void check(const char *(*scan)(const char *s, const char *end), bool (*ends)(int c))
+{
+	char *end = guarded(LONGEST) + LONGEST;
+
+	for (size_t len = 0; len <= LONGEST; len++) {
+		char *s = end - len;
+
+		memset(s, 'a', len);
+		assert_ptr_equal(scan(s, end), end);
+		for (size_t at = 0; at < len; at++) {
+			for (int c = 0; c < 256; c++) {
+				s[at] = (char)c;
+				if (scan(s, end) != (ends(c) ? s + at : end))
+					fail_msg("%02x at %zu of %zu", c, at, len);
+			}
+			s[at] = 'a';
+		}
+	}
+}
+
+static const char *line(const char *s, const char *end)
+{
+	return scan_line(s, end);
+}
+
+static const char *name(const char *s, const char *end)
+{
+	return scan_name(s, end);
+}
+
+static void test_http1_scan_finds_the_end_of_a_line(void **state)
+{
+	(void)state;
+	check(line, ends_line);
+}
+
+static void test_http1_scan_finds_the_end_of_a_name(void **state)
+{
+	(void)state;
+	check(name, ends_name);
+}
+
+static void test_http1_scan_finds_the_first_of_several(void **state)
+{
+	static const char text[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+	char s[sizeof(text)];
+
+	(void)state;
+	for (size_t a = 0; a < 32; a++) {
+		for (size_t b = a + 1; b < 32; b++) {
+			memcpy(s, text, sizeof(s));
+			s[a] = '\n';
+			s[b] = '\r';
+			assert_ptr_equal(scan_line(s, s + 32), s + a);
+			s[b] = ':';
+			assert_ptr_equal(scan_name(s, s + 32), s + a);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_http1_scan_finds_the_end_of_a_line),
+		cmocka_unit_test(test_http1_scan_finds_the_end_of_a_name),
+		cmocka_unit_test(test_http1_scan_finds_the_first_of_several),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
