@@ -10,6 +10,7 @@
 #include "compiler.h"
 #include "context.h"
 #include "fd_table.h"
+#include "guard.h"
 #include "pool.h"
 #include "process.h"
 #include "rawsys.h"
@@ -232,7 +233,7 @@ void conn_set_blind(struct conn *c)
 /* A call on fd passes unseen: no lock, no pin, since we may be in a signal handler. */
 void conn_make_blind(int fd)
 {
-	uint64_t entry = fd_entry(fd);
+	uint64_t entry = thread_self.in_vfork ? 0 : fd_entry(fd); /* a vfork child owns nothing */
 	struct conn *c = entry ? pool_at(&conns, (uint32_t)entry - 1) : NULL;
 
 	if (c && conn_entry(c) == entry)

@@ -7,6 +7,12 @@
 #include "context.h"
 #include "stats.h"
 
+/* Part of a line of ours is out: the rest must go before the application's next byte. */
+static bool owes(const struct conn *c, bool is_in)
+{
+	return !is_in && c->edit.is_set && c->edit.sent && c->edit.sent < c->edit.len;
+}
+
 static struct conn_token look(int fd, bool is_in)
 {
 	struct conn *c = conn_pin(fd);
@@ -14,8 +20,9 @@ static struct conn_token look(int fd, bool is_in)
 
 	if (!c)
 		return t;
-	if (atomic_load_explicit(&c->is_opaque, memory_order_relaxed) ||
-	    atomic_load_explicit(&c->is_blind, memory_order_relaxed)) {
+	if ((atomic_load_explicit(&c->is_opaque, memory_order_relaxed) ||
+	     atomic_load_explicit(&c->is_blind, memory_order_relaxed)) &&
+	    !owes(c, is_in)) {
 		conn_make_opaque(c, fd);
 	} else {
 		t.entry = conn_entry(c);

@@ -138,7 +138,8 @@ static void lay_out(struct segment *s, struct conn *c, const struct io_call *cal
 		    size_t len)
 {
 	struct edit *e = &c->edit;
-	size_t before = (size_t)(e->at > c->out.bytes ? e->at - c->out.bytes : 0);
+	/* What is owed goes first, whatever became of the half in the meantime. */
+	size_t before = !e->sent && e->at > c->out.bytes ? (size_t)(e->at - c->out.bytes) : 0;
 	size_t got = add_app(s, call, done, before, PIECES / 2);
 
 	if (got < before) { /* more pieces than fit: the edit waits for the next segment */
@@ -203,7 +204,10 @@ static void plan(struct segment *s, const struct io_call *call, size_t done, siz
 		} else {
 			s->is_pass = false;
 			s->len = 0;
-			plan_client(s, c, call, done, total);
+			if (atomic_load(&c->is_blind))
+				lay_out(s, c, call, done, total - done);
+			else
+				plan_client(s, c, call, done, total);
 			if (s->is_pass)
 				s->len = total - done;
 			half_unlock(&c->out);
