@@ -5,6 +5,7 @@
 
 #include "conn.h"
 #include "context.h"
+#include "exporter_life.h"
 #include "fd_table.h"
 #include "hook.h"
 #include "rawsys.h"
@@ -20,6 +21,7 @@ EXPORT int socket(int domain, int type, int protocol)
 {
 	int fd = REAL(socket)(domain, type, protocol);
 
+	exporter_chance();
 	forget_stale(fd);
 	return fd;
 }
@@ -50,6 +52,7 @@ EXPORT int connect(int fd, const struct sockaddr *to, socklen_t len)
 	int r = REAL(connect)(fd, to, len);
 	int error = errno;
 
+	exporter_chance();
 	OBSERVE(connected(fd, to, len, r, error));
 	return r;
 }
@@ -65,6 +68,7 @@ EXPORT int accept(int fd, struct sockaddr *restrict peer, socklen_t *restrict le
 {
 	int r = REAL(accept)(fd, peer, len);
 
+	exporter_chance();
 	if (r >= 0)
 		OBSERVE(accepted(r));
 	return r;
@@ -74,6 +78,7 @@ EXPORT int accept4(int fd, struct sockaddr *restrict peer, socklen_t *restrict l
 {
 	int r = REAL(accept4)(fd, peer, len, flags);
 
+	exporter_chance();
 	if (r >= 0)
 		OBSERVE(accepted(r));
 	return r;

@@ -3,6 +3,7 @@
 #include <sys/syscall.h>
 
 #include "context.h"
+#include "exporter_life.h"
 #include "fd_table.h"
 #include "hook.h"
 #include "rawsys.h"
@@ -116,6 +117,7 @@ EXPORT int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout
 {
 	int r = REAL(epoll_wait)(epfd, events, max, timeout);
 
+	exporter_chance();
 	after_wait(CONTEXT_MANY);
 	return r;
 }
@@ -125,6 +127,7 @@ EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeou
 {
 	int r = REAL(epoll_pwait)(epfd, events, max, timeout, mask);
 
+	exporter_chance();
 	after_wait(CONTEXT_MANY);
 	return r;
 }
@@ -134,6 +137,7 @@ EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int max,
 {
 	int r = REAL(epoll_pwait2)(epfd, events, max, timeout, mask);
 
+	exporter_chance();
 	after_wait(CONTEXT_MANY);
 	return r;
 }

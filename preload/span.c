@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "clock.h"
+#include "config.h"
 #include "guard.h"
 #include "sampler.h"
 #include "stats.h"
@@ -410,7 +411,8 @@ void span_end_at(struct span *s, uint64_t monotonic_ns)
 
 	if (!s)
 		return;
-	if (s->verdict != VERDICT_SAMPLE) {
+	/* Without an exporter nobody would ever collect it. */
+	if (s->verdict != VERDICT_SAMPLE || config.traces_exporter == EXPORTER_NONE) {
 		stats_inc(STAT_SPANS_UNSAMPLED);
 		slot_free(st, s);
 		return;
