@@ -34,7 +34,7 @@ struct server {
 	_Atomic int requests;
 	char head[4096];
 	size_t head_len;
-	char body[1 << 20];
+	char body[2 << 20];
 	size_t body_len;
 };
 

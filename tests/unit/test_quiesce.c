@@ -72,11 +72,14 @@ static void *release_later(void *arg)
 static void test_quiesce_wakes_who_waits(void **state)
 {
 	pthread_t t;
+	uint64_t begin;
 
 	(void)state;
 	assert_true(quiesce_lock(&q, 0));
 	assert_int_equal(pthread_create(&t, NULL, release_later, NULL), 0);
+	begin = clock_monotonic_ns();
 	assert_true(quiesce_lock(&q, 10000));
+	assert_true(clock_monotonic_ns() - begin < 5000000000u);
 	assert_int_equal(atomic_load(&released), 1);
 	quiesce_unlock(&q);
 	pthread_join(t, NULL);
