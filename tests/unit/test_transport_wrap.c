@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What libcurl and c-ares get in place of libc: rawsys.c and rawfile.c, called by their own names. */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "alloc.h"
+#include "quiesce.h"
+#include "wrap.h"
+
+static char path[] = "/tmp/interspan-test-XXXXXX";
+
+static void file_with(const char *text, size_t len)
+{
+	int fd;
+
+	strcpy(path + strlen(path) - 6, "XXXXXX");
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, len), (ssize_t)len);
+	close(fd);
+}
+
+static void test_wrap_reads_lines_as_stdio_does(void **state)
+{
+	static char text[9000];
+	char line[6000];
+	FILE *f;
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "one\n\ntwo", 8);
+	text[5000] = '\n'; /* over the border of the buffer */
+	file_with(text, sizeof(text));
+	f = __wrap_fopen(path, "r");
+	assert_non_null(f);
+	assert_int_equal(__wrap_setvbuf(f, NULL, _IONBF, 0), 0);
+	assert_string_equal(__wrap_fgets(line, sizeof(line), f), "one\n");
+	assert_string_equal(__wrap_fgets(line, sizeof(line), f), "\n");
+	assert_string_equal(__wrap_fgets(line, 3, f), "tw");
+	assert_non_null(__wrap_fgets(line, sizeof(line), f));
+	assert_int_equal(strlen(line), 5000 - 7 + 1);
+	assert_non_null(__wrap_fgets(line, sizeof(line), f));
+	assert_int_equal(strlen(line), 9000 - 5001); /* the last has no line feed */
+	assert_null(__wrap_fgets(line, sizeof(line), f));
+	assert_false(__wrap_ferror(f));
+	assert_int_equal(__wrap_fclose(f), 0);
+	unlink(path);
+}
+
+static void test_wrap_reads_blocks(void **state)
+{
+	char got[16] = "";
+	size_t in_use = pool_in_use();
+	FILE *f;
+
+	(void)state;
+	file_with("0123456789", 10);
+	f = __wrap_fopen(path, "rb");
+	assert_int_equal(__wrap_fread(got, 1, 4, f), 4);
+	assert_int_equal(__wrap_fread(got + 4, 2, 10, f), 3);
+	assert_string_equal(got, "0123456789");
+	assert_int_equal(__wrap_fread(got, 1, 1, f), 0);
+	__wrap_fclose(f);
+	assert_int_equal(pool_in_use(), in_use);
+	unlink(path);
+}
+
+static void test_wrap_tells_errors(void **state)
+{
+	FILE *f;
+	char line[8];
+
+	(void)state;
+	errno = 0;
+	assert_null(__wrap_fopen("/nonexistent/x", "r"));
+	assert_int_equal(errno, ENOENT);
+	f = __wrap_fopen("/", "r");
+	assert_non_null(f);
+	assert_null(__wrap_fgets(line, sizeof(line), f));
+	assert_true(__wrap_ferror(f));
+	__wrap_fclose(f);
+	errno = 0;
+	assert_int_equal(__wrap_close(-1), -1);
+	assert_int_equal(errno, EBADF);
+	assert_int_equal(__wrap_fcntl(-1, F_GETFD), -1);
+}
+
+/* The host's environment, and its sequence of random numbers, are not touched. */
+static void test_wrap_leaves_the_host_alone(void **state)
+{
+	int first;
+	int second;
+
+	(void)state;
+	setenv("http_proxy", "http://proxy", 1);
+	assert_null(__wrap_getenv("http_proxy"));
+	srand(1);
+	first = rand();
+	srand(1);
+	__wrap_rand();
+	second = rand();
+	assert_int_equal(first, second);
+}
+
+static void test_wrap_sockets_talk(void **state)
+{
+	struct iovec parts[] = { { (void *)(uintptr_t) "ab", 2 }, { (void *)(uintptr_t) "c", 1 } };
+	char got[8];
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(__wrap_send(pair[0], "xy", 2, 0), 2);
+	assert_int_equal(__wrap_recv(pair[1], got, sizeof(got), 0), 2);
+	assert_memory_equal(got, "xy", 2);
+	assert_int_equal(__wrap_writev(pair[0], parts, 2), 3);
+	assert_int_equal(__wrap_recvfrom(pair[1], got, sizeof(got), 0, NULL, NULL), 3);
+	assert_memory_equal(got, "abc", 3);
+	/* No SIGPIPE, which would kill the test. */
+	assert_int_equal(__wrap_close(pair[1]), 0);
+	assert_int_equal(__wrap_send(pair[0], "x", 1, 0), -1);
+	assert_int_equal(errno, EPIPE);
+	assert_int_equal(__wrap_writev(pair[0], parts, 2), -1);
+	close(pair[0]);
+	pair[0] = __wrap_socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(__wrap_fcntl(pair[0], F_GETFD), FD_CLOEXEC);
+	close(pair[0]);
+}
+
+static _Atomic uint32_t q;
+static int wait_pipe[2];
+
+static void *fork_hook(void *unused)
+{
+	bool was_free = quiesce_lock(&q, 5000);
+
+	(void)unused;
+	if (was_free) {
+		if (write(wait_pipe[1], "x", 1) != 1)
+			was_free = false;
+		quiesce_unlock(&q);
+	}
+	return (void *)(uintptr_t)was_free;
+}
+
+/* H6: a fork passes while libcurl waits, and only then. */
+static void test_wrap_poll_lets_a_fork_pass(void **state)
+{
+	struct pollfd p = { .events = POLLIN };
+	pthread_t t;
+	void *was_free;
+
+	(void)state;
+	assert_int_equal(pipe(wait_pipe), 0);
+	p.fd = wait_pipe[0];
+	quiesce_begin(&q);
+	assert_int_equal(__wrap_poll(&p, 1, 0), 0);
+	assert_int_equal(pthread_create(&t, NULL, fork_hook, NULL), 0);
+	/* Only who has Q writes: if the wait kept it, nothing would ever come. */
+	assert_int_equal(__wrap_poll(&p, 1, 4000), 1);
+	assert_false(quiesce_lock(&q, 0));
+	quiesce_end();
+	pthread_join(t, &was_free);
+	assert_non_null(was_free);
+	close(wait_pipe[0]);
+	close(wait_pipe[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_wrap_reads_lines_as_stdio_does),
+		cmocka_unit_test(test_wrap_reads_blocks),
+		cmocka_unit_test(test_wrap_tells_errors),
+		cmocka_unit_test(test_wrap_leaves_the_host_alone),
+		cmocka_unit_test(test_wrap_sockets_talk),
+		cmocka_unit_test(test_wrap_poll_lets_a_fork_pass),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
