@@ -82,8 +82,12 @@ def switches(pid):
 
 
 def worker_of(program):
-    """The nginx worker: the child of the master."""
-    children = [pid for pid in progs.session_pids(program.pid) if pid != program.pid]
+    """The nginx worker: the child of the master, which listens before it forks."""
+    for _ in range(100):
+        children = [pid for pid in progs.session_pids(program.pid) if pid != program.pid]
+        if children:
+            break
+        time.sleep(0.02)
     assert len(children) == 1, children
     return children[0]
 
