@@ -161,12 +161,14 @@ $(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: exporter/%.proto
 	$(Q)protoc-c --proto_path=exporter --c_out=$(GEN) $<
 
 # Objects are made anew when compiler or flags change.
+stamp = @mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(1))' >$@.new; \
+	cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 FLAGS_NOW := $(CC) $(BASE) $(INSIDE) $(CPPFLAGS) $(CFLAGS) $(foreach room,hooks hooks/conn \
 	hooks/proto preload exporter gen tools tests/unit,$(value CC_$(room)))
 $(BUILD)/flags.stamp: FORCE
-	@mkdir -p $(@D)
-	@printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' >$@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	$(call stamp,$(FLAGS_NOW))
+$(BUILD)/prefix.stamp: FORCE
+	$(call stamp,$(PREFIX))
 
 FORCE:
 .PHONY: FORCE
@@ -183,10 +185,10 @@ $(OBJ)/%.o: %.c $(BUILD)/flags.stamp
 	$(compile)
 $(OBJ)/%.o: %.S $(BUILD)/flags.stamp
 	$(compile)
-$(OBJ)/exporter/%.o $(OBJ)/tests/%.o $(OBJ)/tools/%.o: | $(GEN_H)
 $(filter $(OBJ)/exporter/%,$(ROOMS_OBJ)): | $(GEN_H) $(BUILD)/static.stamp
 $(TOOLS_OBJ): | $(GEN_H)
 $(call objects,$(UNIT_SRC) $(FUZZ_SRC) $(BENCH_SRC)): | $(GEN_H) $(BUILD)/static.stamp
+$(OBJ)/tools/preload_path.o: $(BUILD)/prefix.stamp
 $(OBJ)/tools/preload_path.o: CPPFLAGS += -DINTERSPAN_LIBDIR='"$(PREFIX)/lib/interspan"'
 
 -include $(patsubst %.o,%.d,$(HOOKS_OBJ) $(ROOMS_OBJ) $(TOOLS_OBJ) $(SUPPORT_OBJ) \
