@@ -39,6 +39,7 @@ static void conn_reset(struct conn *c)
 	c->is_fresh = true;
 	c->connect_context = (struct span_ref){ 0 };
 	c->cookie = 0;
+	c->peer_text[0] = 0;
 	c->error = 0;
 	c->detect = (struct detect){ 0 };
 	for (size_t i = 0; i < ARRAY_LEN(halves); i++) {

@@ -13,6 +13,7 @@
  * is never unmapped: refs counts descriptors and those who are inside, and the last one out ends
  * it.  Everything here: any thread, async-signal-safe, inside the guard, no errno.
  */
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -90,6 +91,8 @@ struct conn {
 	uint32_t connect_waits;
 	struct span_ref connect_context;
 	uint64_t cookie;
+	char peer_text[INET6_ADDRSTRLEN]; /* empty: not written yet */
+	uint16_t peer_port;
 	int error; /* errno of the read or write that failed for good */
 	struct detect detect;
 	struct half in, out; /* bytes that the application reads, writes */

@@ -51,11 +51,28 @@ static void learn_peer(struct conn *c, int fd)
 	raw_syscall6(SYS_getpeername, fd, (long)&c->peer, (long)&len, 0, 0, 0);
 }
 
-static struct bytes peer_text(struct conn *c, int fd, char *to, size_t cap, uint16_t *ret_port)
+/* Written once for a connection: inet_ntop() costs as much as half of the span. */
+static void write_peer(struct conn *c)
 {
 	const struct sockaddr_in *in4 = (const void *)&c->peer;
 	const struct sockaddr_in6 *in6 = (const void *)&c->peer;
 	const void *addr = &in4->sin_addr;
+	int family = c->peer.sa.sa_family;
+
+	c->peer_port = ntohs(family == AF_INET ? in4->sin_port : in6->sin6_port);
+	if (family == AF_INET6) {
+		addr = &in6->sin6_addr;
+		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+			family = AF_INET;
+			addr = &in6->sin6_addr.s6_addr[12];
+		}
+	}
+	if (!inet_ntop(family, addr, c->peer_text, sizeof(c->peer_text)))
+		c->peer_text[0] = 0;
+}
+
+static struct bytes peer_text(struct conn *c, int fd, uint16_t *ret_port)
+{
 	int family;
 
 	learn_peer(c, fd);
@@ -68,17 +85,10 @@ static struct bytes peer_text(struct conn *c, int fd, char *to, size_t cap, uint
 	}
 	if (family != AF_INET && family != AF_INET6)
 		return (struct bytes){ NULL, 0 };
-	*ret_port = ntohs(family == AF_INET ? in4->sin_port : in6->sin6_port);
-	if (family == AF_INET6) {
-		addr = &in6->sin6_addr;
-		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
-			family = AF_INET;
-			addr = &in6->sin6_addr.s6_addr[12];
-		}
-	}
-	if (!inet_ntop(family, addr, to, (socklen_t)cap))
-		return (struct bytes){ NULL, 0 };
-	return bytes_from_str(to);
+	if (!c->peer_text[0])
+		write_peer(c);
+	*ret_port = c->peer_port;
+	return bytes_from_str(c->peer_text);
 }
 
 static void set_peer(struct span *s, struct bytes address, uint16_t port)
@@ -152,7 +162,6 @@ void attrs_server_request(struct span *s, struct conn *c, int fd, const struct h
 	struct bytes scheme = forwarded_scheme(f.proto);
 	struct bytes route = route_match(config.http_routes, u.path);
 	struct bytes peer;
-	char address[INET6_ADDRSTRLEN];
 	uint16_t port;
 
 	if (!span_is_recording(s))
@@ -169,7 +178,7 @@ void attrs_server_request(struct span *s, struct conn *c, int fd, const struct h
 		   u.authority.len ? u.authority :
 				     head_get(h, text, HEAD_HOST),
 		   scheme);
-	peer = peer_text(c, fd, address, sizeof(address), &port);
+	peer = peer_text(c, fd, &port);
 	if (c->peer.sa.sa_family != AF_UNIX)
 		set_peer(s, peer, port);
 	set_client(s, f, c->peer.sa.sa_family == AF_UNIX ? (struct bytes){ NULL, 0 } : peer);
@@ -184,14 +193,13 @@ void attrs_client_request(struct span *s, struct conn *c, int fd, const struct h
 	struct url u = url_split(head_get(h, text, HEAD_TARGET), p->is_connect);
 	struct bytes host = head_get(h, text, HEAD_HOST);
 	struct bytes peer;
-	char address[INET6_ADDRSTRLEN];
 	uint16_t port;
 	size_t len;
 
 	if (!span_is_recording(s))
 		return;
 	set_method(s, head_get(h, text, HEAD_METHOD), (struct bytes){ NULL, 0 });
-	peer = peer_text(c, fd, address, sizeof(address), &port);
+	peer = peer_text(c, fd, &port);
 	if (u.authority.len)
 		set_server(s, u.authority, http);
 	else if (host.len)

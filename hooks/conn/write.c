@@ -190,7 +190,12 @@ static void plan(struct segment *s, const struct io_call *call, size_t done, siz
 {
 	struct conn *c;
 
-	*s = (struct segment){ .is_pass = done == 0, .len = total - done };
+	/* Field by field: clearing the vector would cost more than all the rest. */
+	s->count = 0;
+	s->len = total - done;
+	s->before = s->ours = 0;
+	s->is_replace = false;
+	s->is_pass = done == 0;
 	s->token = conn_look_out(call->fd);
 	c = s->token.entry ? conn_pin_entry(s->token.entry) : NULL;
 	if (c && c->role == CONN_CLIENT) {
@@ -255,7 +260,7 @@ static size_t segment_done(struct segment *s, const struct io_call *call, size_t
 			   int error)
 {
 	size_t app = settle(s, n);
-	struct segment view = { 0 };
+	struct segment view;
 
 	if (n <= 0 || app == 0) {
 		if (n < 0)
@@ -267,6 +272,7 @@ static size_t segment_done(struct segment *s, const struct io_call *call, size_t
 		conn_wrote(call->fd, s->token, call->iov, call->count, n, 0);
 		return app;
 	}
+	view.count = 0;
 	add_app(&view, call, done, app, PIECES + 2);
 	conn_wrote(call->fd, s->token, view.iov, view.count, (ssize_t)app, 0);
 	return app;
