@@ -2,6 +2,9 @@
 #include "log.h"
 
 #include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "clock.h"
 #include "config.h"
@@ -19,6 +22,24 @@
  */
 #define LOG_OPEN_FLAGS (O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
 
+/*
+ * A write beyond RLIMIT_FSIZE is SIGXFSZ, which ends the host (law 1).  Only regular files count;
+ * what cannot be asked is not written.
+ */
+static bool may_grow(int fd, size_t len)
+{
+	struct rlimit limit;
+	struct stat st;
+
+	if (raw_is_error(raw_syscall6(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, (long)&limit, 0, 0)))
+		return false;
+	if (limit.rlim_cur == RLIM_INFINITY)
+		return true;
+	if (raw_is_error(raw_syscall3(SYS_fstat, fd, (long)&st, 0)))
+		return false;
+	return !S_ISREG(st.st_mode) || (rlim_t)st.st_size + len <= limit.rlim_cur;
+}
+
 static void line_write(struct text *t)
 {
 	long fd = 2;
@@ -30,7 +51,8 @@ static void line_write(struct text *t)
 		fd = raw_open(config.log.ptr, LOG_OPEN_FLAGS, 0644);
 	if (fd < 0)
 		return;
-	(void)raw_write((int)fd, t->to, t->len);
+	if (may_grow((int)fd, t->len))
+		(void)raw_write((int)fd, t->to, t->len);
 	if (fd != 2)
 		raw_close((int)fd);
 }

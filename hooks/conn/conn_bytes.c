@@ -133,8 +133,8 @@ void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t
 		if (c->role == CONN_CLIENT)
 			ok = client_read(c, (struct bytes){ NULL, 0 });
 	} else {
-		if (c->role == CONN_CLIENT)
-			context_touched(conn_bound(c));
+		/* A body that goes on, or an answer: the request it belongs to goes on, too. */
+		context_touched(conn_bound(c));
 		ok = feed(c, fd, iov, count, (size_t)n,
 			  c->role == CONN_SERVER ? feed_server_read : feed_client_read);
 	}

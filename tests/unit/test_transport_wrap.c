@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What libcurl and c-ares get in place of libc: rawsys.c and rawfile.c, called by their own names. */
+/*
+ * What libcurl and c-ares get in place of libc: rawsys.c and rawfile.c, called by their own names.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
