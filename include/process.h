@@ -14,6 +14,12 @@ uint32_t process_pid(void);
 /* Never 0, never that of an ancestor: what carries another number is from before the fork. */
 uint32_t process_epoch(void);
 
+/* Children that the fork hook has seen this process make, or try to. */
+uint32_t process_forks(void);
+
+/* For the fork hook, before the call. */
+void process_will_fork(void);
+
 /* For the fork hook, first thing in the child: not needed, but counters start at 0 right here. */
 void process_forked(void);
 

@@ -14,6 +14,7 @@ bool host_before_fork(void)
 {
 	if (!host_is_observed() || thread_self.in_vfork || thread_self.ours)
 		return false;
+	process_will_fork();
 	return exporter_quiesce();
 }
 

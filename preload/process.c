@@ -102,3 +102,15 @@ void process_forked(void)
 	identity_get();
 	stats_reset(); /* also when the parent had never asked who it is */
 }
+
+static _Atomic uint32_t forks;
+
+uint32_t process_forks(void)
+{
+	return atomic_load_explicit(&forks, memory_order_relaxed);
+}
+
+void process_will_fork(void)
+{
+	atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
+}

@@ -54,6 +54,7 @@ static void conn_reset(struct conn *c)
 	c->has_pending = c->pending_decided = false;
 	c->edit = (struct edit){ 0 };
 	c->epoch = process_epoch();
+	c->forks = process_forks();
 }
 
 static struct conn *conn_new(enum conn_role role, const struct sockaddr *peer, socklen_t len)
@@ -82,7 +83,7 @@ static struct conn *conn_new(enum conn_role role, const struct sockaddr *peer, s
 static void conn_end(struct conn *c)
 {
 	/* After a fork another process may go on with it: then what we do not know is not told. */
-	bool is_forked = c->epoch != process_epoch();
+	bool is_forked = c->epoch != process_epoch() || c->forks != process_forks();
 
 	if (c->role == CONN_SERVER)
 		server_over(c, is_forked);

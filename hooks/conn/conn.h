@@ -88,6 +88,7 @@ struct conn {
 	bool has_peer;
 	bool response_begun;
 	uint32_t epoch; /* process epoch at the start */
+	uint32_t forks; /* of this process at the start */
 	uint32_t connect_waits;
 	struct span_ref connect_context;
 	uint64_t cookie;

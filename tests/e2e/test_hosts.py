@@ -13,6 +13,22 @@ from support.progs import PYTHON, session_pids
 PAGES = "client_max_body_size 50m; sendfile on; location /pages/ {{ alias {}/; }}"
 
 
+FORKING = """
+import os, socket, sys
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("127.0.0.1", int(sys.argv[1])))
+s.listen(5)
+c, _ = s.accept()
+c.recv(4096)
+if os.fork() == 0:
+    c.sendall(b"HTTP/1.0 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+    os._exit(0)
+c.close()
+os.wait()
+"""
+
+
 class Hosts(Feature):
     def nginx(self, lab):
         """A second service, nginx before it with a page of 5 MB; the page's sum."""
@@ -78,6 +94,21 @@ class Hosts(Feature):
         span, = self.spans(lab, 1)
         self.assertEqual((span["kind"], span["status"]), ("CLIENT", "UNSET"))
         self.assert_attributes(span, http_response_status_code=200, error_type=None)
+
+    def test_a_forked_child_answers(self):
+        """A server that forks after it has read the request, as for CGI, and closes its own copy:
+        the answer is the child's, so nobody here knows how it ended.  A gap, not an error."""
+        lab = self.lab()
+        forking = lab.path("forking.py")
+        with open(forking, "w", encoding="ascii") as f:
+            f.write(FORKING)
+        with rawhttp.listen() as free:
+            port = free.getsockname()[1]
+        script = (f"{PYTHON} {forking} {port} & while ! curl -s -o out http://127.0.0.1:{port}/a; do "
+                  "sleep 0.05; done; wait; cat out")
+        self.assertEqual(self.run_ok(lab, ["sh", "-c", script]), "ok")
+        self.assertEqual(self.shapes(lab.collector.wait_for(1, settle=0.5)),
+                         {("shell", "CLIENT"): 1})
 
     def test_nginx_reloads_and_loses_a_worker(self):
         lab = self.lab()
