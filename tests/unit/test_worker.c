@@ -550,7 +550,8 @@ static void test_worker_starts_again_in_a_child(void **state)
 	int status;
 
 	(void)state;
-#ifdef __SANITIZE_THREAD__
+/* ASan of gcc 12 forks with its allocator's lock as it is: a child that allocates may hang. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 	skip(); /* it gives up when a child's thread has the id of one that was not inherited */
 #endif
 	assert_int_equal(pipe(report), 0);
