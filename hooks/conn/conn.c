@@ -35,7 +35,7 @@ static void conn_reset(struct conn *c)
 
 	atomic_store(&c->is_opaque, false);
 	atomic_store(&c->is_blind, false);
-	c->is_eof = c->is_connecting = c->has_peer = c->response_begun = false;
+	c->is_eof = c->is_connecting = c->has_peer = false;
 	c->is_fresh = true;
 	c->connect_context = (struct span_ref){ 0 };
 	c->cookie = 0;

@@ -86,7 +86,6 @@ struct conn {
 	bool is_fresh;      /* client: no request yet */
 	bool is_connecting; /* client: connect() said EINPROGRESS */
 	bool has_peer;
-	bool response_begun;
 	uint32_t epoch; /* process epoch at the start */
 	uint32_t forks; /* of this process at the start */
 	uint32_t connect_waits;

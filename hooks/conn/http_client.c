@@ -59,7 +59,6 @@ static void response_over(struct conn *c)
 {
 	struct exchange *x = exchange_first(c);
 
-	c->response_begun = false;
 	if (!x)
 		return;
 	exchange_end(x, false);
@@ -91,10 +90,8 @@ bool client_read(struct conn *c, struct bytes in)
 			return true;
 		if (e == HTTP1_START_LINE && !x) /* an answer that nobody asked for */
 			return false;
-		if (e == HTTP1_START_LINE) {
-			c->response_begun = true;
+		if (e == HTTP1_START_LINE)
 			http1_expect(&h->parser, x->is_head, x->is_connect);
-		}
 		if (e == HTTP1_HEAD_END && (h->parser.status >= 200 || h->parser.status == 101))
 			attrs_response(x ? span_mine(x->span) : NULL, false, &h->parser);
 		if (e == HTTP1_MESSAGE_END || e == HTTP1_TUNNEL)

@@ -121,7 +121,6 @@ static void response_over(struct conn *c)
 {
 	struct exchange *x = exchange_first(c);
 
-	c->response_begun = false;
 	if (!x)
 		return;
 	exchange_end(x, config.sdk_disabled);
@@ -134,7 +133,6 @@ static void response_event(struct conn *c, enum http1_event e)
 	struct exchange *x = exchange_first(c);
 
 	if (e == HTTP1_START_LINE && x) {
-		c->response_begun = true;
 		http1_expect(p, x->is_head, x->is_connect);
 	} else if (e == HTTP1_HEAD_END && x && (p->status >= 200 || p->status == 101)) {
 		attrs_response(span_mine(x->span), true, p);
