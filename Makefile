@@ -75,7 +75,7 @@ WARN += -Wlogical-op -Wduplicated-cond
 endif
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer \
 	$(if $(findstring undefined,$(SAN)),-fno-sanitize-recover=undefined))
-BASE := -std=gnu11 -O2 -g $(WARN) $(if $(WERROR),-Werror) $(SANFLAGS) -MMD -MP -Iinclude \
+BASE := -std=gnu11 -O2 -gdwarf-4 $(WARN) $(if $(WERROR),-Werror) $(SANFLAGS) -MMD -MP -Iinclude \
 	-D_GNU_SOURCE -DINTERSPAN_VERSION='"$(VERSION)"'
 # What runs in somebody else's process: hidden, and unwindable everywhere, since a cancellation or an
 # exception of the host may pass through our frames.
