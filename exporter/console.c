@@ -76,6 +76,19 @@ static void add_value(struct text *t, const struct item_head *head, struct bytes
 	}
 }
 
+static void add_named(struct text *t, const struct item_head *head, struct bytes packed)
+{
+	struct bytes key, value;
+
+	if (!item_named_split(packed, &key, &value))
+		return;
+	text_add_char(t, ' ');
+	text_add_str(t, attr_key[head->key]);
+	add_text(t, key);
+	text_add_char(t, '=');
+	add_text(t, value);
+}
+
 static void add_attrs(struct text *t, const struct record *r)
 {
 	struct item_head head;
@@ -85,6 +98,10 @@ static void add_attrs(struct text *t, const struct record *r)
 	while (record_next(r, &at, &head, &value)) {
 		if (head.type >= ITEM_NAME)
 			continue;
+		if (head.type == ITEM_ELEMENT || head.type == ITEM_NAMED) {
+			add_named(t, &head, value);
+			continue;
+		}
 		text_add_char(t, ' ');
 		text_add_str(t, attr_key[head.key]);
 		text_add_char(t, '=');

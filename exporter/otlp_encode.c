@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "otlp_encode_impl.h"
 #include "utf8.h"
 #include "version.h"
 
@@ -10,17 +11,15 @@
 #define FLAG_HAS_IS_REMOTE 0x100u
 #define FLAG_IS_REMOTE 0x200u
 
-#define ATTR_KEY_MAX 40
-
 /* Arrays, not pointers: those would be relocated in every process that loads us. */
-static const char attr_key[ATTRS][ATTR_KEY_MAX] = {
+const char otlp_attr_key[ATTRS][OTLP_ATTR_KEY_MAX] = {
 #define ATTR(name, key) key,
 #include "attr.def"
 #undef ATTR
 };
 
 /* protobuf-c's strings are not const, though it only reads them. */
-static char *as_string(const char *s)
+char *otlp_as_string(const char *s)
 {
 	return (char *)(uintptr_t)s;
 }
@@ -34,14 +33,26 @@ void otlp_encoder_init(struct otlp_encoder *e)
 	for (int i = 0; i < ATTRS; i++) {
 		otlp__key_value__init(&e->attrs[i]);
 		otlp__any_value__init(&e->values[i]);
-		e->attrs[i].key = as_string(attr_key[i]);
+		e->attrs[i].key = otlp_as_string(otlp_attr_key[i]);
 		e->attrs[i].value = &e->values[i];
+	}
+	for (uint32_t i = 0; i < STORE_ATTRS_MAX; i++) {
+		otlp__key_value__init(&e->named[i].pair);
+		otlp__any_value__init(&e->named[i].value);
+		otlp__array_value__init(&e->named[i].array);
+		otlp__any_value__init(&e->elements[i]);
+		e->named[i].pair.value = &e->named[i].value;
+		e->element_list[i] = &e->elements[i];
+	}
+	for (uint32_t i = 0; i < OTLP_EVENTS_MAX; i++) {
+		otlp__span__event__init(&e->events[i]);
+		e->event_list[i] = &e->events[i];
 	}
 }
 
 /* --- texts --- */
 
-static char *keep_text(struct otlp_encoder *e, struct bytes s)
+char *otlp_keep_text(struct otlp_encoder *e, struct bytes s)
 {
 	char *to = e->text + e->text_len;
 
@@ -62,7 +73,7 @@ static char *keep_repaired(struct otlp_encoder *e, struct bytes s)
 
 /* --- attributes --- */
 
-static bool is_string(struct bytes s)
+bool otlp_is_string(struct bytes s)
 {
 	return otlp_utf8_is_valid(s) && !memchr(s.ptr, '\0', s.len);
 }
@@ -71,11 +82,11 @@ static bool is_string(struct bytes s)
  * O40: what is not valid UTF-8 goes out as bytes.  So does NUL, which would end protobuf-c's
  * string.
  */
-static void set_text(struct otlp_encoder *e, Otlp__AnyValue *v, struct bytes s)
+void otlp_set_text(struct otlp_encoder *e, Otlp__AnyValue *v, struct bytes s)
 {
-	if (is_string(s)) {
+	if (otlp_is_string(s)) {
 		v->value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
-		v->string_value = keep_text(e, s);
+		v->string_value = otlp_keep_text(e, s);
 		return;
 	}
 	v->value_case = OTLP__ANY_VALUE__VALUE_BYTES_VALUE;
@@ -94,7 +105,7 @@ static void set_attr(struct otlp_encoder *e, const struct item_head *head, struc
 	}
 	switch (head->type) {
 	case ITEM_STR:
-		set_text(e, v, value);
+		otlp_set_text(e, v, value);
 		break;
 	case ITEM_INT:
 		v->value_case = OTLP__ANY_VALUE__VALUE_INT_VALUE;
@@ -123,18 +134,26 @@ static void set_items(struct otlp_encoder *e, const struct record *r)
 	struct bytes state = { NULL, 0 };
 	struct item_head head;
 	struct bytes value;
+	bool has_named = false;
 	size_t at = 0;
 
 	while (record_next(r, &at, &head, &value)) {
-		if (head.type < ITEM_NAME)
+		if (head.type == ITEM_ELEMENT || head.type == ITEM_NAMED)
+			has_named = true;
+		else if (head.type < ITEM_NAME)
 			set_attr(e, &head, value);
 		else if (head.type == ITEM_NAME)
 			name = value;
 		else if (head.type == ITEM_TRACESTATE)
 			state = value;
+		else if (head.type == ITEM_EVENT)
+			otlp_add_event(e, &r->head, head.key, value);
 		/* ITEM_BAGGAGE stays here: it is the application's, and may be secret (C73). */
 	}
-	e->span.name = name.len ? keep_repaired(e, name) : as_string(name_by_kind(r->head.kind));
+	if (has_named)
+		otlp_set_named(e, r);
+	e->span.name =
+		name.len ? keep_repaired(e, name) : otlp_as_string(name_by_kind(r->head.kind));
 	e->span.trace_state = state.len ? keep_repaired(e, state) : empty_string;
 }
 
@@ -176,6 +195,10 @@ size_t otlp_encode_span(struct otlp_encoder *e, const struct record *r, uint8_t 
 	e->text_len = 0;
 	e->span.n_attributes = 0;
 	e->span.attributes = e->list;
+	e->span.n_events = 0;
+	e->span.dropped_events_count = 0;
+	e->span.events = e->event_list;
+	e->n_named = e->n_elements = 0;
 	set_head(e, &r->head);
 	set_items(e, r);
 	return protobuf_c_message_pack(&e->span.base, to);
@@ -183,11 +206,13 @@ size_t otlp_encode_span(struct otlp_encoder *e, const struct record *r, uint8_t 
 
 /*
  * Fixed fields of a Span take less than 128 bytes; an attribute's key, tags and lengths less than
- * 64 and its value not more than its item or 11 bytes; names may triple in the repair.
+ * 64 and its value not more than its item or 11 bytes; names may triple in the repair; an event
+ * takes less than 64.
  */
 size_t otlp_span_bound(const struct record *r)
 {
-	return 256 + 64 * (size_t)ATTRS + 3 * (size_t)r->items_len;
+	return 256 + 64 * ((size_t)ATTRS + r->head.attrs + OTLP_EVENTS_MAX) +
+	       3 * (size_t)r->items_len;
 }
 
 /* --- what surrounds spans --- */
@@ -245,13 +270,13 @@ size_t otlp_encode_resource(const struct resource *r, uint32_t pid, uint8_t *to)
 	kv.value = &value;
 	value.value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
 	for (size_t i = 0; i < r->n; i++) {
-		kv.key = as_string(r->attrs[i].key.ptr);
-		value.string_value = as_string(r->attrs[i].value.ptr);
+		kv.key = otlp_as_string(r->attrs[i].key.ptr);
+		value.string_value = otlp_as_string(r->attrs[i].value.ptr);
 		len += attr_pack(&kv, to + len);
 	}
 	if (r->has_pid)
 		return len;
-	kv.key = as_string("process.pid");
+	kv.key = otlp_as_string("process.pid");
 	value.value_case = OTLP__ANY_VALUE__VALUE_INT_VALUE;
 	value.int_value = pid;
 	return len + attr_pack(&kv, to + len);
@@ -261,7 +286,7 @@ size_t otlp_encode_scope(uint8_t *to)
 {
 	Otlp__InstrumentationScope scope = OTLP__INSTRUMENTATION_SCOPE__INIT;
 
-	scope.name = as_string(SCOPE_NAME);
-	scope.version = as_string(INTERSPAN_VERSION);
+	scope.name = otlp_as_string(SCOPE_NAME);
+	scope.version = otlp_as_string(INTERSPAN_VERSION);
 	return otlp__instrumentation_scope__pack(&scope, to);
 }

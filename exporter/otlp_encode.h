@@ -12,17 +12,33 @@
 #include "resource.h"
 #include "store.h"
 
+/* Attributes of names that are not in attr.def, and events. */
+#define OTLP_EVENTS_MAX 16
+struct otlp_named {
+	Otlp__KeyValue pair;
+	Otlp__AnyValue value;
+	Otlp__ArrayValue array;
+};
+
 /* Message trees that are filled anew for every span; some 170 KiB, of which little is touched. */
+#define OTLP_KEYS_TEXT (256 + 64 * STORE_ATTRS_MAX)
 struct otlp_encoder {
 	Otlp__Span span;
 	Otlp__Status status;
 	Otlp__KeyValue attrs[ATTRS];
 	Otlp__AnyValue values[ATTRS];
-	Otlp__KeyValue *list[ATTRS];
+	Otlp__KeyValue *list[ATTRS + STORE_ATTRS_MAX];
 	uint8_t place[ATTRS]; /* of a key in list, + 1; 0: not there */
+	struct otlp_named named[STORE_ATTRS_MAX];
+	Otlp__AnyValue elements[STORE_ATTRS_MAX];
+	Otlp__AnyValue *element_list[STORE_ATTRS_MAX];
+	uint32_t n_named;
+	uint32_t n_elements;
+	Otlp__Span__Event events[OTLP_EVENTS_MAX];
+	Otlp__Span__Event *event_list[OTLP_EVENTS_MAX];
 	size_t text_len;
 	/* Texts of one span, ended by NUL as protobuf-c wants; repaired ones may triple. */
-	char text[3 * STORE_ITEMS_MAX + 256];
+	char text[3 * STORE_ITEMS_MAX + OTLP_KEYS_TEXT];
 };
 
 void otlp_encoder_init(struct otlp_encoder *e);

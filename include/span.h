@@ -24,6 +24,14 @@ enum attr {
 	ATTRS
 };
 
+/* What may happen within a span. */
+enum span_event {
+#define EVENT(name, text) EVENT_##name,
+#include "event.def"
+#undef EVENT
+	EVENTS
+};
+
 /* Numbers of OTLP (O54). */
 enum span_kind {
 	SPAN_INTERNAL = 1,
@@ -83,6 +91,15 @@ void span_set_name(struct span *s, struct bytes name);
 void span_set_str(struct span *s, enum attr key, struct bytes value);
 void span_set_int(struct span *s, enum attr key, int64_t value);
 void span_set_bool(struct span *s, enum attr key, bool value);
+
+/*
+ * An attribute whose key is that of `prefix` and a name of the application's behind it; packed as
+ * store.h says of ITEM_ELEMENT.  Elements of one name become one array of strings (H35).
+ */
+void span_add_element(struct span *s, enum attr prefix, struct bytes packed);
+void span_set_named(struct span *s, enum attr prefix, struct bytes packed);
+
+void span_add_event_at(struct span *s, enum span_event event, uint64_t monotonic_ns);
 
 /* Status Error with error.type = type, a low-cardinality name (H21).  The first one stays. */
 void span_set_error(struct span *s, struct bytes type);

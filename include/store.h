@@ -117,15 +117,25 @@ enum item_type {
 	ITEM_STR = 1,         /* value: text */
 	ITEM_INT = 2,         /* value: int64_t, host order */
 	ITEM_BOOL = 3,        /* value: one byte */
+	ITEM_ELEMENT = 4,     /* value: struct item_named; one element of a string array */
+	ITEM_NAMED = 5,       /* value: struct item_named; a string */
 	ITEM_NAME = 16,       /* the span's name; the last one counts */
 	ITEM_TRACESTATE = 17, /* W3C list */
 	ITEM_BAGGAGE = 18,    /* kept for propagation only; never exported (C73) */
+	ITEM_EVENT = 19,      /* key: enum span_event; value: uint64_t, CLOCK_MONOTONIC, ns */
 };
+
+/*
+ * An attribute whose key is not one of attr.def: the text of item_head.key is only its beginning.
+ * Value: one byte, the length of the rest of the key; that rest; the attribute's value.
+ */
+#define ITEM_NAMED_KEY_MAX 255u
+MUST_USE bool item_named_split(struct bytes packed, struct bytes *ret_key, struct bytes *ret_value);
 
 struct item_head {
 	uint8_t type;  /* enum item_type */
 	uint8_t flags; /* 0 */
-	uint16_t key;  /* enum attr, for types below ITEM_NAME */
+	uint16_t key;  /* enum attr, for types below ITEM_NAME; enum span_event */
 	uint32_t len;
 };
 

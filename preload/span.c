@@ -394,6 +394,28 @@ void span_set_bool(struct span *s, enum attr key, bool value)
 		attr_add(s, ITEM_BOOL, key, &byte, sizeof(byte));
 }
 
+static void named_add(struct span *s, enum item_type type, enum attr prefix, struct bytes packed)
+{
+	if (span_is_recording(s))
+		attr_add(s, type, prefix, packed.ptr, utf8_cut(packed, STORE_VALUE_MAX));
+}
+
+void span_add_element(struct span *s, enum attr prefix, struct bytes packed)
+{
+	named_add(s, ITEM_ELEMENT, prefix, packed);
+}
+
+void span_set_named(struct span *s, enum attr prefix, struct bytes packed)
+{
+	named_add(s, ITEM_NAMED, prefix, packed);
+}
+
+void span_add_event_at(struct span *s, enum span_event event, uint64_t monotonic_ns)
+{
+	if (span_is_recording(s))
+		item_add(s, ITEM_EVENT, event, &monotonic_ns, sizeof(monotonic_ns));
+}
+
 void span_set_error(struct span *s, struct bytes type)
 {
 	if (!s || s->status == SPAN_STATUS_ERROR)

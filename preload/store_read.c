@@ -179,12 +179,25 @@ bool store_read(struct store *st, uint32_t index, struct record *ret)
 	return false;
 }
 
+bool item_named_split(struct bytes packed, struct bytes *ret_key, struct bytes *ret_value)
+{
+	size_t len = packed.len ? (unsigned char)*packed.ptr : 0;
+
+	if (!packed.len || len + 1 > packed.len)
+		return false;
+	*ret_key = (struct bytes){ packed.ptr + 1, len };
+	*ret_value = bytes_skip(packed, 1 + len);
+	return true;
+}
+
 static bool item_is_sound(const struct item_head *h)
 {
 	if (h->flags != 0 || h->len > STORE_VALUE_MAX)
 		return false;
 	switch (h->type) {
 	case ITEM_STR:
+	case ITEM_ELEMENT:
+	case ITEM_NAMED:
 		return h->key < ATTRS;
 	case ITEM_INT:
 		return h->key < ATTRS && h->len == sizeof(int64_t);
@@ -194,6 +207,8 @@ static bool item_is_sound(const struct item_head *h)
 	case ITEM_TRACESTATE:
 	case ITEM_BAGGAGE:
 		return true;
+	case ITEM_EVENT:
+		return h->key < EVENTS && h->len == sizeof(uint64_t);
 	default:
 		return false;
 	}

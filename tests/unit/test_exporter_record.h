@@ -15,6 +15,7 @@ static inline void record_item(struct record *r, uint8_t type, uint16_t key, con
 	memcpy(r->items + r->items_len, &head, sizeof(head));
 	memcpy(r->items + r->items_len + sizeof(head), value, len);
 	r->items_len += (uint32_t)(sizeof(head) + len);
+	r->head.attrs = (uint16_t)(r->head.attrs + (type < ITEM_NAME));
 }
 
 static inline void record_str(struct record *r, enum attr key, const char *value)
@@ -25,6 +26,18 @@ static inline void record_str(struct record *r, enum attr key, const char *value
 static inline void record_int(struct record *r, enum attr key, int64_t value)
 {
 	record_item(r, ITEM_INT, (uint16_t)key, &value, sizeof(value));
+}
+
+/* key: one byte of length ahead of it, as "\x04host". */
+static inline void record_named(struct record *r, uint8_t type, enum attr prefix, const char *key,
+				const char *value)
+{
+	char packed[300];
+	size_t n = strlen(key), len = strlen(value);
+
+	memcpy(packed, key, n);
+	memcpy(packed + n, value, len);
+	record_item(r, type, (uint16_t)prefix, packed, n + len);
 }
 
 static inline void record_name(struct record *r, const char *name)

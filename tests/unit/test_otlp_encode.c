@@ -157,6 +157,97 @@ static void test_otlp_encode_keys_are_unique(void **state)
 	otlp__span__free_unpacked(s, NULL);
 }
 
+/* H35, H36: an array even of one, lines of one name together; O39: keys are unique. */
+static void test_otlp_encode_named_attributes(void **state)
+{
+	Otlp__Span *s;
+
+	(void)state;
+	record_named(&r, ITEM_ELEMENT, ATTR_HTTP_REQUEST_HEADER,
+		     "\x04"
+		     "x-id",
+		     "one");
+	record_named(&r, ITEM_NAMED, ATTR_BAGGAGE_KEY,
+		     "\x06"
+		     "tenant",
+		     "acme");
+	record_named(&r, ITEM_ELEMENT, ATTR_HTTP_RESPONSE_HEADER,
+		     "\x04"
+		     "x-id",
+		     "other");
+	record_named(&r, ITEM_ELEMENT, ATTR_HTTP_REQUEST_HEADER,
+		     "\x04"
+		     "x-id",
+		     "t\xffwo");
+	record_named(&r, ITEM_ELEMENT, ATTR_HTTP_REQUEST_HEADER,
+		     "\x02"
+		     "\xff\xff",
+		     "no key");
+	record_named(&r, ITEM_ELEMENT, ATTR_HTTP_REQUEST_HEADER,
+		     "\x7f"
+		     "short",
+		     "damaged");
+	record_str(&r, ATTR_URL_PATH, "/");
+	s = encode_and_read();
+	assert_int_equal(s->n_attributes, 4);
+	assert_string_equal(s->attributes[0]->key, "url.path");
+	assert_string_equal(s->attributes[1]->key, "http.request.header.x-id");
+	assert_int_equal(s->attributes[1]->value->value_case, OTLP__ANY_VALUE__VALUE_ARRAY_VALUE);
+	assert_int_equal(s->attributes[1]->value->array_value->n_values, 2);
+	assert_string_equal(s->attributes[1]->value->array_value->values[0]->string_value, "one");
+	assert_int_equal(s->attributes[1]->value->array_value->values[1]->bytes_value.len, 4);
+	assert_string_equal(s->attributes[2]->key, "tenant");
+	assert_string_equal(s->attributes[2]->value->string_value, "acme");
+	assert_string_equal(s->attributes[3]->key, "http.response.header.x-id");
+	assert_int_equal(s->attributes[3]->value->array_value->n_values, 1);
+	otlp__span__free_unpacked(s, NULL);
+}
+
+static void test_otlp_encode_many_named_attributes(void **state)
+{
+	char key[8];
+	Otlp__Span *s;
+
+	(void)state;
+	for (unsigned i = 0; i < STORE_ATTRS_MAX; i++) {
+		key[0] = 4;
+		key[1] = 'k';
+		key[2] = (char)('a' + i / 26);
+		key[3] = (char)('a' + i % 26);
+		key[4] = 'x';
+		key[5] = '\0';
+		record_named(&r, ITEM_ELEMENT, ATTR_HTTP_REQUEST_HEADER, key, "v");
+	}
+	s = encode_and_read();
+	assert_int_equal(s->n_attributes, 128);
+	assert_string_equal(s->attributes[127]->key, "http.request.header.kexx");
+	otlp__span__free_unpacked(s, NULL);
+}
+
+/* Times are those of the span's own clock; a connection may be older than its span. */
+static void test_otlp_encode_events(void **state)
+{
+	uint64_t before = 990, within = 1010;
+	Otlp__Span *s;
+
+	(void)state;
+	record_item(&r, ITEM_EVENT, EVENT_CONNECTION_OPENED, &before, sizeof(before));
+	record_item(&r, ITEM_EVENT, EVENT_FIRST_BYTE, &within, sizeof(within));
+	s = encode_and_read();
+	assert_int_equal(s->n_events, 2);
+	assert_string_equal(s->events[0]->name, "connection.opened");
+	assert_int_equal(s->events[0]->time_unix_nano, 0x0102030405060708u - 10);
+	assert_string_equal(s->events[1]->name, "response.first_byte");
+	assert_int_equal(s->events[1]->time_unix_nano, 0x0102030405060708u + 10);
+	otlp__span__free_unpacked(s, NULL);
+	for (int i = 0; i < 20; i++)
+		record_item(&r, ITEM_EVENT, EVENT_FIRST_BYTE, &within, sizeof(within));
+	s = encode_and_read();
+	assert_int_equal(s->n_events, 16);
+	assert_int_equal(s->dropped_events_count, 6);
+	otlp__span__free_unpacked(s, NULL);
+}
+
 /* C73: baggage is the application's own, and stays in the process. */
 static void test_otlp_encode_keeps_baggage_in(void **state)
 {
@@ -263,6 +354,9 @@ int main(void)
 		TEST(local_parent_is_not_remote),
 		TEST(bad_utf8_is_bytes),
 		TEST(keys_are_unique),
+		TEST(named_attributes),
+		TEST(many_named_attributes),
+		TEST(events),
 		TEST(keeps_baggage_in),
 		TEST(name_is_never_empty),
 		TEST(bound_holds),

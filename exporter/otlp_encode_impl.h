@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef OTLP_ENCODE_IMPL_H
+#define OTLP_ENCODE_IMPL_H
+/* What the files that fill a struct otlp_encoder share. */
+#include "otlp_encode.h"
+
+#define OTLP_ATTR_KEY_MAX 40
+
+extern const char otlp_attr_key[ATTRS][OTLP_ATTR_KEY_MAX];
+
+char *otlp_as_string(const char *s);
+char *otlp_keep_text(struct otlp_encoder *e, struct bytes s);
+bool otlp_is_string(struct bytes s);
+void otlp_set_text(struct otlp_encoder *e, Otlp__AnyValue *v, struct bytes s);
+
+/* otlp_named.c: all attributes of r whose names are the application's; one event. */
+void otlp_set_named(struct otlp_encoder *e, const struct record *r);
+void otlp_add_event(struct otlp_encoder *e, const struct span *h, uint16_t event,
+		    struct bytes value);
+
+#endif

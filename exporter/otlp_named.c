@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attributes whose names are the application's (headers, baggage), and events. */
+#include <string.h>
+
+#include "otlp_encode_impl.h"
+
+#define EVENT_NAME_MAX 40
+
+static const char event_name[EVENTS][EVENT_NAME_MAX] = {
+#define EVENT(name, text) text,
+#include "event.def"
+#undef EVENT
+};
+
+struct named_key {
+	uint16_t prefix;
+	struct bytes rest;
+};
+
+static bool named_key_is(const struct named_key *a, const struct named_key *b)
+{
+	return a->prefix == b->prefix && bytes_equal(a->rest, b->rest);
+}
+
+/* The next item with a name; false: there is none. */
+static bool named_next(const struct record *r, size_t *at, struct item_head *head,
+		       struct named_key *key, struct bytes *value)
+{
+	struct bytes packed;
+
+	while (record_next(r, at, head, &packed))
+		if ((head->type == ITEM_ELEMENT || head->type == ITEM_NAMED) &&
+		    item_named_split(packed, &key->rest, value) && otlp_is_string(key->rest)) {
+			key->prefix = head->key;
+			return true;
+		}
+	return false;
+}
+
+/* Has an item before this one the same key?  Then it has taken this one in (O39). */
+static bool named_is_told(const struct record *r, size_t before, const struct named_key *key)
+{
+	struct item_head head;
+	struct named_key k;
+	struct bytes value;
+	size_t at = 0;
+
+	while (named_next(r, &at, &head, &k, &value) && at < before)
+		if (named_key_is(&k, key))
+			return true;
+	return false;
+}
+
+/* All elements of that key, from this one on. */
+static void set_array(struct otlp_encoder *e, struct otlp_named *to, const struct record *r,
+		      size_t at, const struct named_key *key, struct bytes value)
+{
+	struct item_head head = { .type = ITEM_ELEMENT };
+	struct named_key k = *key;
+
+	to->array.values = e->element_list + e->n_elements;
+	to->array.n_values = 0;
+	do {
+		if (head.type == ITEM_ELEMENT && named_key_is(&k, key)) {
+			otlp_set_text(e, &e->elements[e->n_elements++], value);
+			to->array.n_values++;
+		}
+	} while (e->n_elements < STORE_ATTRS_MAX && named_next(r, &at, &head, &k, &value));
+	to->value.value_case = OTLP__ANY_VALUE__VALUE_ARRAY_VALUE;
+	to->value.array_value = &to->array;
+}
+
+static char *keep_key(struct otlp_encoder *e, const struct named_key *key)
+{
+	char *to = e->text + e->text_len;
+
+	e->text_len += strlen(otlp_attr_key[key->prefix]);
+	memcpy(to, otlp_attr_key[key->prefix], strlen(otlp_attr_key[key->prefix]));
+	otlp_keep_text(e, key->rest);
+	return to;
+}
+
+void otlp_set_named(struct otlp_encoder *e, const struct record *r)
+{
+	struct item_head head;
+	struct named_key key;
+	struct bytes value;
+	size_t at = 0;
+
+	while (named_next(r, &at, &head, &key, &value)) {
+		struct otlp_named *to = &e->named[e->n_named];
+
+		if (e->n_named == STORE_ATTRS_MAX || e->n_elements == STORE_ATTRS_MAX)
+			return;
+		if (named_is_told(r, at, &key))
+			continue;
+		if (head.type == ITEM_ELEMENT)
+			set_array(e, to, r, at, &key, value);
+		else
+			otlp_set_text(e, &to->value, value);
+		to->pair.key = keep_key(e, &key);
+		e->list[e->span.n_attributes++] = &to->pair;
+		e->n_named++;
+	}
+}
+
+/* --- events --- */
+
+/* Their times lie on the clock of the span's duration, beside its one anchor (O45). */
+void otlp_add_event(struct otlp_encoder *e, const struct span *h, uint16_t event,
+		    struct bytes value)
+{
+	Otlp__Span__Event *to = &e->events[e->span.n_events];
+	uint64_t ns;
+
+	if (e->span.n_events == OTLP_EVENTS_MAX) {
+		e->span.dropped_events_count++;
+		return;
+	}
+	memcpy(&ns, value.ptr, sizeof(ns));
+	to->time_unix_nano = h->start_unix_ns + (ns - h->start_ns); /* wraps where it was before */
+	to->name = otlp_as_string(event_name[event]);
+	e->span.n_events++;
+}
