@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <sys/syscall.h>
 
+#include "clock.h"
 #include "conn.h"
 #include "context.h"
 #include "exporter_life.h"
@@ -35,7 +36,8 @@ static bool is_stream(int fd)
 	return type == SOCK_STREAM;
 }
 
-static void connected(int fd, const struct sockaddr *to, socklen_t len, int r, int error)
+static void connected(int fd, const struct sockaddr *to, socklen_t len, int r, int error,
+		      uint64_t started_ns)
 {
 	bool in_progress = r < 0 && (error == EINPROGRESS || error == EINTR || error == EAGAIN);
 
@@ -44,16 +46,17 @@ static void connected(int fd, const struct sockaddr *to, socklen_t len, int r, i
 	if (to->sa_family != AF_INET && to->sa_family != AF_INET6 && to->sa_family != AF_UNIX)
 		return;
 	if (is_stream(fd))
-		conn_connected(fd, to, len, in_progress);
+		conn_connected(fd, to, len, in_progress, started_ns);
 }
 
 EXPORT int connect(int fd, const struct sockaddr *to, socklen_t len)
 {
+	uint64_t started_ns = clock_monotonic_ns();
 	int r = REAL(connect)(fd, to, len);
 	int error = errno;
 
 	exporter_chance();
-	OBSERVE(connected(fd, to, len, r, error));
+	OBSERVE(connected(fd, to, len, r, error, started_ns));
 	return r;
 }
 

@@ -2,6 +2,7 @@
 /* Waits: where a thread may turn to another request. */
 #include <sys/syscall.h>
 
+#include "conn.h"
 #include "context.h"
 #include "exporter_life.h"
 #include "fd_table.h"
@@ -40,11 +41,28 @@ static ALWAYS_INLINE int only(const struct pollfd *fds, nfds_t n)
 	return n == 1 ? fds[0].fd : n ? CONTEXT_MANY : NOTHING;
 }
 
+/* Who gives up waiting has met a timeout, who does not has not (H18).  Vast sets are loops. */
+#define POLL_MAX 16
+
+static NO_INLINE void note_timeout(const struct pollfd *fds, nfds_t n, bool is_timed_out)
+{
+	for (nfds_t i = 0; i < n; i++)
+		OBSERVE(conn_waited(fds[i].fd, is_timed_out));
+}
+
+static ALWAYS_INLINE void after_poll(const struct pollfd *fds, nfds_t n, int r)
+{
+	if (UNLIKELY(fd_highest() >= 0) && r >= 0 && n <= POLL_MAX &&
+	    (r == 0 || conn_any_timed_out()))
+		note_timeout(fds, n, r == 0);
+	after_wait(r >= 0 || !n ? only(fds, n) : CONTEXT_MANY);
+}
+
 EXPORT int poll(struct pollfd *fds, nfds_t n, int timeout)
 {
 	int r = REAL(poll)(fds, n, timeout);
 
-	after_wait(r >= 0 || !n ? only(fds, n) : CONTEXT_MANY);
+	after_poll(fds, n, r);
 	return r;
 }
 
@@ -52,7 +70,7 @@ EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, c
 {
 	int r = REAL(ppoll)(fds, n, timeout, mask);
 
-	after_wait(r >= 0 || !n ? only(fds, n) : CONTEXT_MANY);
+	after_poll(fds, n, r);
 	return r;
 }
 
@@ -60,7 +78,7 @@ EXPORT int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t room)
 {
 	int r = REAL(__poll_chk)(fds, n, timeout, room);
 
-	after_wait(r >= 0 || !n ? only(fds, n) : CONTEXT_MANY);
+	after_poll(fds, n, r);
 	return r;
 }
 
@@ -69,7 +87,7 @@ EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *time
 {
 	int r = REAL(__ppoll_chk)(fds, n, timeout, mask, room);
 
-	after_wait(r >= 0 || !n ? only(fds, n) : CONTEXT_MANY);
+	after_poll(fds, n, r);
 	return r;
 }
 
@@ -93,13 +111,20 @@ static int only_selected(int n, const fd_set *a, const fd_set *b, const fd_set *
 	return one;
 }
 
+static ALWAYS_INLINE void after_select(int fd, int r)
+{
+	if (UNLIKELY(fd_highest() >= 0) && fd >= 0 && (r == 0 || conn_any_timed_out()))
+		OBSERVE(conn_waited(fd, r == 0));
+	after_wait(fd);
+}
+
 EXPORT int select(int n, fd_set *restrict in, fd_set *restrict out, fd_set *restrict err,
 		  struct timeval *restrict timeout)
 {
 	int fd = UNLIKELY(fd_highest() >= 0) ? only_selected(n, in, out, err) : CONTEXT_MANY;
 	int r = REAL(select)(n, in, out, err, timeout);
 
-	after_wait(fd);
+	after_select(fd, r);
 	return r;
 }
 
@@ -109,7 +134,7 @@ EXPORT int pselect(int n, fd_set *restrict in, fd_set *restrict out, fd_set *res
 	int fd = UNLIKELY(fd_highest() >= 0) ? only_selected(n, in, out, err) : CONTEXT_MANY;
 	int r = REAL(pselect)(n, in, out, err, timeout, mask);
 
-	after_wait(fd);
+	after_select(fd, r);
 	return r;
 }
 

@@ -99,11 +99,20 @@ void span_set_bool(struct span *s, enum attr key, bool value);
 void span_add_element(struct span *s, enum attr prefix, struct bytes packed);
 void span_set_named(struct span *s, enum attr prefix, struct bytes packed);
 
+/* n more attributes that there was no room for (O44). */
+void span_count_dropped(struct span *s, uint32_t n);
+
 void span_add_event_at(struct span *s, enum span_event event, uint64_t monotonic_ns);
 
 /* Status Error with error.type = type, a low-cardinality name (H21).  The first one stays. */
 void span_set_error(struct span *s, struct bytes type);
 bool span_has_error(const struct span *s);
+
+/*
+ * What happens below s is not recorded either, here and downstream: it is as if the sampler had
+ * dropped it.  Right after the start.
+ */
+void span_exclude(struct span *s);
 
 /* Closes s, always: it is handed to the exporter, or dropped, and counted.  s is gone. */
 void span_end(struct span *s);

@@ -6,7 +6,6 @@
 
 #include "clock.h"
 #include "config.h"
-#include "copy.h"
 #include "guard.h"
 #include "sampler.h"
 #include "stats.h"
@@ -122,6 +121,25 @@ static NO_INLINE bool item_add_slow(struct span *s, struct item_head head, const
 	cursor_put(&c, &head, sizeof(head));
 	cursor_put(&c, value, head.len);
 	return true;
+}
+
+/*
+ * memcpy() for the length of a usual value.  What the compiler makes of memcpy() with a length that
+ * it does not know is a call through the PLT or "rep movs", whose start alone takes longer.
+ */
+static ALWAYS_INLINE void copy_short(unsigned char *to, const unsigned char *from, size_t n)
+{
+	if (n >= 8) {
+		for (size_t i = 0; i < n - 8; i += 8)
+			memcpy(to + i, from + i, 8);
+		memcpy(to + n - 8, from + n - 8, 8);
+	} else if (n >= 4) {
+		memcpy(to, from, 4);
+		memcpy(to + n - 4, from + n - 4, 4);
+	} else {
+		for (size_t i = 0; i < n; i++)
+			to[i] = from[i];
+	}
 }
 
 /* The head in one store: one that is put together in memory stalls the load which copies it. */
@@ -392,6 +410,14 @@ void span_set_named(struct span *s, enum attr prefix, struct bytes packed)
 	named_add(s, ITEM_NAMED, prefix, packed);
 }
 
+void span_count_dropped(struct span *s, uint32_t n)
+{
+	uint32_t room = s ? UINT16_MAX - (uint32_t)s->dropped_attrs : 0;
+
+	if (s)
+		s->dropped_attrs = (uint16_t)(s->dropped_attrs + (n < room ? n : room));
+}
+
 void span_add_event_at(struct span *s, enum span_event event, uint64_t monotonic_ns)
 {
 	if (span_is_recording(s))
@@ -404,6 +430,14 @@ void span_set_error(struct span *s, struct bytes type)
 		return;
 	s->status = SPAN_STATUS_ERROR;
 	span_set_str(s, ATTR_ERROR_TYPE, type);
+}
+
+void span_exclude(struct span *s)
+{
+	if (!s)
+		return;
+	s->verdict = VERDICT_DROP;
+	s->flags = (uint8_t)(s->flags & ~TRACE_FLAG_SAMPLED);
 }
 
 /* --- closing --- */

@@ -7,6 +7,7 @@
 #include <linux/close_range.h>
 #include <sys/syscall.h>
 
+#include "clock.h"
 #include "compiler.h"
 #include "context.h"
 #include "fd_table.h"
@@ -19,6 +20,9 @@
 static struct pool conns = { .item_bytes = sizeof(struct conn), .max_chunks = POOL_CHUNKS };
 /* A thousand heads at once: who sends slowly by the thousand is passed through untraced. */
 static struct pool scratches = { .item_bytes = sizeof(struct scratch), .max_chunks = 16 };
+
+/* Connections with is_timed_out. */
+static _Atomic uint32_t timed_out;
 
 /* --- life --- */
 
@@ -35,12 +39,16 @@ static void conn_reset(struct conn *c)
 
 	atomic_store(&c->is_opaque, false);
 	atomic_store(&c->is_blind, false);
-	c->is_eof = c->is_connecting = c->has_peer = false;
+	c->is_eof = c->is_connecting = c->has_peer = c->is_read_again = false;
 	c->is_fresh = true;
 	c->connect_context = (struct span_ref){ 0 };
 	c->cookie = 0;
 	c->peer_text[0] = 0;
 	c->error = 0;
+	c->connect_ns = c->opened_ns = c->first_byte_ns = 0;
+	atomic_store(&c->request_body.of, 0);
+	if (atomic_exchange(&c->is_timed_out, false))
+		atomic_fetch_sub(&timed_out, 1);
 	c->detect = (struct detect){ 0 };
 	for (size_t i = 0; i < ARRAY_LEN(halves); i++) {
 		atomic_store(&halves[i]->busy, 0);
@@ -129,6 +137,27 @@ struct conn *conn_pin(int fd)
 	return conn_pin_entry(fd_entry(fd));
 }
 
+static void set_timed_out(struct conn *c, bool is_timed_out)
+{
+	if (atomic_exchange(&c->is_timed_out, is_timed_out) != is_timed_out)
+		atomic_fetch_add(&timed_out, is_timed_out ? 1u : UINT32_MAX);
+}
+
+bool conn_any_timed_out(void)
+{
+	return atomic_load_explicit(&timed_out, memory_order_relaxed) != 0;
+}
+
+void conn_waited(int fd, bool is_timed_out)
+{
+	struct conn *c = fd_is_own_client(fd) ? conn_pin(fd) : NULL;
+
+	if (!c)
+		return;
+	set_timed_out(c, is_timed_out);
+	conn_unpin(c);
+}
+
 static void drop_entry(uint64_t entry)
 {
 	struct conn *c = conn_pin_entry(entry);
@@ -137,6 +166,15 @@ static void drop_entry(uint64_t entry)
 		return;
 	conn_unpin(c); /* the pin */
 	conn_unpin(c); /* the descriptor's */
+}
+
+/* SO_RCVTIMEO: a blocking read has said EAGAIN, and nothing came after that. */
+static void note_timeout(struct conn *c, int fd)
+{
+	long flags = c->is_read_again ? raw_syscall3(SYS_fcntl, fd, F_GETFL, 0) : O_NONBLOCK;
+
+	if (!raw_is_error(flags) && !(flags & O_NONBLOCK))
+		set_timed_out(c, true);
 }
 
 void conn_fd_closing(int fd)
@@ -151,6 +189,8 @@ void conn_fd_closing(int fd)
 		/* An upstream that timed out is closed on behalf of its request, which goes on. */
 		if (c->role == CONN_CLIENT && (exchange_count(c) || c->is_connecting))
 			context_touched(conn_bound(c));
+		if (c->role == CONN_CLIENT && exchange_count(c))
+			note_timeout(c, fd);
 		conn_unpin(c);
 	}
 	drop_entry(fd_take(fd));
@@ -187,7 +227,8 @@ void conn_accepted(int fd)
 	put(fd, c);
 }
 
-void conn_connected(int fd, const struct sockaddr *peer, socklen_t len, bool in_progress)
+void conn_connected(int fd, const struct sockaddr *peer, socklen_t len, bool in_progress,
+		    uint64_t started_ns)
 {
 	struct conn *c = conn_new(CONN_CLIENT, peer, len);
 	uint64_t cookie = 0;
@@ -200,6 +241,8 @@ void conn_connected(int fd, const struct sockaddr *peer, socklen_t len, bool in_
 		     0);
 	c->cookie = cookie;
 	c->is_connecting = in_progress;
+	c->connect_ns = started_ns;
+	c->opened_ns = in_progress ? 0 : clock_monotonic_ns();
 	c->connect_context = context_current();
 	c->connect_waits = context_waits();
 	put(fd, c);

@@ -51,6 +51,8 @@ struct exchange {
 	struct span_ref parent; /* client: the request that it is made for */
 	uint8_t is_head : 1;
 	uint8_t is_connect : 1;
+	uint8_t has_begun : 1;   /* its response */
+	uint8_t is_stand_in : 1; /* span only carries the caller's context, and is not told of */
 };
 
 #define CONN_EXCHANGES 32u /* a power of two */
@@ -75,6 +77,12 @@ struct edit {
 	bool is_under_way; /* in the kernel's hands: left so by a longjmp, nothing is known */
 };
 
+/* Of the request with that number (exchange_number()): the other half's thread may ask. */
+struct body_size {
+	_Atomic uint32_t of;
+	_Atomic uint64_t bytes;
+};
+
 struct conn {
 	_Atomic uint32_t refs;
 	_Atomic uint32_t generation;
@@ -90,9 +98,17 @@ struct conn {
 	uint32_t forks; /* of this process at the start */
 	uint32_t connect_waits;
 	struct span_ref connect_context;
+	uint64_t connect_ns; /* CLOCK_MONOTONIC, when connect() was called */
+	uint64_t opened_ns;  /* when it was open, as far as known: 0 before the first request */
 	uint64_t cookie;
 	char peer_text[INET6_ADDRSTRLEN]; /* empty: not written yet */
 	uint16_t peer_port;
+	/* Server: when the response under way began, and in which call. */
+	uint64_t first_byte_ns;
+	uint32_t first_byte_turn;
+	bool is_read_again;        /* the last read said EAGAIN */
+	_Atomic bool is_timed_out; /* the last wait for it, by poll() and its like or SO_RCVTIMEO */
+	struct body_size request_body;
 	int error; /* errno of the read or write that failed for good */
 	struct detect detect;
 	struct half in, out; /* bytes that the application reads, writes */
@@ -116,7 +132,9 @@ struct conn_token {
 
 /* --- life --- */
 void conn_accepted(int fd);
-void conn_connected(int fd, const struct sockaddr *peer, socklen_t len, bool in_progress);
+/* started_ns: CLOCK_MONOTONIC, when connect() was called. */
+void conn_connected(int fd, const struct sockaddr *peer, socklen_t len, bool in_progress,
+		    uint64_t started_ns);
 void conn_duped(int from, int to);
 void conn_fd_closing(int fd);
 void conn_range_closing(unsigned first, unsigned last, unsigned flags);
@@ -155,6 +173,17 @@ MUST_USE bool exchange_push(struct conn *c, const struct exchange *x);
 struct exchange *exchange_first(struct conn *c); /* NULL: none */
 void exchange_pop(struct conn *c);
 unsigned exchange_count(const struct conn *c);
+
+/* Of the request pushed last, of the first one that is not answered; they begin with 1. */
+uint32_t exchange_last_number(const struct conn *c);
+uint32_t exchange_first_number(const struct conn *c);
+
+/*
+ * A wait for fd alone or with others has ended by its timeout, or not: who closes without an answer
+ * after the first has given up waiting, which is an error; else it is a cancellation (H18).
+ */
+void conn_waited(int fd, bool is_timed_out);
+bool conn_any_timed_out(void);
 
 /* The request that the descriptor works for (context_touched()). */
 struct span_ref conn_bound(struct conn *c);

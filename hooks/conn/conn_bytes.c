@@ -114,14 +114,29 @@ static bool is_final_error(int error)
 	return error != EAGAIN && error != EINTR && error != EWOULDBLOCK;
 }
 
+/* Nothing is taken in: no lock, no turn. */
+static void read_again(struct conn_token t, int error)
+{
+	struct conn *c = error == EINTR ? NULL : conn_pin_entry(t.entry);
+
+	if (!c)
+		return;
+	c->is_read_again = true;
+	conn_unpin(c);
+}
+
 void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
 		    size_t wanted, int error)
 {
 	struct conn *c;
 	bool ok = true;
 
-	if (!t.entry || (n < 0 && !is_final_error(error)))
+	if (!t.entry)
 		return;
+	if (n < 0 && !is_final_error(error)) {
+		read_again(t, error);
+		return;
+	}
 	c = begin(t, true);
 	if (!c)
 		return;
@@ -133,6 +148,9 @@ void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t
 		if (c->role == CONN_CLIENT)
 			ok = client_read(c, (struct bytes){ NULL, 0 });
 	} else {
+		c->is_read_again = false;
+		if (UNLIKELY(atomic_load_explicit(&c->is_timed_out, memory_order_relaxed)))
+			conn_waited(fd, false);
 		/* A body that goes on, or an answer: the request it belongs to goes on, too. */
 		context_touched(conn_bound(c));
 		ok = feed(c, fd, iov, count, (size_t)n,

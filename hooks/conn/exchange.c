@@ -31,6 +31,16 @@ struct exchange *exchange_first(struct conn *c)
 	return exchange_count(c) ? &c->exchanges.at[head % CONN_EXCHANGES] : NULL;
 }
 
+uint32_t exchange_last_number(const struct conn *c)
+{
+	return atomic_load_explicit(&c->exchanges.tail, memory_order_acquire);
+}
+
+uint32_t exchange_first_number(const struct conn *c)
+{
+	return atomic_load_explicit(&c->exchanges.head, memory_order_acquire) + 1;
+}
+
 void exchange_pop(struct conn *c)
 {
 	uint32_t head = atomic_load_explicit(&c->exchanges.head, memory_order_relaxed);

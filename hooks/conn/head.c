@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "head.h"
 
+#include "capture.h"
 #include "compiler.h"
 #include "utf8.h"
 
@@ -53,6 +54,18 @@ struct line_head {
 	uint16_t len;
 };
 
+/* The line's bytes are there, behind the room for its head. */
+static void chain(struct head *h, char *text, struct line_head l, uint16_t *first, uint16_t *last)
+{
+	memcpy(text + h->used, &l, sizeof(l));
+	if (*last)
+		memcpy(text + *last, &h->used, sizeof(h->used));
+	else
+		*first = h->used;
+	*last = h->used;
+	h->used = (uint16_t)(h->used + sizeof(l) + l.len);
+}
+
 static void keep_line(struct head *h, char *text, struct bytes value, uint16_t *first,
 		      uint16_t *last)
 {
@@ -62,14 +75,8 @@ static void keep_line(struct head *h, char *text, struct bytes value, uint16_t *
 		h->is_full = true;
 		return;
 	}
-	memcpy(text + h->used, &l, sizeof(l));
 	memcpy(text + h->used + sizeof(l), value.ptr, value.len);
-	if (*last)
-		memcpy(text + *last, &h->used, sizeof(h->used));
-	else
-		*first = h->used;
-	*last = h->used;
-	h->used = (uint16_t)(h->used + sizeof(l) + value.len);
+	chain(h, text, l, first, last);
 }
 
 bool head_line(const char *text, uint16_t *at, struct bytes *ret)
@@ -82,6 +89,24 @@ bool head_line(const char *text, uint16_t *at, struct bytes *ret)
 	*ret = (struct bytes){ text + *at + sizeof(l), l.len };
 	*at = l.next;
 	return true;
+}
+
+static NO_INLINE void capture(struct head *h, char *text, const struct http1 *p)
+{
+	struct line_head l = { 0, 0 };
+	char *to = text + h->used + sizeof(l);
+
+	if (!capture_wants(CAPTURE_SERVER_REQUEST, p->name) &&
+	    !capture_wants(CAPTURE_CLIENT_REQUEST, p->name))
+		return;
+	if (sizeof(l) < HEAD_TEXT_BYTES - h->used)
+		l.len = (uint16_t)capture_pack(to, HEAD_TEXT_BYTES - h->used - sizeof(l), p->name,
+					       p->value);
+	if (!l.len) {
+		h->captured_lost++;
+		return;
+	}
+	chain(h, text, l, &h->captured_first, &h->captured_last);
 }
 
 void head_field(struct head *h, char *text, const struct http1 *p, uint64_t at)
@@ -106,6 +131,8 @@ void head_field(struct head *h, char *text, const struct http1 *p, uint64_t at)
 			if (bytes_equal_nocase(name, wanted[i].name))
 				keep(h, text, wanted[i].field, p->value, FIELD_MAX);
 	}
+	if (UNLIKELY(capture_any(CAPTURE_SERVER_REQUEST) || capture_any(CAPTURE_CLIENT_REQUEST)))
+		capture(h, text, p);
 }
 
 struct bytes head_get(const struct head *h, const char *text, enum head_field which)

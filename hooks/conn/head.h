@@ -4,7 +4,8 @@
 /*
  * What is kept of a request head until it is complete: copies of the few values that spans and
  * propagation need.  The struct is copied to parse ahead, its text only grows: going back to an
- * older copy and feeding the same bytes again writes the same text again.  Pure, async-signal-safe.
+ * older copy and feeding the same bytes again writes the same text again.  Async-signal-safe; pure
+ * but for the settings of capture.h.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,6 +52,10 @@ struct head {
 	uint16_t tracestate_last;
 	uint16_t baggage_first;
 	uint16_t baggage_last;
+	/* Headers for attributes, packed by capture_pack(). */
+	uint16_t captured_first;
+	uint16_t captured_last;
+	uint16_t captured_lost; /* did not fit */
 };
 
 void head_init(struct head *h);

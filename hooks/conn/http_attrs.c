@@ -6,10 +6,14 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
+#include "capture.h"
 #include "config.h"
 #include "forwarded.h"
+#include "glob.h"
+#include "opt_in.h"
 #include "rawsys.h"
 #include "route.h"
+#include "store.h"
 #include "url.h"
 
 static const struct bytes http = { "http", 4 };
@@ -51,15 +55,17 @@ static void learn_peer(struct conn *c, int fd)
 	raw_syscall6(SYS_getpeername, fd, (long)&c->peer, (long)&len, 0, 0, 0);
 }
 
-/* Written once for a connection: inet_ntop() costs as much as half of the span. */
-static void write_peer(struct conn *c)
+/* Text (INET6_ADDRSTRLEN) and port of an IP address; false: it is none. */
+static bool write_address(const struct sockaddr *sa, char *to, uint16_t *ret_port)
 {
-	const struct sockaddr_in *in4 = (const void *)&c->peer;
-	const struct sockaddr_in6 *in6 = (const void *)&c->peer;
+	const struct sockaddr_in *in4 = (const void *)sa;
+	const struct sockaddr_in6 *in6 = (const void *)sa;
 	const void *addr = &in4->sin_addr;
-	int family = c->peer.sa.sa_family;
+	int family = sa->sa_family;
 
-	c->peer_port = ntohs(family == AF_INET ? in4->sin_port : in6->sin6_port);
+	if (family != AF_INET && family != AF_INET6)
+		return false;
+	*ret_port = ntohs(family == AF_INET ? in4->sin_port : in6->sin6_port);
 	if (family == AF_INET6) {
 		addr = &in6->sin6_addr;
 		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
@@ -67,8 +73,7 @@ static void write_peer(struct conn *c)
 			addr = &in6->sin6_addr.s6_addr[12];
 		}
 	}
-	if (!inet_ntop(family, addr, c->peer_text, sizeof(c->peer_text)))
-		c->peer_text[0] = 0;
+	return inet_ntop(family, addr, to, INET6_ADDRSTRLEN) != NULL;
 }
 
 static struct bytes peer_text(struct conn *c, int fd, uint16_t *ret_port)
@@ -85,8 +90,9 @@ static struct bytes peer_text(struct conn *c, int fd, uint16_t *ret_port)
 	}
 	if (family != AF_INET && family != AF_INET6)
 		return (struct bytes){ NULL, 0 };
-	if (!c->peer_text[0])
-		write_peer(c);
+	/* Once for a connection: inet_ntop() costs as much as half of the span. */
+	if (!c->peer_text[0] && !write_address(&c->peer.sa, c->peer_text, &c->peer_port))
+		c->peer_text[0] = 0;
 	*ret_port = c->peer_port;
 	return bytes_from_str(c->peer_text);
 }
@@ -138,6 +144,8 @@ static void set_client(struct span *s, struct forwarded f, struct bytes peer)
 
 	if (!f.client.len || !forwarded_node(f.client, &client, &port))
 		client = peer;
+	else if (port && opt_in(ATTR_CLIENT_PORT)) /* H71: given by a proxy */
+		span_set_int(s, ATTR_CLIENT_PORT, port);
 	if (client.len)
 		span_set_str(s, ATTR_CLIENT_ADDRESS, client);
 }
@@ -149,9 +157,50 @@ static void set_url(struct span *s, const struct url *u, char *buf, size_t cap)
 
 	span_set_str(s, ATTR_URL_PATH, (struct bytes){ buf, len });
 	if (u->query.ptr) {
-		len = url_write_query(buf, cap, u, BYTES(URL_REDACT_KEYS));
+		len = url_write_query(buf, cap, u, config.sensitive_query);
 		span_set_str(s, ATTR_URL_QUERY, (struct bytes){ buf, len });
 	}
+}
+
+static void set_captured(struct span *s, const struct head *h, const char *text, enum capture where)
+{
+	uint16_t at = h->captured_first;
+	struct bytes packed, name, value;
+
+	while (head_line(text, &at, &packed))
+		if (item_named_split(packed, &name, &value) && capture_wants(where, name))
+			span_add_element(s, ATTR_HTTP_REQUEST_HEADER, packed);
+	span_count_dropped(s, h->captured_lost);
+}
+
+static void set_transport(struct span *s, const struct conn *c)
+{
+	if (opt_in(ATTR_NETWORK_TRANSPORT))
+		span_set_str(s, ATTR_NETWORK_TRANSPORT,
+			     c->peer.sa.sa_family == AF_UNIX ? BYTES("unix") : BYTES("tcp"));
+}
+
+static void set_local(struct span *s, int fd)
+{
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in4;
+		struct sockaddr_in6 in6;
+		struct sockaddr_storage storage;
+	} local;
+	socklen_t len = sizeof(local);
+	char text[INET6_ADDRSTRLEN];
+	uint16_t port;
+
+	if (!opt_in(ATTR_NETWORK_LOCAL_ADDRESS) && !opt_in(ATTR_NETWORK_LOCAL_PORT))
+		return;
+	if (raw_is_error(raw_syscall6(SYS_getsockname, fd, (long)&local, (long)&len, 0, 0, 0)) ||
+	    !write_address(&local.sa, text, &port))
+		return;
+	if (opt_in(ATTR_NETWORK_LOCAL_ADDRESS))
+		span_set_str(s, ATTR_NETWORK_LOCAL_ADDRESS, bytes_from_str(text));
+	if (opt_in(ATTR_NETWORK_LOCAL_PORT))
+		span_set_int(s, ATTR_NETWORK_LOCAL_PORT, port);
 }
 
 void attrs_server_request(struct span *s, struct conn *c, int fd, const struct head *h,
@@ -185,6 +234,9 @@ void attrs_server_request(struct span *s, struct conn *c, int fd, const struct h
 	if (head_has(h, HEAD_USER_AGENT))
 		span_set_str(s, ATTR_USER_AGENT_ORIGINAL, head_get(h, text, HEAD_USER_AGENT));
 	set_version(s, p);
+	set_transport(s, c);
+	set_local(s, fd);
+	set_captured(s, h, text, CAPTURE_SERVER_REQUEST);
 }
 
 void attrs_client_request(struct span *s, struct conn *c, int fd, const struct head *h,
@@ -209,11 +261,71 @@ void attrs_client_request(struct span *s, struct conn *c, int fd, const struct h
 		span_set_int(s, ATTR_SERVER_PORT, port);
 	}
 	len = url_write_full(c->out.scratch->edit, HEAD_EDIT_BYTES, &u, http,
-			     host.len ? host : peer, BYTES(URL_REDACT_KEYS));
+			     host.len ? host : peer, config.sensitive_query);
 	span_set_str(s, ATTR_URL_FULL, (struct bytes){ c->out.scratch->edit, len });
 	if (c->peer.sa.sa_family != AF_UNIX)
 		set_peer(s, peer, port);
 	set_version(s, p);
+	set_transport(s, c);
+	if (opt_in(ATTR_URL_SCHEME))
+		span_set_str(s, ATTR_URL_SCHEME, http);
+	if (head_has(h, HEAD_USER_AGENT) && opt_in(ATTR_USER_AGENT_ORIGINAL))
+		span_set_str(s, ATTR_USER_AGENT_ORIGINAL, head_get(h, text, HEAD_USER_AGENT));
+	set_captured(s, h, text, CAPTURE_CLIENT_REQUEST);
+}
+
+void attrs_response_header(struct span *s, bool is_server, const struct http1 *p, char *buf)
+{
+	enum capture where = is_server ? CAPTURE_SERVER_RESPONSE : CAPTURE_CLIENT_RESPONSE;
+	size_t len;
+
+	if (p->status < 200 && p->status != 101)
+		return;
+	if (!span_is_recording(s) || !capture_wants(where, p->name))
+		return;
+	len = capture_pack(buf, CAPTURE_BYTES, p->name, p->value);
+	if (len)
+		span_add_element(s, ATTR_HTTP_RESPONSE_HEADER, (struct bytes){ buf, len });
+	else
+		span_count_dropped(s, 1);
+}
+
+/* One member: "key = value;properties". */
+static void set_member(struct span *s, struct bytes member, char *buf)
+{
+	struct bytes value = member;
+	struct bytes key = bytes_trim(bytes_split(&value, '='));
+	size_t len;
+
+	if (!key.len || key.len > ITEM_NAMED_KEY_MAX || !value.ptr || capture_is_secret(key))
+		return;
+	value = bytes_trim(bytes_split(&value, ';'));
+	buf[0] = (char)(unsigned char)key.len;
+	memcpy(buf + 1, key.ptr, key.len);
+	len = 1 + key.len;
+	len += url_decode(buf + len, CAPTURE_BYTES - len, value);
+	span_set_named(s, ATTR_BAGGAGE_KEY, (struct bytes){ buf, len });
+}
+
+static bool list_has(struct bytes list, struct bytes word)
+{
+	while (list.ptr)
+		if (bytes_equal(bytes_trim(bytes_split(&list, ',')), word))
+			return true;
+	return false;
+}
+
+void attrs_baggage(struct span *s, struct bytes list, char *buf)
+{
+	if (!config.baggage_keys.len || !span_is_recording(s))
+		return;
+	while (list.ptr) {
+		struct bytes member = bytes_split(&list, ',');
+		struct bytes rest = member;
+
+		if (list_has(config.baggage_keys, bytes_trim(bytes_split(&rest, '='))))
+			set_member(s, member, buf);
+	}
 }
 
 void attrs_response(struct span *s, bool is_server, const struct http1 *p)
@@ -237,6 +349,42 @@ static bool contains_nocase(struct bytes in, struct bytes what)
 static bool ends_with(struct bytes s, struct bytes end)
 {
 	return s.len >= end.len && memcmp(s.ptr + s.len - end.len, end.ptr, end.len) == 0;
+}
+
+void attrs_body_sizes(struct span *s, const struct conn *c, const struct http1 *p)
+{
+	uint32_t of;
+	uint64_t bytes;
+
+	if (!s)
+		return;
+	if (opt_in(ATTR_HTTP_RESPONSE_BODY_SIZE))
+		span_set_int(s, ATTR_HTTP_RESPONSE_BODY_SIZE, (int64_t)p->body_bytes);
+	if (!opt_in(ATTR_HTTP_REQUEST_BODY_SIZE))
+		return;
+	of = atomic_load_explicit(&c->request_body.of, memory_order_acquire);
+	bytes = atomic_load_explicit(&c->request_body.bytes, memory_order_acquire);
+	/* Another number: its body is not over, or a later one's is: not known. */
+	if (of == exchange_first_number(c) &&
+	    of == atomic_load_explicit(&c->request_body.of, memory_order_relaxed))
+		span_set_int(s, ATTR_HTTP_REQUEST_BODY_SIZE, (int64_t)bytes);
+}
+
+bool head_is_excluded(const struct head *h, const char *text)
+{
+	struct bytes list = config.excluded_urls;
+	struct bytes path;
+
+	if (LIKELY(!list.len))
+		return false;
+	path = url_split(head_get(h, text, HEAD_TARGET), false).path;
+	while (list.ptr) {
+		struct bytes pattern = bytes_trim(bytes_split(&list, ','));
+
+		if (pattern.len && glob_match(pattern, path))
+			return true;
+	}
+	return false;
 }
 
 bool head_is_otlp(const struct head *h, const char *text)

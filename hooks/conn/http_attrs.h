@@ -10,6 +10,23 @@ void attrs_server_request(struct span *s, struct conn *c, int fd, const struct h
 			  const char *text, const struct http1 *p);
 void attrs_client_request(struct span *s, struct conn *c, int fd, const struct head *h,
 			  const char *text, const struct http1 *p);
+/*
+ * A header of the final response, if it is wanted (H36).  buf: CAPTURE_BYTES of the caller's half.
+ */
+void attrs_response_header(struct span *s, bool is_server, const struct http1 *p, char *buf);
+
+/* H41, of the exchange that is being answered: p has parsed its response. */
+void attrs_body_sizes(struct span *s, const struct conn *c, const struct http1 *p);
+
+/*
+ * Members of a baggage list that the user named, as attributes.  buf: CAPTURE_BYTES that are not
+ * the list's.
+ */
+void attrs_baggage(struct span *s, struct bytes list, char *buf);
+
+/* Is this a request of which nothing is to be told? */
+bool head_is_excluded(const struct head *h, const char *text);
+
 void attrs_response(struct span *s, bool is_server, const struct http1 *p);
 
 /* Telemetry on its way, ours or others': tracing it would make more of it (design 3). */

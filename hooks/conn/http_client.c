@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The client side of HTTP/1: requests that have been written, responses that are read. */
+#include "capture.h"
+#include "clock.h"
 #include "config.h"
 #include "conn.h"
 #include "http_attrs.h"
@@ -48,11 +50,21 @@ bool client_wrote(struct conn *c, struct bytes in)
 
 		if (e == HTTP1_NEED_MORE)
 			return true;
+		if (e == HTTP1_MESSAGE_END)
+			body_size_keep(c, &h->parser);
 		if (e == HTTP1_HEAD_END ?
 			    !request_sent(c) :
 			    !half_take(h, e, e == HTTP1_HEADER ? position(h, start, base, len) : 0))
 			return false;
 	}
+}
+
+static void response_begun(struct half *h, struct exchange *x)
+{
+	http1_expect(&h->parser, x->is_head, x->is_connect);
+	if (!x->has_begun) /* 1xx responses come ahead of the one */
+		span_add_event_at(span_mine(x->span), EVENT_FIRST_BYTE, clock_monotonic_ns());
+	x->has_begun = true;
 }
 
 static void response_over(struct conn *c)
@@ -61,7 +73,8 @@ static void response_over(struct conn *c)
 
 	if (!x)
 		return;
-	exchange_end(x, false);
+	attrs_body_sizes(span_mine(x->span), c, &c->in.parser);
+	exchange_end(x);
 	exchange_pop(c);
 }
 
@@ -91,7 +104,11 @@ bool client_read(struct conn *c, struct bytes in)
 		if (e == HTTP1_START_LINE && !x) /* an answer that nobody asked for */
 			return false;
 		if (e == HTTP1_START_LINE)
-			http1_expect(&h->parser, x->is_head, x->is_connect);
+			response_begun(h, x);
+		if (e == HTTP1_HEADER && UNLIKELY(capture_any(CAPTURE_CLIENT_RESPONSE)) && x &&
+		    half_borrow(h))
+			attrs_response_header(span_mine(x->span), false, &h->parser,
+					      h->scratch->edit);
 		if (e == HTTP1_HEAD_END && (h->parser.status >= 200 || h->parser.status == 101))
 			attrs_response(x ? span_mine(x->span) : NULL, false, &h->parser);
 		if (e == HTTP1_MESSAGE_END || e == HTTP1_TUNNEL)
@@ -118,12 +135,14 @@ void client_over(struct conn *c, bool is_forked)
 		} else {
 			/*
 			 * A local close before the answer is a cancellation, not an error (H18,
-			 * H22).
+			 * H22), unless the last wait for it had timed out (H16).
 			 */
 			if (c->error)
 				span_set_error(s, error_name(c->error));
 			else if (c->is_eof)
 				span_set_error(s, BYTES("closed_by_peer"));
+			else if (atomic_load(&c->is_timed_out))
+				span_set_error(s, BYTES("timeout"));
 			span_end(s);
 		}
 		exchange_pop(c);

@@ -4,6 +4,8 @@
 #include <sys/syscall.h>
 
 #include "baggage.h"
+#include "capture.h"
+#include "clock.h"
 #include "config.h"
 #include "conn.h"
 #include "context.h"
@@ -49,9 +51,13 @@ static void keep_baggage(struct span *s, const struct head *h, const char *text,
 	while (head_line(text, &at, &line))
 		baggage_add(&b, line);
 	span_keep_baggage(s, baggage_list(&b));
+	attrs_baggage(s, baggage_list(&b), buf + BAGGAGE_BYTES);
 }
 
-/* OTEL_SDK_DISABLED: not a span of ours but the place where the caller's context waits (E18). */
+/*
+ * OTEL_SDK_DISABLED, or an excluded URL: not a span of ours but the place where the caller's
+ * context waits (E18).
+ */
 static void stand_for(struct span *s, const struct span_context *caller)
 {
 	s->id = caller->span;
@@ -72,17 +78,23 @@ static bool request_begun(struct conn *c, int fd)
 	struct span_context caller = { 0 };
 	struct exchange x = { .is_head = h->parser.is_head, .is_connect = h->parser.is_connect };
 	bool has_caller = inbound(&h->head, text, h->scratch->edit, &caller);
+	bool is_excluded = head_is_excluded(&h->head, text);
 	struct span *s = NULL;
 
+	if (is_excluded)
+		stats_inc(STAT_REQUESTS_EXCLUDED);
 	if (head_is_otlp(&h->head, text))
 		stats_inc(STAT_CONNS_OTLP);
 	else if (!config.sdk_disabled || has_caller)
 		s = span_start(SPAN_SERVER, has_caller ? &caller : NULL);
-	if (s && config.sdk_disabled)
-		stand_for(s, &caller);
 	if (s) {
+		x.is_stand_in = config.sdk_disabled || is_excluded;
+		if (x.is_stand_in && has_caller)
+			stand_for(s, &caller);
+		else if (x.is_stand_in)
+			span_exclude(s);
 		keep_baggage(s, &h->head, text, h->scratch->edit);
-		if (!config.sdk_disabled)
+		if (!x.is_stand_in)
 			attrs_server_request(s, c, fd, &h->head, text, &h->parser);
 		x.span = span_ref(s);
 	}
@@ -112,6 +124,8 @@ bool server_read(struct conn *c, int fd, struct bytes in)
 
 		if (e == HTTP1_NEED_MORE)
 			return true;
+		if (e == HTTP1_MESSAGE_END)
+			body_size_keep(c, &h->parser);
 		if (e == HTTP1_HEAD_END ? !request_begun(c, fd) : !half_take(h, e, UINT64_MAX))
 			return false;
 	}
@@ -123,7 +137,12 @@ static void response_over(struct conn *c)
 
 	if (!x)
 		return;
-	exchange_end(x, config.sdk_disabled);
+	attrs_body_sizes(span_mine(x->span), c, &c->out.parser);
+	/* Told only where it is not the end: a response that streams. */
+	if (c->first_byte_ns && c->first_byte_turn != atomic_load(&c->out.turn))
+		span_add_event_at(span_mine(x->span), EVENT_FIRST_BYTE, c->first_byte_ns);
+	c->first_byte_ns = 0;
+	exchange_end(x);
 	exchange_pop(c);
 }
 
@@ -134,6 +153,13 @@ static void response_event(struct conn *c, enum http1_event e)
 
 	if (e == HTTP1_START_LINE && x) {
 		http1_expect(p, x->is_head, x->is_connect);
+		if (!c->first_byte_ns) {
+			c->first_byte_ns = clock_monotonic_ns();
+			c->first_byte_turn = atomic_load(&c->out.turn);
+		}
+	} else if (e == HTTP1_HEADER && x && UNLIKELY(capture_any(CAPTURE_SERVER_RESPONSE)) &&
+		   half_borrow(&c->out)) {
+		attrs_response_header(span_mine(x->span), true, p, c->out.scratch->edit);
 	} else if (e == HTTP1_HEAD_END && x && (p->status >= 200 || p->status == 101)) {
 		attrs_response(span_mine(x->span), true, p);
 	} else if (e == HTTP1_MESSAGE_END || e == HTTP1_TUNNEL) {
@@ -175,7 +201,7 @@ void server_over(struct conn *c, bool is_forked)
 	while ((x = exchange_first(c))) {
 		struct span *s = span_mine(x->span);
 
-		if (is_forked || config.sdk_disabled) {
+		if (is_forked || x->is_stand_in) {
 			span_discard(s);
 		} else {
 			if (!atomic_load(&c->is_opaque))

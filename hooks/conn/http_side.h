@@ -61,9 +61,17 @@ static inline struct span *span_mine(struct span_ref ref)
 	return s && s->pid == process_pid() ? s : NULL;
 }
 
-static inline void exchange_end(struct exchange *x, bool is_forgotten)
+/* A request's body is complete: its exchange was pushed last. */
+static inline void body_size_keep(struct conn *c, const struct http1 *p)
 {
-	if (is_forgotten)
+	atomic_store_explicit(&c->request_body.of, 0, memory_order_relaxed);
+	atomic_store_explicit(&c->request_body.bytes, p->body_bytes, memory_order_release);
+	atomic_store_explicit(&c->request_body.of, exchange_last_number(c), memory_order_release);
+}
+
+static inline void exchange_end(struct exchange *x)
+{
+	if (x->is_stand_in)
 		span_discard(span_mine(x->span));
 	else
 		span_end(span_mine(x->span));

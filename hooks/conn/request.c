@@ -3,6 +3,8 @@
 
 #include <sys/syscall.h>
 
+#include "baggage.h"
+#include "clock.h"
 #include "config.h"
 #include "context.h"
 #include "http_attrs.h"
@@ -93,19 +95,51 @@ static bool is_passed_on(const struct conn *c, const struct head *head, struct s
 	       memcmp(&span, &server->parent, sizeof(span)) == 0;
 }
 
+static void set_baggage(struct span *s, struct span_ref from, char *buf)
+{
+	size_t len = span_baggage(span_get(from), buf, BAGGAGE_BYTES);
+
+	attrs_baggage(s, (struct bytes){ buf, len }, buf + BAGGAGE_BYTES);
+}
+
+/*
+ * A request that had to open its connection began with that (H7): why did it take 8 s?  Not where
+ * the connection lay idle before, as in a pool that is filled in advance.
+ */
+#define IDLE_NS 50000000u
+
+static uint64_t start_of(const struct conn *c, struct span_ref from, uint64_t now)
+{
+	const struct span *server = span_get(from);
+	uint64_t start = c->connect_ns;
+
+	if (!c->is_fresh || !start || (c->opened_ns && now - c->opened_ns > IDLE_NS))
+		return now;
+	if (server && start < server->start_ns)
+		return now;
+	return start;
+}
+
 static struct span *open_span(struct conn *c, int fd, const struct head *head,
 			      const struct http1 *p, struct span_ref from)
 {
 	struct span_context parent;
 	char *state = c->out.scratch->edit;
+	uint64_t now = clock_monotonic_ns();
 	bool has_parent = span_ref_context(from, &parent, state, TRACESTATE_BYTES);
 	struct span *s;
 
 	if (!has_parent)
 		stats_inc(STAT_PARENT_NONE);
-	s = span_start(SPAN_CLIENT, has_parent ? &parent : NULL);
+	s = span_start_at(SPAN_CLIENT, has_parent ? &parent : NULL, start_of(c, from, now));
+	if (c->is_fresh)
+		span_add_event_at(s, EVENT_CONNECTION_OPENED, c->opened_ns ? c->opened_ns : now);
+	else
+		span_add_event_at(s, EVENT_CONNECTION_REUSED, now);
 	if (s)
 		attrs_client_request(s, c, fd, head, c->out.scratch->text, p);
+	if (s && config.baggage_keys.len)
+		set_baggage(s, from, c->out.scratch->edit);
 	return s;
 }
 

@@ -192,6 +192,15 @@ static void put_origin(struct text *t, struct bytes scheme, struct bytes authori
 	put_authority(t, authority);
 }
 
+size_t url_decode(char *to, size_t cap, struct bytes from)
+{
+	size_t n = 0;
+
+	while (from.len && n < cap)
+		to[n++] = take_decoded(&from);
+	return n;
+}
+
 size_t url_write_full(char *to, size_t cap, const struct url *u, struct bytes scheme,
 		      struct bytes host, struct bytes keys)
 {

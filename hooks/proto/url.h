@@ -5,19 +5,14 @@
  * Request targets, hosts and what may be told of them (H24, H25, H45-H51, H57, H65, H78).
  *
  * Texts keep their percent-encoding (H51).  What is written never holds a user info or the value of
- * a listed query key: those become REDACTED before anything is cut.  A result that does not fit is
- * cut on a character's boundary.  Pure, async-signal-safe.
+ * a listed query key (H48, H49): those become REDACTED before anything is cut.  A result that does
+ * not fit is cut on a character's boundary.  Pure, async-signal-safe.
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "bytes.h"
-
-/* H48; keys are case-sensitive.  Another list replaces it, an empty one switches it off (H49). */
-#define URL_REDACT_KEYS                                                               \
-	"X-Amz-Signature,X-Amz-Credential,X-Amz-Security-Token,X-Goog-Signature,sig," \
-	"AWSAccessKeyId,Signature"
 
 enum url_form {
 	URL_ORIGIN,    /* /path?query */
@@ -58,6 +53,9 @@ bool url_split_host(struct bytes authority, struct bytes *ret_host, uint16_t *re
 
 /* 80, 443; 0 if the scheme is unknown. */
 uint16_t url_default_port(struct bytes scheme);
+
+/* Percent-decoded; what is not an escape stays as it is.  Returns the length written. */
+size_t url_decode(char *to, size_t cap, struct bytes from);
 
 /* Is raw in the comma list of known methods (H52-H55)?  If not: _OTHER, and raw as the original. */
 bool url_method_is_known(struct bytes raw, struct bytes known);

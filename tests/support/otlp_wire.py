@@ -119,10 +119,24 @@ def status(data):
     return STATUSES[code], message
 
 
+def event(data):
+    name, time = "", 0
+    for number, _, raw in fields(data):
+        if number == 1:
+            time = struct.unpack("<Q", raw)[0]
+        elif number == 2:
+            name = text(raw)
+        elif number not in (3, 4):
+            raise Malformed(f"Event field {number}")
+    if not name or not time:
+        raise Malformed("event without name or time")
+    return name, time
+
+
 def span(data):
     s = {"trace_id": "", "span_id": "", "parent_span_id": "", "name": "", "kind": "UNSPECIFIED",
          "trace_state": "", "start": 0, "end": 0, "status": "UNSET", "status_message": "",
-         "flags": 0, "dropped_attributes": 0}
+         "flags": 0, "dropped_attributes": 0, "events": []}
     attributes = []
     for number, _, raw in fields(data):
         if number == 1:
@@ -149,7 +163,9 @@ def span(data):
             s["status"], s["status_message"] = status(raw)
         elif number == 16:
             s["flags"] = struct.unpack("<I", raw)[0]
-        elif number not in (11, 12, 13, 14):
+        elif number == 11:
+            s["events"].append(event(raw))
+        elif number not in (12, 13, 14):
             raise Malformed(f"Span field {number}")
     s["attributes"] = key_values(attributes)
     if not s["trace_id"] or not s["span_id"] or not s["name"]:

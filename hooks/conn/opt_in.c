@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "opt_in.h"
+
+#include <stdatomic.h>
+
+#include "compiler.h"
+#include "config.h"
+
+static const struct {
+	char key[32];
+	uint8_t attr;
+} known[] = {
+	{ "http.request.body.size", ATTR_HTTP_REQUEST_BODY_SIZE },
+	{ "http.response.body.size", ATTR_HTTP_RESPONSE_BODY_SIZE },
+	{ "network.transport", ATTR_NETWORK_TRANSPORT },
+	{ "network.local.address", ATTR_NETWORK_LOCAL_ADDRESS },
+	{ "network.local.port", ATTR_NETWORK_LOCAL_PORT },
+	{ "client.port", ATTR_CLIENT_PORT },
+	{ "url.scheme", ATTR_URL_SCHEME },
+	{ "user_agent.original", ATTR_USER_AGENT_ORIGINAL },
+};
+
+_Static_assert(ATTRS < 63, "a bit each, and one more");
+#define IS_READ (1ull << 63)
+
+static uint64_t read_setting(void)
+{
+	uint64_t mask = IS_READ;
+	struct bytes list = config.opt_in_attributes;
+
+	while (list.ptr) {
+		struct bytes word = bytes_trim(bytes_split(&list, ','));
+
+		for (size_t i = 0; i < ARRAY_LEN(known); i++)
+			if (bytes_equal(word, BYTES("*")) ||
+			    bytes_equal(word, bytes_from_str(known[i].key)))
+				mask |= 1ull << known[i].attr;
+	}
+	return mask;
+}
+
+bool opt_in(enum attr key)
+{
+	static _Atomic uint64_t mask;
+	uint64_t m;
+
+	if (LIKELY(!config.opt_in_attributes.len))
+		return false;
+	m = atomic_load_explicit(&mask, memory_order_relaxed);
+	if (!m) { /* settings do not change: whoever comes second writes the same */
+		m = read_setting();
+		atomic_store_explicit(&mask, m, memory_order_relaxed);
+	}
+	return m >> key & 1;
+}
