@@ -85,8 +85,12 @@ struct span {
 	uint64_t start_unix_ns; /* CLOCK_REALTIME */
 	uint64_t start_ns;      /* CLOCK_MONOTONIC */
 	uint64_t end_ns;        /* CLOCK_MONOTONIC */
-	uint64_t reserved[2];
+	uint8_t lists;          /* LIST_OF() those that are kept: only then is the chain searched */
+	uint8_t reserved[15];
 };
+
+/* Of ITEM_TRACESTATE, ITEM_BAGGAGE. */
+#define LIST_OF(item) (1u << ((item)-ITEM_TRACESTATE))
 
 struct slot_more {
 	_Atomic uint32_t state; /* SLOT_MORE */

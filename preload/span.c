@@ -196,6 +196,12 @@ static size_t list_cut(const char *list, size_t len, size_t max)
 
 /* --- opening --- */
 
+static void list_add(struct span *s, enum item_type type, struct bytes list)
+{
+	if (item_add(s, type, 0, list.ptr, list_cut(list.ptr, list.len, STORE_VALUE_MAX)))
+		s->lists |= (uint8_t)LIST_OF(type);
+}
+
 /* An id of zeros is no parent, whoever claims it. */
 static bool context_is_valid(const struct span_context *c)
 {
@@ -240,16 +246,9 @@ struct span *span_start_at(enum span_kind kind, const struct span_context *paren
 	s->kind = (uint8_t)kind;
 	s->start_ns = monotonic_ns;
 	s->start_unix_ns = monotonic_ns + anchor_get(monotonic_ns);
-	if (UNLIKELY(parent && parent->tracestate.len)) {
-		struct bytes list = parent->tracestate;
-
-		/*
-		 * First of all items, where span_tracestate() looks; also of an unsampled span
-		 * (C46).
-		 */
-		item_add(s, ITEM_TRACESTATE, 0, list.ptr,
-			 list_cut(list.ptr, list.len, STORE_VALUE_MAX));
-	}
+	/* First of all items, where span_tracestate() looks; also of an unsampled span (C46). */
+	if (UNLIKELY(parent && parent->tracestate.len))
+		list_add(s, ITEM_TRACESTATE, parent->tracestate);
 	stats_inc(STAT_SPANS_STARTED);
 	return s;
 }
@@ -320,6 +319,8 @@ list_copy(const struct span *s, enum item_type type, bool only_first, char *to, 
 	struct item_head head;
 	size_t found = 0;
 
+	if (LIKELY(!(*(const volatile uint8_t *)&s->lists & LIST_OF(type))))
+		return 0;
 	while (left >= sizeof(head) && cursor_read(&c, &head, sizeof(head))) {
 		struct cursor value = c;
 		size_t n = head.len < cap ? head.len : cap;
@@ -356,7 +357,7 @@ size_t span_baggage(const struct span *s, char *to, size_t cap)
 void span_keep_baggage(struct span *s, struct bytes raw)
 {
 	if (s && raw.len)
-		item_add(s, ITEM_BAGGAGE, 0, raw.ptr, list_cut(raw.ptr, raw.len, STORE_VALUE_MAX));
+		list_add(s, ITEM_BAGGAGE, raw);
 }
 
 void span_set_name(struct span *s, struct bytes name)

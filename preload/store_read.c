@@ -152,6 +152,53 @@ static bool items_copy(const struct store *st, uint32_t index, struct record *re
 	return next == 0 && n == ret->head.used;
 }
 
+/* What an item may be, by its type: the length of its value, and which keys there are. */
+static const struct item_rule {
+	uint16_t len; /* 0: STORE_VALUE_MAX at most */
+	uint16_t keys;
+} item_rules[] = {
+	[ITEM_STR] = { 0, ATTRS },
+	[ITEM_INT] = { sizeof(int64_t), ATTRS },
+	[ITEM_BOOL] = { 1, ATTRS },
+	[ITEM_ELEMENT] = { 0, ATTRS },
+	[ITEM_NAMED] = { 0, ATTRS },
+	[ITEM_NAME] = { 0, UINT16_MAX },
+	[ITEM_TRACESTATE] = { 0, UINT16_MAX },
+	[ITEM_BAGGAGE] = { 0, UINT16_MAX },
+	[ITEM_EVENT] = { sizeof(uint64_t), EVENTS },
+};
+
+static ALWAYS_INLINE bool item_is_sound(const struct item_head *h)
+{
+	struct item_rule rule;
+
+	if (h->type >= ARRAY_LEN(item_rules))
+		return false;
+	rule = item_rules[h->type];
+	return h->flags == 0 && h->key < rule.keys &&
+	       (rule.len ? h->len == rule.len : h->len <= STORE_VALUE_MAX);
+}
+
+static ALWAYS_INLINE bool item_next(const struct record *r, size_t *at, struct item_head *ret_head,
+				    struct bytes *ret_value)
+{
+	struct item_head head;
+	size_t left;
+
+	if (r->items_len > sizeof(r->items) || *at > r->items_len)
+		return false;
+	left = r->items_len - *at;
+	if (left < sizeof(head))
+		return false;
+	memcpy(&head, r->items + *at, sizeof(head));
+	if (!item_is_sound(&head) || head.len > left - sizeof(head))
+		return false;
+	*ret_head = head;
+	*ret_value = (struct bytes){ (const char *)r->items + *at + sizeof(head), head.len };
+	*at += sizeof(head) + head.len;
+	return true;
+}
+
 /* Every item fits, the last one ends at the end, and there are as many attributes as it says. */
 static bool items_are_sound(const struct record *r)
 {
@@ -160,7 +207,7 @@ static bool items_are_sound(const struct record *r)
 	uint32_t attrs = 0;
 	size_t at = 0;
 
-	while (record_next(r, &at, &head, &value))
+	while (item_next(r, &at, &head, &value))
 		attrs += head.type < ITEM_NAME;
 	return at == r->items_len && attrs == r->head.attrs;
 }
@@ -190,46 +237,8 @@ bool item_named_split(struct bytes packed, struct bytes *ret_key, struct bytes *
 	return true;
 }
 
-static bool item_is_sound(const struct item_head *h)
-{
-	if (h->flags != 0 || h->len > STORE_VALUE_MAX)
-		return false;
-	switch (h->type) {
-	case ITEM_STR:
-	case ITEM_ELEMENT:
-	case ITEM_NAMED:
-		return h->key < ATTRS;
-	case ITEM_INT:
-		return h->key < ATTRS && h->len == sizeof(int64_t);
-	case ITEM_BOOL:
-		return h->key < ATTRS && h->len == 1;
-	case ITEM_NAME:
-	case ITEM_TRACESTATE:
-	case ITEM_BAGGAGE:
-		return true;
-	case ITEM_EVENT:
-		return h->key < EVENTS && h->len == sizeof(uint64_t);
-	default:
-		return false;
-	}
-}
-
 bool record_next(const struct record *r, size_t *at, struct item_head *ret_head,
 		 struct bytes *ret_value)
 {
-	struct item_head head;
-	size_t left;
-
-	if (r->items_len > sizeof(r->items) || *at > r->items_len)
-		return false;
-	left = r->items_len - *at;
-	if (left < sizeof(head))
-		return false;
-	memcpy(&head, r->items + *at, sizeof(head));
-	if (!item_is_sound(&head) || head.len > left - sizeof(head))
-		return false;
-	*ret_head = head;
-	*ret_value = (struct bytes){ (const char *)r->items + *at + sizeof(head), head.len };
-	*at += sizeof(head) + head.len;
-	return true;
+	return item_next(r, at, ret_head, ret_value);
 }
