@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "config.h"
+#include "copy.h"
 #include "guard.h"
 #include "sampler.h"
 #include "stats.h"
@@ -121,25 +122,6 @@ static NO_INLINE bool item_add_slow(struct span *s, struct item_head head, const
 	cursor_put(&c, &head, sizeof(head));
 	cursor_put(&c, value, head.len);
 	return true;
-}
-
-/*
- * memcpy() for the length of a usual value.  What the compiler makes of memcpy() with a length that
- * it does not know is a call through the PLT or "rep movs", whose start alone takes longer.
- */
-static ALWAYS_INLINE void copy_short(unsigned char *to, const unsigned char *from, size_t n)
-{
-	if (n >= 8) {
-		for (size_t i = 0; i < n - 8; i += 8)
-			memcpy(to + i, from + i, 8);
-		memcpy(to + n - 8, from + n - 8, 8);
-	} else if (n >= 4) {
-		memcpy(to, from, 4);
-		memcpy(to + n - 4, from + n - 4, 4);
-	} else {
-		for (size_t i = 0; i < n; i++)
-			to[i] = from[i];
-	}
 }
 
 /* The head in one store: one that is put together in memory stalls the load which copies it. */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COPY_H
+#define COPY_H
+/*
+ * memcpy() for the length of a usual value.  What the compiler makes of memcpy() with a length that
+ * it does not know is a call through the PLT or "rep movs", whose start alone takes longer.
+ */
+#include <stddef.h>
+#include <string.h>
+
+#include "compiler.h"
+
+#define COPY_LONG 256u /* from here on the library's copy wins */
+
+/* Exactly n bytes; from and to do not overlap.  Pure. */
+static ALWAYS_INLINE void copy_short(void *to, const void *from, size_t n)
+{
+	unsigned char *t = to;
+	const unsigned char *f = from;
+
+	if (n >= COPY_LONG) {
+		memcpy(t, f, n);
+	} else if (n >= 16) {
+		for (size_t i = 0; i < n - 16; i += 16)
+			memcpy(t + i, f + i, 16);
+		memcpy(t + n - 16, f + n - 16, 16);
+	} else if (n >= 8) {
+		memcpy(t, f, 8);
+		memcpy(t + n - 8, f + n - 8, 8);
+	} else if (n >= 4) {
+		memcpy(t, f, 4);
+		memcpy(t + n - 4, f + n - 4, 4);
+	} else {
+		for (size_t i = 0; i < n; i++)
+			t[i] = f[i];
+	}
+}
+
+#endif
