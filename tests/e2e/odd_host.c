@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * odd_host PORT: calls that a careful program does not make, on a connection that is watched; prints
- * what each says.  It exports names of libraries that a preload may carry, and dies if one is called.
+ * odd_host PORT: calls that a careful program does not make, on a connection that is watched;
+ * prints what each says.  It exports names of libraries that a preload may carry, and dies if one
+ * is called.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,14 +14,14 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define DEADLY(name)                                         \
-	void name(void);                                     \
-	void name(void)                                      \
-	{                                                    \
+#define DEADLY(name)                                          \
+	void name(void);                                      \
+	void name(void)                                       \
+	{                                                     \
 		static const char text[] = #name " called\n"; \
-                                                             \
-		(void)!write(2, text, sizeof(text) - 1);     \
-		_exit(99);                                   \
+                                                              \
+		(void)!write(2, text, sizeof(text) - 1);      \
+		_exit(99);                                    \
 	}
 DEADLY(curl_easy_init)
 DEADLY(curl_easy_setopt)
@@ -41,13 +42,13 @@ DEADLY(span_start)
 DEADLY(config)
 DEADLY(conn_write)
 
-#define SAY(call)                                                                   \
-	do {                                                                        \
-		long r_;                                                            \
-                                                                                    \
-		errno = 77;                                                         \
-		r_ = (long)(call);                                                  \
-		printf("%s = %ld, errno %d\n", #call, r_, errno);                   \
+#define SAY(call)                                                 \
+	do {                                                      \
+		long r_;                                          \
+                                                                  \
+		errno = 77;                                       \
+		r_ = (long)(call);                                \
+		printf("%s = %ld, errno %d\n", #call, r_, errno); \
 	} while (0)
 
 static int connected(int port)
@@ -65,8 +66,11 @@ int main(int argc, char **argv)
 {
 	int fd = connected(argc > 1 ? atoi(argv[1]) : 0);
 	struct iovec none = { NULL, 0 };
-	struct iovec holes[] = { { NULL, 0 }, { (void *)"GET /b ", 7 }, { NULL, 0 },
-				 { (void *)"HTTP/1.1\r\nHost: h\r\n\r\n", 21 }, { NULL, 0 } };
+	struct iovec holes[] = { { NULL, 0 },
+				 { (void *)"GET /b ", 7 },
+				 { NULL, 0 },
+				 { (void *)"HTTP/1.1\r\nHost: h\r\n\r\n", 21 },
+				 { NULL, 0 } };
 	struct msghdr empty = { 0 };
 	char buf[4096];
 	struct iovec room[] = { { buf, 1 }, { NULL, 0 }, { buf + 1, sizeof(buf) - 1 } };
