@@ -5,6 +5,7 @@
 #include "hook.h"
 #include "write.h"
 
+/* What these return is not taken off the stream.  MSG_TRUNC takes off, and returns nothing. */
 #define UNSEEN (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)
 #define EDITABLE (MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE | MSG_EOR)
 
@@ -34,57 +35,53 @@ static NO_INLINE void saw(int fd, struct conn_token t, const struct iovec *iov, 
 }
 
 /* A read into one buffer: the shape of most. */
-#define READ_ONE(call, fd, buf, len)                                                    \
-	do {                                                                            \
-		struct conn_token token_;                                               \
-		ssize_t n_;                                                             \
-                                                                                        \
-		if (LIKELY(!fd_is_ours(fd)))                                            \
-			return call;                                                    \
-		token_ = look_in(fd);                                                   \
-		n_ = call;                                                              \
-		saw(fd, token_, &(struct iovec){ (void *)(buf), (len) }, 1, n_, (len)); \
-		return n_;                                                              \
+#define READ_ONE(call, fd, buf, len, flags)                                      \
+	do {                                                                     \
+		const int flags_ = (flags);                                      \
+		struct conn_token token_;                                        \
+		struct iovec iov_;                                               \
+		ssize_t n_;                                                      \
+                                                                                 \
+		if (LIKELY(!fd_is_ours(fd)) || flags_ & UNSEEN)                  \
+			return call;                                             \
+		token_ = look_in(fd);                                            \
+		n_ = call;                                                       \
+		iov_ = (struct iovec){ (void *)(buf), (len) };                   \
+		saw(fd, token_, flags_ &MSG_TRUNC ? NULL : &iov_, 1, n_, (len)); \
+		return n_;                                                       \
 	} while (0)
 
 EXPORT ssize_t read(int fd, void *buf, size_t len)
 {
-	READ_ONE(REAL(read)(fd, buf, len), fd, buf, len);
+	READ_ONE(REAL(read)(fd, buf, len), fd, buf, len, 0);
 }
 
 EXPORT ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
 {
-	READ_ONE(REAL(__read_chk)(fd, buf, len, room), fd, buf, len);
+	READ_ONE(REAL(__read_chk)(fd, buf, len, room), fd, buf, len, 0);
 }
 
 EXPORT ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
-	if (flags & UNSEEN)
-		return REAL(recv)(fd, buf, len, flags);
-	READ_ONE(REAL(recv)(fd, buf, len, flags), fd, buf, len);
+	READ_ONE(REAL(recv)(fd, buf, len, flags), fd, buf, len, flags);
 }
 
 EXPORT ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags)
 {
-	if (flags & UNSEEN)
-		return REAL(__recv_chk)(fd, buf, len, room, flags);
-	READ_ONE(REAL(__recv_chk)(fd, buf, len, room, flags), fd, buf, len);
+	READ_ONE(REAL(__recv_chk)(fd, buf, len, room, flags), fd, buf, len, flags);
 }
 
 EXPORT ssize_t recvfrom(int fd, void *restrict buf, size_t len, int flags,
 			struct sockaddr *restrict from, socklen_t *restrict from_len)
 {
-	if (flags & UNSEEN)
-		return REAL(recvfrom)(fd, buf, len, flags, from, from_len);
-	READ_ONE(REAL(recvfrom)(fd, buf, len, flags, from, from_len), fd, buf, len);
+	READ_ONE(REAL(recvfrom)(fd, buf, len, flags, from, from_len), fd, buf, len, flags);
 }
 
 EXPORT ssize_t __recvfrom_chk(int fd, void *restrict buf, size_t len, size_t room, int flags,
 			      struct sockaddr *restrict from, socklen_t *restrict from_len)
 {
-	if (flags & UNSEEN)
-		return REAL(__recvfrom_chk)(fd, buf, len, room, flags, from, from_len);
-	READ_ONE(REAL(__recvfrom_chk)(fd, buf, len, room, flags, from, from_len), fd, buf, len);
+	READ_ONE(REAL(__recvfrom_chk)(fd, buf, len, room, flags, from, from_len), fd, buf, len,
+		 flags);
 }
 
 static size_t vector_len(const struct iovec *iov, size_t count)
@@ -142,7 +139,7 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	if (n >= 0 && UNLIKELY(msg->msg_controllen))
 		OBSERVE(forget_received(msg));
 	if (is_ours && n >= 0)
-		saw(fd, t, msg->msg_iov, msg->msg_iovlen, n,
+		saw(fd, t, flags & MSG_TRUNC ? NULL : msg->msg_iov, msg->msg_iovlen, n,
 		    vector_len(msg->msg_iov, msg->msg_iovlen));
 	else if (is_ours)
 		saw(fd, t, NULL, 0, n, 0);
@@ -293,6 +290,13 @@ static NO_INLINE struct conn_token look_out(int fd)
 	return t;
 }
 
+static NO_INLINE void sent_unseen(int fd, struct conn_token t, ssize_t n)
+{
+	int error = errno;
+
+	OBSERVE(conn_wrote(fd, t, NULL, 0, n, error));
+}
+
 EXPORT ssize_t sendfile(int out, int in, off_t *at, size_t len)
 {
 	struct conn_token t;
@@ -302,7 +306,7 @@ EXPORT ssize_t sendfile(int out, int in, off_t *at, size_t len)
 		return REAL(sendfile)(out, in, at, len);
 	t = look_out(out);
 	n = REAL(sendfile)(out, in, at, len);
-	OBSERVE(conn_skipped(out, t, n));
+	sent_unseen(out, t, n);
 	return n;
 }
 
@@ -315,15 +319,25 @@ EXPORT ssize_t sendfile64(int out, int in, off64_t *at, size_t len)
 		return REAL(sendfile64)(out, in, at, len);
 	t = look_out(out);
 	n = REAL(sendfile64)(out, in, at, len);
-	OBSERVE(conn_skipped(out, t, n));
+	sent_unseen(out, t, n);
 	return n;
 }
 
 EXPORT ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t len, unsigned flags)
 {
-	if (UNLIKELY(fd_is_ours(in)))
-		conn_make_blind(in);
-	if (UNLIKELY(fd_is_ours(out)))
-		conn_make_blind(out);
-	return REAL(splice)(in, in_at, out, out_at, len, flags);
+	bool is_in = UNLIKELY(fd_is_ours(in)), is_out = UNLIKELY(fd_is_ours(out));
+	struct conn_token from = { 0 }, to = { 0 };
+	ssize_t n;
+
+	if (is_in)
+		from = look_in(in);
+	if (is_out)
+		to = look_out(out);
+	n = REAL(splice)(in, in_at, out, out_at, len, flags);
+	/* An error may be of either side. */
+	if (is_in && n >= 0)
+		saw(in, from, NULL, 0, n, len);
+	if (is_out && n > 0)
+		sent_unseen(out, to, n);
+	return n;
 }

@@ -160,13 +160,11 @@ void half_return(struct half *h);
 /* --- bytes --- */
 struct conn_token conn_look_in(int fd);
 struct conn_token conn_look_out(int fd);
+/* iov NULL: the n bytes passed by unseen (sendfile, MSG_TRUNC); they must lie in a body. */
 void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
 		    size_t wanted, int error);
 void conn_wrote(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
 		int error);
-
-/* Bytes that nobody sees (sendfile, splice): they must lie in a body of known length. */
-void conn_skipped(int fd, struct conn_token t, ssize_t n);
 
 /* --- exchanges --- */
 MUST_USE bool exchange_push(struct conn *c, const struct exchange *x);

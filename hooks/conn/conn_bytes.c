@@ -109,6 +109,29 @@ static bool feed(struct conn *c, int fd, const struct iovec *iov, size_t count, 
 	return true;
 }
 
+/* Bytes that nobody saw. */
+static bool skip(struct conn *c, int fd, struct half *h, size_t n, feed_fn *take)
+{
+	if (!http1_skip(&h->parser, n))
+		return false;
+	h->bytes += n;
+	return take(c, fd, BYTES(""));
+}
+
+/* iov NULL: nobody saw them. */
+static bool take_in(struct conn *c, int fd, bool is_in, const struct iovec *iov, size_t count,
+		    size_t n)
+{
+	static feed_fn *const takes[2][2] = {
+		[CONN_SERVER] = { feed_server_wrote, feed_server_read },
+		[CONN_CLIENT] = { feed_client_wrote, feed_client_read },
+	};
+	feed_fn *take = takes[c->role][is_in];
+
+	return iov ? feed(c, fd, iov, count, n, take) :
+		     skip(c, fd, is_in ? &c->in : &c->out, n, take);
+}
+
 static bool is_final_error(int error)
 {
 	return error != EAGAIN && error != EINTR && error != EWOULDBLOCK;
@@ -153,8 +176,7 @@ void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t
 			conn_waited(fd, false);
 		/* A body that goes on, or an answer: the request it belongs to goes on, too. */
 		context_touched(conn_bound(c));
-		ok = feed(c, fd, iov, count, (size_t)n,
-			  c->role == CONN_SERVER ? feed_server_read : feed_client_read);
+		ok = take_in(c, fd, true, iov, count, (size_t)n);
 	}
 	finish(c, &c->in, fd, ok);
 }
@@ -176,27 +198,8 @@ void conn_wrote(int fd, struct conn_token t, const struct iovec *iov, size_t cou
 	} else {
 		if (c->role == CONN_SERVER)
 			context_touched(conn_bound(c));
-		ok = feed(c, fd, iov, count, (size_t)n,
-			  c->role == CONN_SERVER ? feed_server_wrote : feed_client_wrote);
+		ok = take_in(c, fd, false, iov, count, (size_t)n);
 	}
-	finish(c, &c->out, fd, ok);
-}
-
-void conn_skipped(int fd, struct conn_token t, ssize_t n)
-{
-	struct conn *c = t.entry && n > 0 ? begin(t, false) : NULL;
-	bool ok;
-
-	if (!c)
-		return;
-	stats_inc(STAT_HOOKS);
-	/* Inside a body of known length the parser never looks at the bytes. */
-	ok = !http1_is_between(&c->out.parser) && !c->out.parser.is_chunked &&
-	     c->out.parser.has_length && c->out.parser.body_left >= (uint64_t)n && !c->out.scratch;
-	if (ok)
-		ok = c->role == CONN_SERVER ?
-			     server_wrote(c, (struct bytes){ (const char *)c, (size_t)n }) :
-			     client_wrote(c, (struct bytes){ (const char *)c, (size_t)n });
 	finish(c, &c->out, fd, ok);
 }
 

@@ -135,6 +135,13 @@ char *http1_unlend(struct http1 *p);
 /* A copy to parse ahead with: see above. */
 struct http1 http1_ahead(const struct http1 *p);
 
+/*
+ * The next n bytes passed by where nobody saw them.  False: they do not all lie in a body or a
+ * chunk, so the end of the message is lost.  Otherwise go on with http1_step(), with an empty input
+ * if there is no other: MESSAGE_END may be due.
+ */
+MUST_USE bool http1_skip(struct http1 *p, uint64_t n);
+
 /* Gives up; sticky.  Where it is dead already the first reason stays. */
 void http1_kill(struct http1 *p, enum http1_reason why);
 

@@ -25,6 +25,20 @@ enum http1_event http1_step_close(struct http1 *p, struct bytes *in)
 	return HTTP1_NEED_MORE;
 }
 
+bool http1_skip(struct http1 *p, uint64_t n)
+{
+	bool is_counted = p->state == HTTP1_AT_BODY || p->state == HTTP1_AT_CHUNK;
+
+	if (!is_counted && p->state != HTTP1_AT_CLOSE)
+		return n == 0;
+	if (is_counted && n > p->body_left)
+		return false;
+	if (is_counted)
+		p->body_left -= n;
+	p->body_bytes += n;
+	return true;
+}
+
 /* --- chunks --- */
 
 static int hex_digit(char c)

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * host_sockets CASE : HTTP/1 between two descriptors of one process, by one thread, and what
+ * befalls descriptors meanwhile.  Prints "CASE: ok"; what spans there must be is told by
+ * test_sockets.py.  A case that this kernel does not allow ends with status 77 and says why.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static void check(int line, int holds)
+{
+	if (!holds) {
+		fprintf(stderr, "line %d: errno %d\n", line, errno);
+		exit(1);
+	}
+}
+#define CHECK(what) check(__LINE__, (what))
+
+#define NO_CONTENT "HTTP/1.1 204 No Content\r\n\r\n"
+#define HELLO "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+
+struct ends {
+	int client, server;
+};
+
+static struct ends ends_open(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t len = sizeof(at);
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	struct ends e;
+
+	CHECK(bind(listener, (struct sockaddr *)&at, len) == 0 && listen(listener, 1) == 0);
+	CHECK(getsockname(listener, (struct sockaddr *)&at, &len) == 0);
+	e.client = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK(connect(e.client, (struct sockaddr *)&at, len) == 0);
+	e.server = accept(listener, NULL, NULL);
+	CHECK(e.server >= 0 && close(listener) == 0);
+	return e;
+}
+
+static void ends_close(struct ends e)
+{
+	CHECK(close(e.client) == 0);
+	CHECK(close(e.server) == 0);
+}
+
+static void put(int fd, const char *text)
+{
+	CHECK(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+}
+
+/* What there is, up to the end of text, which must be at its end. */
+static char *get(int fd, const char *end)
+{
+	static char buf[8192];
+	size_t have = 0;
+
+	do {
+		ssize_t n = read(fd, buf + have, sizeof(buf) - 1 - have);
+
+		CHECK(n > 0);
+		have += (size_t)n;
+		buf[have] = 0;
+	} while (have < strlen(end) || strcmp(buf + have - strlen(end), end) != 0);
+	return buf;
+}
+
+/* Takes out the one line that may be ours; says whether there was one. */
+static bool strip(char *head)
+{
+	char *ours = strstr(head, "traceparent: ");
+	char *next = ours ? strstr(ours, "\r\n") : NULL;
+
+	if (next)
+		memmove(ours, next + 2, strlen(next + 2) + 1);
+	return next != NULL;
+}
+
+static void ask(struct ends e, const char *path)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", path);
+	put(e.client, text);
+}
+
+static void take(struct ends e, const char *path)
+{
+	char *got = get(e.server, "\r\n\r\n");
+	char text[128];
+
+	snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", path);
+	strip(got);
+	CHECK(strcmp(got, text) == 0);
+}
+
+static void answer(struct ends e)
+{
+	put(e.server, NO_CONTENT);
+	CHECK(strcmp(get(e.client, "\r\n\r\n"), NO_CONTENT) == 0);
+}
+
+static void exchange(struct ends e, const char *path)
+{
+	ask(e, path);
+	take(e, path);
+	answer(e);
+}
+
+/* The head alone, its length unknown to whom we send to: byte by byte. */
+static void take_head(int fd)
+{
+	char last[4] = "";
+
+	while (memcmp(last, "\r\n\r\n", 4) != 0) {
+		memmove(last, last + 1, 3);
+		CHECK(read(fd, last + 3, 1) == 1);
+	}
+}
+
+/* --- bytes that are thrown away: MSG_TRUNC --- */
+
+#define POST "POST %s HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
+
+static void post(struct ends e, const char *path)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), POST, path);
+	put(e.client, text);
+	take_head(e.server);
+}
+
+static void trunc_of_bodies(void)
+{
+	struct ends e = ends_open();
+	struct iovec iov = { NULL, 5 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	post(e, "/1");
+	CHECK(recv(e.server, NULL, 5, MSG_TRUNC) == 5);
+	answer(e);
+	post(e, "/2");
+	CHECK(recvfrom(e.server, NULL, 3, MSG_TRUNC, NULL, NULL) == 3);
+	CHECK(recvmsg(e.server, &msg, MSG_TRUNC) == 2);
+	answer(e);
+	ask(e, "/3");
+	take(e, "/3");
+	put(e.server, HELLO "hello");
+	take_head(e.client);
+	CHECK(recv(e.client, NULL, 5, MSG_TRUNC | MSG_DONTWAIT | MSG_NOSIGNAL) == 5);
+	exchange(e, "/4");
+	ends_close(e);
+}
+
+/* haproxy drains what it does not want like that before it closes. */
+static void trunc_of_a_head(void)
+{
+	struct ends e = ends_open();
+
+	exchange(e, "/1");
+	ask(e, "/2");
+	CHECK(recv(e.server, NULL, INT_MAX, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_TRUNC) > 20);
+	answer(e);
+	exchange(e, "/3");
+	ends_close(e);
+}
+
+/* What the buffer holds was not received. */
+static void trunc_beside_an_old_head(void)
+{
+	char old[] = "GET /old HTTP/1.1\r\nHost: h\r\n\r\n";
+	struct ends e = ends_open();
+
+	put(e.client, "POST /1 HTTP/1.1\r\nContent-Length: 100\r\n\r\n");
+	take_head(e.server);
+	for (int i = 0; i < 10; i++)
+		put(e.client, "10 bytes..");
+	CHECK(recv(e.server, old, sizeof(old) - 1, MSG_TRUNC | MSG_WAITALL) == sizeof(old) - 1);
+	for (int left = 100 - (int)sizeof(old) + 1; left; left--)
+		CHECK(recv(e.server, old, 1, MSG_TRUNC) == 1);
+	answer(e);
+	ask(e, "/2");
+	CHECK(recv(e.server, old, sizeof(old) - 1, MSG_TRUNC) > 20);
+	answer(e);
+	ends_close(e);
+}
+
+static void trunc_of_nothing(void)
+{
+	struct ends e = ends_open();
+
+	exchange(e, "/1");
+	errno = 0;
+	CHECK(recv(e.server, NULL, INT_MAX, MSG_DONTWAIT | MSG_TRUNC) == -1 && errno == EAGAIN);
+	exchange(e, "/2");
+	CHECK(shutdown(e.client, SHUT_WR) == 0);
+	CHECK(recv(e.server, NULL, INT_MAX, MSG_TRUNC) == 0);
+	ends_close(e);
+}
+
+/* --- bytes that go by unseen: sendfile --- */
+
+static int file_of(const char *text, size_t len)
+{
+	int fd = memfd_create("file", 0);
+
+	CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	CHECK(ftruncate(fd, (off_t)len) == 0);
+	return fd;
+}
+
+/* The client takes in head and body of so many bytes. */
+static void take_bytes(int fd, size_t len)
+{
+	char buf[4096];
+
+	while (len > 0) {
+		ssize_t n = read(fd, buf, len < sizeof(buf) ? len : sizeof(buf));
+
+		CHECK(n > 0);
+		len -= (size_t)n;
+	}
+}
+
+static void sendfile_of_bodies(void)
+{
+	static const char chunked[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n",
+			  last[] = "\r\n0\r\n\r\n", closed[] = "HTTP/1.1 200 OK\r\n\r\n";
+	struct ends e = ends_open();
+	int file = file_of("hello", 5);
+	off_t at = 0;
+
+	ask(e, "/1");
+	take(e, "/1");
+	put(e.server, HELLO);
+	CHECK(sendfile(e.server, file, &at, 3) == 3 && sendfile(e.server, file, &at, 9) == 2);
+	take_bytes(e.client, sizeof(HELLO) - 1 + 5);
+	ask(e, "/2");
+	take(e, "/2");
+	put(e.server, chunked);
+	CHECK(sendfile(e.server, file, &(off_t){ 0 }, 5) == 5);
+	put(e.server, last);
+	take_bytes(e.client, sizeof(chunked) - 1 + 5 + sizeof(last) - 1);
+	ask(e, "/3");
+	take(e, "/3");
+	put(e.server, closed);
+	CHECK(sendfile(e.server, file, &(off_t){ 0 }, 5) == 5);
+	CHECK(close(e.server) == 0);
+	take_bytes(e.client, sizeof(closed) - 1 + 5);
+	CHECK(read(e.client, &(char){ 0 }, 1) == 0);
+	CHECK(close(e.client) == 0);
+}
+
+/* Nobody knows what it was that went by: neither where the head ended nor what comes now. */
+static void sendfile_of_half_a_head(void)
+{
+	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n";
+	struct ends e = ends_open();
+	int file = file_of("\r\n", 100002);
+
+	ask(e, "/1");
+	take(e, "/1");
+	put(e.server, head);
+	CHECK(sendfile(e.server, file, &(off_t){ 0 }, 100002) == 100002);
+	take_bytes(e.client, sizeof(head) - 1 + 100002);
+	exchange(e, "/2");
+	ends_close(e);
+}
+
+static void splice_of_bodies(void)
+{
+	struct ends e = ends_open();
+	int through[2];
+
+	CHECK(pipe(through) == 0);
+	ask(e, "/1");
+	take(e, "/1");
+	put(e.server, HELLO);
+	put(through[1], "hello");
+	CHECK(splice(through[0], NULL, e.server, NULL, 5, 0) == 5);
+	take_head(e.client);
+	CHECK(splice(e.client, NULL, through[1], NULL, 100, 0) == 5);
+	exchange(e, "/2");
+	post(e, "/3");
+	CHECK(splice(e.server, NULL, through[1], NULL, 100, 0) == 5);
+	answer(e);
+	CHECK(shutdown(e.client, SHUT_WR) == 0);
+	CHECK(splice(e.server, NULL, through[1], NULL, 100, 0) == 0);
+	ends_close(e);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} cases[] = {
+	{ "trunc_of_bodies", trunc_of_bodies },
+	{ "trunc_of_a_head", trunc_of_a_head },
+	{ "trunc_beside_an_old_head", trunc_beside_an_old_head },
+	{ "trunc_of_nothing", trunc_of_nothing },
+	{ "sendfile_of_bodies", sendfile_of_bodies },
+	{ "sendfile_of_half_a_head", sendfile_of_half_a_head },
+	{ "splice_of_bodies", splice_of_bodies },
+};
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < sizeof(cases) / sizeof(*cases); i++)
+		if (strcmp(argv[1], cases[i].name) == 0) {
+			cases[i].run();
+			printf("%s: ok\n", argv[1]);
+			return 0;
+		}
+	return 2;
+}

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Descriptors and calls that are out of the ordinary, by host_sockets.c: its cases print the same bare
+and preloaded, and give these spans."""
+import os
+import unittest
+
+from support.case import Feature, Transparency
+from support.progs import BUILD
+
+HOST = os.path.join(BUILD, "tests", "host_sockets")
+
+
+def both(*paths, status=204):
+    return [f"{kind} {path} {status}" for path in paths for kind in ("CLIENT", "SERVER")]
+
+
+# Of each case: the spans that it must give, as kind, path, status and error.
+CASES = {
+    # A body may be thrown away unseen: its end is known.
+    "trunc_of_bodies": both("/1", "/2", "/4") + both("/3", status=200),
+    # A head may not: from then on the server's end is opaque.
+    "trunc_of_a_head": [*both("/1"), "CLIENT /2 204", "CLIENT /3 204"],
+    "trunc_beside_an_old_head": [*both("/1"), "CLIENT /2 204"],
+    "trunc_of_nothing": both("/1", "/2"),
+    "sendfile_of_bodies": both("/1", "/2", "/3", status=200),
+    "splice_of_bodies": both("/1", status=200) + both("/2", "/3"),
+    "sendfile_of_half_a_head": ["CLIENT /1 200", "SERVER /1", "CLIENT /2 204"],
+}
+
+
+def told(span):
+    attributes = span["attributes"]
+    path = attributes.get("url.path") or "/" + attributes["url.full"].split("/", 3)[3]
+    words = (span["kind"], path, attributes.get("http.response.status_code"),
+             attributes.get("error.type"))
+    return " ".join(str(word) for word in words if word is not None)
+
+
+def run(test, case):
+    lab = test.lab()
+    done = lab.run([HOST, case])
+    if done.returncode == 77:
+        test.skipTest(done.stderr.decode())
+    return lab, done
+
+
+class Same(Transparency):
+    def test_cases(self):
+        for case in CASES:
+            with self.subTest(case=case):
+                lab, done = run(self, case)
+                self.assertEqual((done.returncode, done.stdout.decode(), done.stderr),
+                                 (0, f"{case}: ok\n", b""))
+                self.assert_loaded(lab, "host_sockets", 1, hooked=True)
+
+
+class Spans(Feature):
+    def test_cases(self):
+        for case, expected in CASES.items():
+            with self.subTest(case=case):
+                lab, _ = run(self, case)
+                spans = self.spans(lab, len(expected), settle=0.1)
+                self.assertEqual(sorted(map(told, spans)), sorted(expected))
+
+
+if __name__ == "__main__":
+    unittest.main()
