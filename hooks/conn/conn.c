@@ -7,6 +7,7 @@
 #include <linux/close_range.h>
 #include <sys/syscall.h>
 
+#include "capture.h"
 #include "clock.h"
 #include "compiler.h"
 #include "context.h"
@@ -65,6 +66,20 @@ static void conn_reset(struct conn *c)
 	c->forks = process_forks();
 }
 
+static void parsers_init(struct conn *c)
+{
+	bool is_server = c->role == CONN_SERVER;
+	struct http1 *request = is_server ? &c->in.parser : &c->out.parser;
+	struct http1 *response = is_server ? &c->out.parser : &c->in.parser;
+
+	http1_init_request(request);
+	http1_init_response(response);
+	if (!capture_any(CAPTURE_SERVER_REQUEST) && !capture_any(CAPTURE_CLIENT_REQUEST))
+		http1_tell(request, HEAD_TELL);
+	if (!capture_any(is_server ? CAPTURE_SERVER_RESPONSE : CAPTURE_CLIENT_RESPONSE))
+		http1_tell(response, 0);
+}
+
 static struct conn *conn_new(enum conn_role role, const struct sockaddr *peer, socklen_t len)
 {
 	uint32_t index;
@@ -77,8 +92,7 @@ static struct conn *conn_new(enum conn_role role, const struct sockaddr *peer, s
 	c->index = index;
 	c->role = (uint8_t)role;
 	conn_reset(c);
-	http1_init_request(role == CONN_SERVER ? &c->in.parser : &c->out.parser);
-	http1_init_response(role == CONN_SERVER ? &c->out.parser : &c->in.parser);
+	parsers_init(c);
 	if (peer && len >= sizeof(sa_family_t) && len <= sizeof(c->peer)) {
 		memset(&c->peer, 0, sizeof(c->peer));
 		memcpy(&c->peer, peer, len);

@@ -3,25 +3,38 @@
 
 #include "capture.h"
 #include "compiler.h"
+#include "copy.h"
+#include "traceparent.h"
 #include "utf8.h"
+#include "word.h"
 
 /* Longest that is kept of each; of the target, what a span value may hold. */
 #define FIELD_MAX 1024u
 #define TARGET_MAX 8192u
 #define LINE_MAX 8192u
 
-static const struct {
-	struct bytes name;
-	enum head_field field;
-} wanted[] = {
-	{ { "host", 4 }, HEAD_HOST },
-	{ { "user-agent", 10 }, HEAD_USER_AGENT },
-	{ { "content-type", 12 }, HEAD_CONTENT_TYPE },
-	{ { "forwarded", 9 }, HEAD_FORWARDED },
-	{ { "x-forwarded-for", 15 }, HEAD_X_FORWARDED_FOR },
-	{ { "x-forwarded-proto", 17 }, HEAD_X_FORWARDED_PROTO },
-	{ { "x-forwarded-host", 16 }, HEAD_X_FORWARDED_HOST },
-};
+/* HEAD_FIELDS: not one of those that are only kept. */
+static enum head_field field_of(struct bytes name)
+{
+	switch (name.len) {
+	case 4:
+		return word_is(name, BYTES("host")) ? HEAD_HOST : HEAD_FIELDS;
+	case 9:
+		return word_is(name, BYTES("forwarded")) ? HEAD_FORWARDED : HEAD_FIELDS;
+	case 10:
+		return word_is(name, BYTES("user-agent")) ? HEAD_USER_AGENT : HEAD_FIELDS;
+	case 15:
+		return word_is(name, BYTES("x-forwarded-for")) ? HEAD_X_FORWARDED_FOR : HEAD_FIELDS;
+	case 16:
+		return word_is(name, BYTES("x-forwarded-host")) ? HEAD_X_FORWARDED_HOST :
+								  HEAD_FIELDS;
+	case 17:
+		return word_is(name, BYTES("x-forwarded-proto")) ? HEAD_X_FORWARDED_PROTO :
+								   HEAD_FIELDS;
+	default:
+		return HEAD_FIELDS;
+	}
+}
 
 void head_init(struct head *h)
 {
@@ -37,7 +50,7 @@ static void keep(struct head *h, char *text, enum head_field which, struct bytes
 	if (len > HEAD_TEXT_BYTES - h->used)
 		len = HEAD_TEXT_BYTES - h->used;
 	h->field[which] = (struct head_piece){ h->used, (uint16_t)len };
-	memcpy(text + h->used, value.ptr, len);
+	copy_short(text + h->used, value.ptr, len);
 	h->used = (uint16_t)(h->used + len);
 	h->seen = (uint16_t)(h->seen | 1u << which);
 }
@@ -112,24 +125,23 @@ static NO_INLINE void capture(struct head *h, char *text, const struct http1 *p)
 void head_field(struct head *h, char *text, const struct http1 *p, uint64_t at)
 {
 	struct bytes name = p->name;
+	enum head_field field = field_of(name);
 
-	if (name.len == 11 && bytes_equal_nocase(name, BYTES("traceparent"))) {
+	if (field != HEAD_FIELDS) {
+		keep(h, text, field, p->value, FIELD_MAX);
+	} else if (traceparent_is_name(name)) {
 		if (h->traceparents < 255)
 			h->traceparents++;
 		h->traceparent_at = p->is_cut ? UINT64_MAX : at;
 		keep(h, text, HEAD_TRACEPARENT, p->value, FIELD_MAX);
-	} else if (name.len == 10 && bytes_equal_nocase(name, BYTES("tracestate"))) {
+	} else if (word_is(name, BYTES("tracestate"))) {
 		h->tracestates = 1;
 		h->is_full |= p->is_cut;
 		keep_line(h, text, p->value, &h->tracestate_first, &h->tracestate_last);
-	} else if (name.len == 7 && bytes_equal_nocase(name, BYTES("baggage"))) {
+	} else if (word_is(name, BYTES("baggage"))) {
 		h->baggages = 1;
 		h->is_full |= p->is_cut;
 		keep_line(h, text, p->value, &h->baggage_first, &h->baggage_last);
-	} else {
-		for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
-			if (bytes_equal_nocase(name, wanted[i].name))
-				keep(h, text, wanted[i].field, p->value, FIELD_MAX);
 	}
 	if (UNLIKELY(capture_any(CAPTURE_SERVER_REQUEST) || capture_any(CAPTURE_CLIENT_REQUEST)))
 		capture(h, text, p);

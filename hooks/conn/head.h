@@ -26,7 +26,6 @@ enum head_field {
 	HEAD_X_FORWARDED_FOR,
 	HEAD_X_FORWARDED_PROTO,
 	HEAD_X_FORWARDED_HOST,
-	HEAD_CONTENT_TYPE,
 	HEAD_TRACEPARENT,
 	HEAD_FIELDS
 };
@@ -57,6 +56,11 @@ struct head {
 	uint16_t captured_last;
 	uint16_t captured_lost; /* did not fit */
 };
+
+/* What head_field() looks for: see http1_tell(). */
+#define HEAD_TELL                                                                          \
+	(HTTP1_TELL(4) | HTTP1_TELL(7) | HTTP1_TELL(9) | HTTP1_TELL(10) | HTTP1_TELL(11) | \
+	 HTTP1_TELL(15) | HTTP1_TELL(16) | HTTP1_TELL(17))
 
 void head_init(struct head *h);
 void head_start(struct head *h, char *text, const struct http1 *p);

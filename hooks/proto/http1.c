@@ -6,20 +6,22 @@
 #include "http1_impl.h"
 #include "scan.h"
 
-typedef enum http1_event step_fn(struct http1 *p, struct bytes *in);
-
-/* The line that begins here, if all of it is there: the usual case, nothing is copied. */
-static bool line_in_place(struct bytes in, struct bytes *ret_line, struct bytes *ret_rest)
+/*
+ * The line that begins here, if all of it is there and it is text: the usual case, nothing is
+ * copied.
+ */
+static ALWAYS_INLINE bool line_in_place(struct bytes *in, struct bytes *ret_line)
 {
-	const char *lf = memchr(in.ptr, '\n', in.len);
-	struct bytes line = { in.ptr, lf ? (size_t)(lf - in.ptr) : 0 };
+	const char *end = in->ptr + in->len;
+	const char *eol = scan_line(in->ptr, end);
+	const char *next = eol;
 
-	if (!lf)
+	if (next < end && *next == '\r')
+		next++;
+	if (next >= end || *next != '\n')
 		return false;
-	*ret_rest = bytes_skip(in, line.len + 1);
-	if (line.len && line.ptr[line.len - 1] == '\r')
-		line.len--;
-	*ret_line = line;
+	*ret_line = (struct bytes){ in->ptr, (size_t)(eol - in->ptr) };
+	*in = (struct bytes){ next + 1, (size_t)(end - next - 1) };
 	return true;
 }
 
@@ -33,17 +35,10 @@ static void line_done(struct http1 *p)
 }
 
 /* A message begins: all facts of the one before are forgotten, the line buffer stays. */
-static void message_begin(struct http1 *p)
+static ALWAYS_INLINE void message_begin(struct http1 *p)
 {
-	struct http1 fresh = {
-		.line = p->line,
-		.line_cap = p->line_cap,
-		.line_hold = p->line_hold,
-		.is_response = p->is_response,
-		.state = HTTP1_AT_START_LINE,
-	};
-
-	*p = fresh;
+	memset(p, 0, offsetof(struct http1, line));
+	p->state = HTTP1_AT_START_LINE;
 }
 
 static enum http1_event step_start(struct http1 *p, struct bytes *in)
@@ -79,7 +74,7 @@ static enum http1_event step_start_line(struct http1 *p, struct bytes *in)
 	if (!in->len)
 		return HTTP1_NEED_MORE;
 	if (!http1_line_is_under_way(p)) {
-		if (line_in_place(*in, &line, in))
+		if (LIKELY(line_in_place(in, &line)))
 			return start_line(p, line);
 		if (!p->line)
 			return HTTP1_NEED_LINE;
@@ -94,29 +89,74 @@ static enum http1_event step_start_line(struct http1 *p, struct bytes *in)
 	}
 }
 
+/* Without the blanks around it, of which there usually is one, ahead of it. */
+static ALWAYS_INLINE struct bytes value_trim(const char *s, const char *end)
+{
+	if (s < end && *s == ' ')
+		s++;
+	if (s < end && (http1_is_blank(*s) || http1_is_blank(end[-1])))
+		return bytes_trim((struct bytes){ s, (size_t)(end - s) });
+	return (struct bytes){ s, (size_t)(end - s) };
+}
+
 /*
- * A header as nearly all are: whole, in order, and the next line has begun and does not fold it.
- * One pass over its bytes.  False: something is unusual, and nothing is taken.
+ * Behind the line that ends at eol; NULL: it does not end there, or it is not known how it goes on.
  */
-static bool header_in_place(struct http1 *p, struct bytes *in, size_t *ret_len)
+static ALWAYS_INLINE const char *next_line(const char *eol, const char *end)
+{
+	const char *next = eol + 2;
+
+	if (UNLIKELY(end - eol < 3))
+		return NULL;
+	if (UNLIKELY(eol[0] != '\r' || eol[1] != '\n')) {
+		if (eol[0] != '\n')
+			return NULL;
+		next = eol + 1;
+	}
+	return http1_is_blank(*next) ? NULL : next;
+}
+
+static ALWAYS_INLINE bool is_in(uint32_t lengths, size_t len)
+{
+	return lengths >> (len < 31 ? len : 31) & 1;
+}
+
+/*
+ * Headers as nearly all are: whole, in order, and the next line has begun and does not fold them.
+ * One pass over their bytes, up to one that is told, or that frames badly.  HTTP1_AGAIN: the next
+ * line is something else, or unusual, and nothing of it is taken.
+ */
+static ALWAYS_INLINE enum http1_event headers_in_place(struct http1 *p, struct bytes *in)
 {
 	const char *s = in->ptr, *end = s + in->len;
-	const char *colon = scan_name(s, end);
-	const char *eol = scan_line(colon, end);
-	const char *next = eol;
+	uint32_t heard = p->tell | HTTP1_FRAMING;
+	enum http1_reason why = HTTP1_ALIVE;
 
-	if (colon == s || colon == end || *colon != ':')
-		return false;
-	if (next < end && *next == '\r')
-		next++;
-	if (next >= end || *next != '\n' || ++next == end || http1_is_blank(*next))
-		return false;
-	p->name = (struct bytes){ s, (size_t)(colon - s) };
-	p->value = bytes_trim((struct bytes){ colon + 1, (size_t)(eol - colon - 1) });
-	p->is_cut = false;
-	*in = (struct bytes){ next, (size_t)(end - next) };
-	*ret_len = (size_t)(eol - s);
-	return true;
+	for (;;) {
+		const char *colon = scan_name(s, end);
+		const char *eol = scan_line(colon, end);
+		const char *next = next_line(eol, end);
+
+		if (UNLIKELY(!next || colon == s || *colon != ':'))
+			break;
+		if (is_in(heard, (size_t)(colon - s))) {
+			p->name = (struct bytes){ s, (size_t)(colon - s) };
+			p->value = value_trim(colon + 1, eol);
+			p->is_cut = false;
+			if (http1_may_frame(p))
+				why = http1_framing(p, (size_t)(eol - s));
+			*in = (struct bytes){ next, (size_t)(end - next) };
+			if (UNLIKELY(why))
+				return http1_die(p, why);
+			if (is_in(p->tell, p->name.len))
+				return HTTP1_HEADER;
+		}
+		s = next;
+		if (*s == '\r')
+			break;
+	}
+	*in = (struct bytes){ s, (size_t)(end - s) };
+	return HTTP1_AGAIN;
 }
 
 static enum http1_event header_line(struct http1 *p, struct bytes line)
@@ -146,16 +186,14 @@ static enum http1_event head_closing(struct http1 *p)
  */
 static enum http1_event step_header(struct http1 *p, struct bytes *in)
 {
-	size_t len;
+	enum http1_event e;
 
 	if (!in->len)
 		return HTTP1_NEED_MORE;
 	if (!http1_line_is_under_way(p)) {
-		if (LIKELY(header_in_place(p, in, &len))) {
-			enum http1_reason why = http1_may_frame(p) ? http1_framing(p, len) : 0;
-
-			return why ? http1_die(p, why) : HTTP1_HEADER;
-		}
+		e = headers_in_place(p, in);
+		if (e != HTTP1_AGAIN)
+			return e;
 		if (*in->ptr == '\r' || *in->ptr == '\n')
 			return head_closing(p);
 		/* Behind the start line: skipped by some, refused by others (RFC 9112 2.2). */
@@ -201,49 +239,49 @@ static enum http1_event step_head_end(struct http1 *p, struct bytes *in)
 	}
 }
 
-/* --- the ends --- */
-
-static enum http1_event step_end(struct http1 *p, struct bytes *in)
+/* A switch and no table, whose pointers would be relocated in every process that loads us. */
+static ALWAYS_INLINE enum http1_event step(struct http1 *p, struct bytes *in)
 {
-	(void)in;
-	p->state = HTTP1_AT_START;
-	return HTTP1_MESSAGE_END;
+	switch ((enum http1_state)p->state) {
+	case HTTP1_AT_START:
+		return step_start(p, in);
+	case HTTP1_AT_START_LINE:
+		return step_start_line(p, in);
+	case HTTP1_AT_HEADER:
+		return step_header(p, in);
+	case HTTP1_AT_FOLD:
+		return step_fold(p, in);
+	case HTTP1_AT_HEAD_END:
+		return step_head_end(p, in);
+	case HTTP1_AT_BODY:
+		return http1_step_body(p, in);
+	case HTTP1_AT_CLOSE:
+		return http1_step_close(p, in);
+	case HTTP1_AT_CHUNK_SIZE:
+		return http1_step_chunk_size(p, in);
+	case HTTP1_AT_CHUNK_EXT:
+		return http1_step_chunk_ext(p, in);
+	case HTTP1_AT_SIZE_END:
+		return http1_step_size_end(p, in);
+	case HTTP1_AT_CHUNK:
+		return http1_step_chunk(p, in);
+	case HTTP1_AT_CHUNK_END:
+		return http1_step_chunk_end(p, in);
+	case HTTP1_AT_TRAILER:
+		return http1_step_trailer(p, in);
+	case HTTP1_IN_TRAILER:
+		return http1_step_in_trailer(p, in);
+	case HTTP1_AT_TRAILER_END:
+		return http1_step_trailer_end(p, in);
+	case HTTP1_AT_END:
+		p->state = HTTP1_AT_START;
+		return HTTP1_MESSAGE_END;
+	case HTTP1_IN_TUNNEL:
+		return HTTP1_TUNNEL;
+	default:
+		return HTTP1_DEAD;
+	}
 }
-
-static enum http1_event step_tunnel(struct http1 *p, struct bytes *in)
-{
-	(void)p;
-	(void)in;
-	return HTTP1_TUNNEL;
-}
-
-static enum http1_event step_dead(struct http1 *p, struct bytes *in)
-{
-	(void)p;
-	(void)in;
-	return HTTP1_DEAD;
-}
-
-static step_fn *const step[HTTP1_STATES] = {
-	[HTTP1_AT_START] = step_start,
-	[HTTP1_AT_START_LINE] = step_start_line,
-	[HTTP1_AT_HEADER] = step_header,
-	[HTTP1_AT_FOLD] = step_fold,
-	[HTTP1_AT_HEAD_END] = step_head_end,
-	[HTTP1_AT_BODY] = http1_step_body,
-	[HTTP1_AT_CLOSE] = http1_step_close,
-	[HTTP1_AT_CHUNK_SIZE] = http1_step_chunk_size,
-	[HTTP1_AT_CHUNK_EXT] = http1_step_chunk_ext,
-	[HTTP1_AT_SIZE_END] = http1_step_size_end,
-	[HTTP1_AT_CHUNK] = http1_step_chunk,
-	[HTTP1_AT_CHUNK_END] = http1_step_chunk_end,
-	[HTTP1_AT_TRAILER] = http1_step_trailer,
-	[HTTP1_IN_TRAILER] = http1_step_in_trailer,
-	[HTTP1_AT_TRAILER_END] = http1_step_trailer_end,
-	[HTTP1_AT_END] = step_end,
-	[HTTP1_IN_TUNNEL] = step_tunnel,
-	[HTTP1_IS_DEAD] = step_dead,
-};
 
 enum http1_event http1_step(struct http1 *p, struct bytes *in)
 {
@@ -252,7 +290,7 @@ enum http1_event http1_step(struct http1 *p, struct bytes *in)
 	if (!in->ptr)
 		in->ptr = ""; /* so that no step computes with NULL */
 	do
-		e = step[p->state](p, in);
+		e = step(p, in);
 	while (e == HTTP1_AGAIN);
 	return e;
 }
@@ -261,12 +299,12 @@ enum http1_event http1_step(struct http1 *p, struct bytes *in)
 
 void http1_init_request(struct http1 *p)
 {
-	*p = (struct http1){ .state = HTTP1_AT_START };
+	*p = (struct http1){ .state = HTTP1_AT_START, .tell = HTTP1_TELL_ALL };
 }
 
 void http1_init_response(struct http1 *p)
 {
-	*p = (struct http1){ .state = HTTP1_AT_START, .is_response = true };
+	*p = (struct http1){ .state = HTTP1_AT_START, .is_response = true, .tell = HTTP1_TELL_ALL };
 }
 
 void http1_expect(struct http1 *p, bool is_head, bool is_connect)

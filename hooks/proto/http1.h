@@ -54,7 +54,10 @@ enum http1_reason {
 };
 
 struct http1 {
-	/* Views into the input, or into the line buffer; good until the next call. */
+	/*
+	 * From here to `line`: forgotten when the next message begins.  Views into the input, or
+	 * into the line buffer; good until the next call.
+	 */
 	union {
 		struct bytes method;
 		struct bytes name;
@@ -70,22 +73,16 @@ struct http1 {
 	uint64_t body_left;
 	uint64_t body_bytes; /* of payload, taken so far; framing of chunks not counted */
 
-	char *line;            /* lent; see the note on parsing ahead */
 	uint32_t line_dropped; /* bytes of the line under way that did not fit */
-	uint16_t line_cap;
-	uint16_t line_at;   /* where the line under way starts */
-	uint16_t line_len;  /* how much of it is kept */
-	uint16_t line_hold; /* bytes before this one belong to the parser that we are a copy of */
-
-	uint16_t status;   /* of a response: 100..999 */
-	uint8_t version;   /* 10: HTTP/1.0, 11: HTTP/1.1, ... 19 */
-	uint8_t state;     /* enum http1_state of http1_impl.h */
-	uint8_t after;     /* the state that follows this head */
-	uint8_t reason;    /* enum http1_reason */
-	char line_tail[9]; /* the last bytes of a request line that did not fit: " HTTP/1.1" */
+	uint16_t line_at;      /* where the line under way starts */
+	uint16_t line_len;     /* how much of it is kept */
+	uint16_t status;       /* of a response: 100..999 */
+	uint8_t version;       /* 10: HTTP/1.0, 11: HTTP/1.1, ... 19 */
+	uint8_t after;         /* the state that follows this head */
+	uint8_t reason;        /* enum http1_reason */
+	char line_tail[9];     /* the last bytes of a request line that did not fit: " HTTP/1.1" */
 
 	/* Facts, complete at HEAD_CLOSING; they stay until the next START_LINE. */
-	bool is_response : 1;
 	bool is_head : 1;    /* request: method HEAD; response: http1_expect() said so */
 	bool is_connect : 1; /* likewise CONNECT */
 	bool is_close : 1;   /* the connection does not outlive this message */
@@ -102,10 +99,32 @@ struct http1 {
 	bool te_is_bad : 1; /* chunked twice, not last, or not told plainly */
 	bool says_close : 1;
 	bool says_keep_alive : 1;
+
+	char *line; /* lent; see the note on parsing ahead */
+	uint16_t line_cap;
+	uint16_t line_hold; /* bytes before this one belong to the parser that we are a copy of */
+	bool is_response;
+	uint8_t state; /* enum http1_state of http1_impl.h */
+	/*
+	 * Which headers are told, by the length of their names: see http1_tell().  Others may be,
+	 * too; and what they say about framing is always heard.
+	 */
+	uint32_t tell;
 };
+
+#define HTTP1_TELL_ALL UINT32_MAX
+#define HTTP1_TELL(len) (1u << ((len) < 31 ? (len) : 31)) /* 31: that long, and longer */
 
 void http1_init_request(struct http1 *p);
 void http1_init_response(struct http1 *p);
+
+/*
+ * Who wants only a few headers says so, as HTTP1_TELL(length of name) | ...; at first all are told.
+ */
+static inline void http1_tell(struct http1 *p, uint32_t lengths)
+{
+	p->tell = lengths;
+}
 
 /* Takes from in what it has consumed. */
 enum http1_event http1_step(struct http1 *p, struct bytes *in);

@@ -6,6 +6,7 @@
  */
 #include "http1_impl.h"
 #include "scan.h"
+#include "word.h"
 
 #define VERSION_LEN 9u /* " HTTP/1.1" */
 
@@ -125,35 +126,11 @@ enum http1_reason http1_status_line(struct http1 *p, struct bytes line)
 		return HTTP1_MALFORMED;
 	if (line.len > 12 && s[12] != ' ')
 		return HTTP1_MALFORMED;
-	if (!http1_is_text(bytes_skip(line, 12)))
-		return HTTP1_MALFORMED;
 	p->status = (uint16_t)((s[9] - '0') * 100 + (s[10] - '0') * 10 + (s[11] - '0'));
 	return HTTP1_ALIVE;
 }
 
 /* --- headers that frame --- */
-
-/*
- * Is s the word, in any case?  Eight bytes at a time: setting 0x20 makes letters small, keeps a
- * dash, and makes nothing but a CR into one, which cannot be in here.
- */
-static bool is_word(struct bytes s, struct bytes word)
-{
-	uint64_t a, b, differ = 0;
-
-	if (s.len != word.len)
-		return false;
-	if (s.len < sizeof(a))
-		return bytes_equal_nocase(s, word);
-	for (size_t i = 0; i < s.len; i += sizeof(a)) {
-		size_t at = i < s.len - sizeof(a) ? i : s.len - sizeof(a);
-
-		memcpy(&a, s.ptr + at, sizeof(a));
-		memcpy(&b, word.ptr + at, sizeof(b));
-		differ |= (a | EACH(0x20)) ^ b;
-	}
-	return !differ;
-}
 
 /* Below 2^63: above, others have turned negative. */
 static bool length_parse(struct bytes s, uint64_t *ret_n)
@@ -178,6 +155,10 @@ static enum http1_reason take_length(struct http1 *p)
 {
 	struct bytes rest = p->value;
 
+	if (LIKELY(!p->has_length && length_parse(rest, &p->body_left))) {
+		p->has_length = true;
+		return HTTP1_ALIVE;
+	}
 	while (rest.ptr) {
 		uint64_t n;
 
@@ -215,7 +196,7 @@ static enum http1_reason take_coding(struct http1 *p)
 			p->te_is_bad = true;
 		if (after.len && *after.ptr != ';') {
 			p->te_is_bad = true;
-		} else if (is_word(coding, BYTES("chunked"))) {
+		} else if (word_is(coding, BYTES("chunked"))) {
 			p->is_chunked = true;
 			if (after.len)
 				p->te_is_bad = true;
@@ -230,12 +211,16 @@ static enum http1_reason take_connection(struct http1 *p)
 {
 	struct bytes rest = p->value;
 
+	if (LIKELY(word_is(rest, BYTES("keep-alive")))) {
+		p->says_keep_alive = true;
+		return HTTP1_ALIVE;
+	}
 	while (rest.ptr) {
 		struct bytes option = bytes_trim(bytes_split(&rest, ','));
 
-		if (is_word(option, BYTES("close")))
+		if (word_is(option, BYTES("close")))
 			p->says_close = true;
-		else if (is_word(option, BYTES("keep-alive")))
+		else if (word_is(option, BYTES("keep-alive")))
 			p->says_keep_alive = true;
 	}
 	return HTTP1_ALIVE;
@@ -247,27 +232,34 @@ static enum http1_reason take_upgrade(struct http1 *p)
 	return HTTP1_ALIVE;
 }
 
-static const struct framing {
-	struct bytes name;
-	enum http1_reason (*take)(struct http1 *p);
-} framing[] = {
-	{ { "content-length", 14 }, take_length },
-	{ { "transfer-encoding", 17 }, take_coding },
-	{ { "connection", 10 }, take_connection },
-	{ { "upgrade", 7 }, take_upgrade },
-};
+/* Not one that frames: NULL. */
+typedef enum http1_reason take_fn(struct http1 *p);
+static ALWAYS_INLINE take_fn *framing(struct bytes name)
+{
+	switch (name.len) {
+	case 7:
+		return word_is(name, BYTES("upgrade")) ? take_upgrade : NULL;
+	case 10:
+		return word_is(name, BYTES("connection")) ? take_connection : NULL;
+	case 14:
+		return word_is(name, BYTES("content-length")) ? take_length : NULL;
+	case 17:
+		return word_is(name, BYTES("transfer-encoding")) ? take_coding : NULL;
+	default:
+		return NULL;
+	}
+}
 
 enum http1_reason http1_framing(struct http1 *p, size_t line_len)
 {
-	for (size_t i = 0; i < ARRAY_LEN(framing); i++) {
-		if (!is_word(p->name, framing[i].name))
-			continue;
-		if (p->is_cut || line_len > HTTP1_LINE_BYTES)
-			return HTTP1_TOO_LONG;
-		/* Senders must not fold; receivers that do not unfold see another value. */
-		return p->is_folded ? HTTP1_SMUGGLING : framing[i].take(p);
-	}
-	return HTTP1_ALIVE;
+	take_fn *take = framing(p->name);
+
+	if (!take)
+		return HTTP1_ALIVE;
+	if (p->is_cut || line_len > HTTP1_LINE_BYTES)
+		return HTTP1_TOO_LONG;
+	/* Senders must not fold; receivers that do not unfold see another value. */
+	return p->is_folded ? HTTP1_SMUGGLING : take(p);
 }
 
 /*

@@ -102,10 +102,12 @@ enum http1_reason http1_request_line(struct http1 *p, struct bytes line);
 enum http1_reason http1_status_line(struct http1 *p, struct bytes line);
 enum http1_reason http1_header_line(struct http1 *p, struct bytes line);
 
+#define HTTP1_FRAMING (HTTP1_TELL(7) | HTTP1_TELL(10) | HTTP1_TELL(14) | HTTP1_TELL(17))
+
 /* A header of these lengths may be Upgrade, Connection, Content-Length or Transfer-Encoding. */
 static ALWAYS_INLINE bool http1_may_frame(const struct http1 *p)
 {
-	return p->name.len < 32 && (1u << p->name.len & (1u << 7 | 1u << 10 | 1u << 14 | 1u << 17));
+	return p->name.len < 31 && (HTTP1_FRAMING >> p->name.len & 1);
 }
 
 /* What p->name and p->value say about the message; line_len is that of their whole line. */

@@ -35,6 +35,10 @@ enum http1_taken http1_newline_take(struct http1 *p, struct bytes *in)
 {
 	bool had_cr = p->has_cr;
 
+	if (LIKELY(!had_cr && in->len >= 2 && in->ptr[0] == '\r' && in->ptr[1] == '\n')) {
+		*in = bytes_skip(*in, 2);
+		return HTTP1_TAKEN_CRLF;
+	}
 	if (in->len && !had_cr && *in->ptr == '\r') {
 		p->has_cr = had_cr = true;
 		*in = bytes_skip(*in, 1);

@@ -6,6 +6,7 @@
 
 #include "bytes.h"
 #include "trace_id.h"
+#include "word.h"
 
 #define TRACEPARENT_LEN 55u
 
@@ -30,7 +31,7 @@ void traceparent_format(char to[static TRACEPARENT_LEN], const struct trace_id *
 /* The header's name, in any case (C1). */
 static inline bool traceparent_is_name(struct bytes name)
 {
-	return name.len == 11 && bytes_equal_nocase(name, BYTES("traceparent"));
+	return word_is(name, BYTES("traceparent"));
 }
 
 #endif

@@ -401,9 +401,40 @@ static void test_http1_line_empty_input_may_be_null(void **state)
 	assert_false(http1_is_between(&p));
 }
 
+/* By the lengths of their names; what frames is heard all the same. */
+static void test_http1_line_tells_the_headers_that_are_asked_for(void **state)
+{
+	struct bytes in = BYTES("POST / HTTP/1.1\r\nHost: a\r\nAccept: b\r\nContent-Length: 1\r\n"
+				"X-A-Name-Of-Thirty-One-Letters-: c\r\n\r\n!");
+
+	(void)state;
+	http1_run_init(&run, false, NULL, NULL, 0);
+	http1_tell(&run.p, HTTP1_TELL(4) | HTTP1_TELL(40));
+	http1_run_pieces(&run, in, 0, in.len);
+	assert_string_equal(run.log, "S POST / 11\n"
+				     "H Host=a\n"
+				     "H X-A-Name-Of-Thirty-One-Letters-=c\n"
+				     "C 92 len=1\n"
+				     "E 94\n"
+				     "M 95 1\n");
+}
+
+/* That a target was cut says nothing of the headers behind it. */
+static void test_http1_line_cut_target_does_not_cut_headers(void **state)
+{
+	struct bytes in = repeat("GET /", 'a', 100, " HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
+
+	(void)state;
+	http1_run_init(&run, false, NULL, line, HTTP1_LINE_MIN);
+	http1_run_pieces(&run, in, 100, in.len);
+	assert_non_null(strstr(run.log, "cut\nH Content-Length=0\nC "));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_http1_line_tells_the_headers_that_are_asked_for),
+		cmocka_unit_test(test_http1_line_cut_target_does_not_cut_headers),
 		cmocka_unit_test(test_http1_line_state_is_small_and_has_no_pointer_to_itself),
 		cmocka_unit_test(test_http1_line_whole_in_the_input_is_not_copied),
 		cmocka_unit_test(test_http1_line_of_a_whole_head_needs_no_buffer),
