@@ -99,4 +99,22 @@ long real_missing(void);
 		errno = observe_errno_;                    \
 	} while (0)
 
+/*
+ * For what must not go unnoticed.  A signal handler that came while this thread was in our code can
+ * tell nothing but that: the connection of fd is blind from then on.  Needs conn.h.
+ */
+#define OBSERVE_OR_BLIND(fd, call)           \
+	do {                                 \
+		int observe_errno_ = errno;  \
+                                             \
+		if (!host_is_observed()) {   \
+		} else if (guard_enter()) {  \
+			call;                \
+			guard_leave();       \
+		} else {                     \
+			conn_make_blind(fd); \
+		}                            \
+		errno = observe_errno_;      \
+	} while (0)
+
 #endif

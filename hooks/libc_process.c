@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <sys/syscall.h>
 
+#include "conn.h"
 #include "hook.h"
 #include "resolve.h"
 #include "runtime.h"
@@ -189,7 +190,7 @@ void stub_syscall(long nr, long a, long b, long c)
 {
 	switch ((int)nr) { /* the kernel looks at no more */
 	case SYS_close:
-		OBSERVE(conn_fd_closing((int)a));
+		OBSERVE_OR_BLIND((int)a, conn_fd_closing((int)a));
 		break;
 	case SYS_close_range:
 		OBSERVE(conn_range_closing((unsigned)a, (unsigned)b, (unsigned)c));

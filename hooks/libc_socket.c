@@ -11,11 +11,16 @@
 #include "hook.h"
 #include "rawsys.h"
 
+static ALWAYS_INLINE bool is_known(int fd)
+{
+	return UNLIKELY(fd_is_ours(fd) || fd_is_own_client(fd));
+}
+
 /* A new descriptor: what we remember of its number is of one that was closed unseen. */
 static void forget_stale(int fd)
 {
-	if (fd >= 0 && UNLIKELY(fd_is_ours(fd) || fd_is_own_client(fd)))
-		OBSERVE(conn_fd_closing(fd));
+	if (fd >= 0 && is_known(fd))
+		OBSERVE_OR_BLIND(fd, conn_fd_closing(fd));
 }
 
 EXPORT int socket(int domain, int type, int protocol)
@@ -115,8 +120,8 @@ EXPORT int shutdown(int fd, int how)
 /* Forget the number first: once the kernel has it back, it may be another thread's. */
 EXPORT int close(int fd)
 {
-	if (UNLIKELY(fd_is_ours(fd) || fd_is_own_client(fd)))
-		OBSERVE(conn_fd_closing(fd));
+	if (is_known(fd))
+		OBSERVE_OR_BLIND(fd, conn_fd_closing(fd));
 	return REAL(close)(fd);
 }
 
@@ -136,8 +141,8 @@ EXPORT void closefrom(int first)
 
 static void duped(int from, int to)
 {
-	if (to >= 0 && (UNLIKELY(fd_is_ours(from) || fd_is_own_client(from)) || fd_is_ours(to)))
-		OBSERVE(conn_duped(from, to));
+	if (to >= 0 && (is_known(from) || is_known(to)))
+		OBSERVE_OR_BLIND(to, conn_duped(from, to, fd_entry(to)));
 }
 
 EXPORT int dup(int fd)
@@ -148,27 +153,32 @@ EXPORT int dup(int fd)
 	return r;
 }
 
+/*
+ * Unlike close(), told afterwards: the target's number stays taken, and a call that fails (EBADF,
+ * EINVAL, EBUSY) closes nothing.
+ */
+#define REPLACE(from, to, call)                                             \
+	do {                                                                \
+		uint64_t was_ = 0;                                          \
+		int r_;                                                     \
+                                                                            \
+		if (LIKELY(!is_known(from) && !is_known(to)) || from == to) \
+			return call;                                        \
+		OBSERVE(was_ = conn_replacing(to));                         \
+		r_ = call;                                                  \
+		if (r_ >= 0)                                                \
+			OBSERVE_OR_BLIND(to, conn_duped(from, to, was_));   \
+		return r_;                                                  \
+	} while (0)
+
 EXPORT int dup2(int from, int to)
 {
-	int r;
-
-	if (from != to)
-		forget_stale(to);
-	r = REAL(dup2)(from, to);
-	if (from != to)
-		duped(from, r);
-	return r;
+	REPLACE(from, to, REAL(dup2)(from, to));
 }
 
 EXPORT int dup3(int from, int to, int flags)
 {
-	int r;
-
-	if (from != to)
-		forget_stale(to);
-	r = REAL(dup3)(from, to, flags);
-	duped(from, r);
-	return r;
+	REPLACE(from, to, REAL(dup3)(from, to, flags));
 }
 
 /* Whatever the third argument is, it is one register. */

@@ -50,11 +50,4 @@ void host_after_fork_in_child(void);
 /* The calling thread ends by pthread_exit(3) or exit(2), perhaps not the process. */
 void host_thread_ends(void);
 
-/*
- * Told by the syscall(2) stub, for descriptors that go without a call of close(): defined by
- * hooks/conn, called inside the guard before the real call.
- */
-void conn_fd_closing(int fd);
-void conn_range_closing(unsigned first, unsigned last, unsigned flags);
-
 #endif

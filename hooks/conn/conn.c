@@ -172,16 +172,6 @@ void conn_waited(int fd, bool is_timed_out)
 	conn_unpin(c);
 }
 
-static void drop_entry(uint64_t entry)
-{
-	struct conn *c = conn_pin_entry(entry);
-
-	if (!c)
-		return;
-	conn_unpin(c); /* the pin */
-	conn_unpin(c); /* the descriptor's */
-}
-
 /* SO_RCVTIMEO: a blocking read has said EAGAIN, and nothing came after that. */
 static void note_timeout(struct conn *c, int fd)
 {
@@ -191,35 +181,50 @@ static void note_timeout(struct conn *c, int fd)
 		set_timed_out(c, true);
 }
 
+static bool owes_answer(struct conn *c)
+{
+	return c->role == CONN_CLIENT && exchange_count(c);
+}
+
+/* fd no longer leads to its connection, which c is, pinned, if it is alive. */
+static void forget(int fd, struct conn *c)
+{
+	fd_set_own_client(fd, false);
+	if (!c) {
+		fd_take(fd);
+		return;
+	}
+	/* An upstream that timed out is closed on behalf of its request, which goes on. */
+	if (c->role == CONN_CLIENT && (exchange_count(c) || c->is_connecting))
+		context_touched(conn_bound(c));
+	if (fd_take_if(fd, conn_entry(c)))
+		conn_unpin(c); /* the descriptor's */
+	conn_unpin(c);
+}
+
 void conn_fd_closing(int fd)
 {
-	struct conn *c;
+	struct conn *c = conn_pin(fd);
 
-	fd_set_own_client(fd, false);
-	if (!fd_is_ours(fd))
-		return;
-	c = conn_pin(fd);
-	if (c) {
-		/* An upstream that timed out is closed on behalf of its request, which goes on. */
-		if (c->role == CONN_CLIENT && (exchange_count(c) || c->is_connecting))
-			context_touched(conn_bound(c));
-		if (c->role == CONN_CLIENT && exchange_count(c))
-			note_timeout(c, fd);
-		conn_unpin(c);
-	}
-	drop_entry(fd_take(fd));
+	if (c && owes_answer(c))
+		note_timeout(c, fd);
+	forget(fd, c);
 }
+
+/* Those are refused with other flags: nothing is closed. */
+#define CLOSE_RANGE_FLAGS (CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)
 
 void conn_range_closing(unsigned first, unsigned last, unsigned flags)
 {
 	int top = fd_highest();
 
-	if (flags & CLOSE_RANGE_CLOEXEC)
+	if (flags & CLOSE_RANGE_CLOEXEC || flags & ~CLOSE_RANGE_FLAGS)
 		return;
 	if (top < 0)
 		return;
 	for (unsigned fd = first; fd <= last && fd <= (unsigned)top; fd++)
-		conn_fd_closing((int)fd);
+		if (fd_is_ours((int)fd) || fd_is_own_client((int)fd))
+			conn_fd_closing((int)fd);
 }
 
 static void put(int fd, struct conn *c)
@@ -263,11 +268,29 @@ void conn_connected(int fd, const struct sockaddr *peer, socklen_t len, bool in_
 	fd_set_own_client(fd, true);
 }
 
-void conn_duped(int from, int to)
+uint64_t conn_replacing(int to)
 {
-	struct conn *c = fd_is_ours(from) ? conn_pin(from) : NULL;
+	struct conn *c = conn_pin(to);
+	uint64_t was = fd_entry(to);
 
-	conn_fd_closing(to);
+	if (!c)
+		return was;
+	if (owes_answer(c))
+		note_timeout(c, to); /* afterwards its flags are another file's */
+	conn_unpin(c);
+	return was;
+}
+
+void conn_duped(int from, int to, uint64_t was)
+{
+	struct conn *c = conn_pin(from);
+
+	if (fd_entry(to) != was) { /* closed and opened again meanwhile, by another thread */
+		if (c)
+			conn_unpin(c);
+		return;
+	}
+	forget(to, conn_pin_entry(was));
 	fd_set_own_client(to, fd_is_own_client(from));
 	if (c && !fd_put(to, conn_entry(c)))
 		conn_unpin(c);
@@ -289,10 +312,11 @@ void conn_set_blind(struct conn *c)
 		stats_inc(STAT_CONNS_BLIND);
 }
 
-/* A call on fd passes unseen: no lock, no pin, since we may be in a signal handler. */
+/* No lock, no pin, since we may be in a signal handler. */
 void conn_make_blind(int fd)
 {
-	uint64_t entry = thread_self.in_vfork ? 0 : fd_entry(fd); /* a vfork child owns nothing */
+	/* A vfork child owns nothing. */
+	uint64_t entry = thread_self.in_vfork | thread_self.ours ? 0 : fd_entry(fd);
 	struct conn *c = entry ? pool_at(&conns, (uint32_t)entry - 1) : NULL;
 
 	if (c && conn_entry(c) == entry)

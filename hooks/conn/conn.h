@@ -135,9 +135,14 @@ void conn_accepted(int fd);
 /* started_ns: CLOCK_MONOTONIC, when connect() was called. */
 void conn_connected(int fd, const struct sockaddr *peer, socklen_t len, bool in_progress,
 		    uint64_t started_ns);
-void conn_duped(int from, int to);
 void conn_fd_closing(int fd);
 void conn_range_closing(unsigned first, unsigned last, unsigned flags);
+/*
+ * to has become a copy of from.  A number that was in use is asked about by conn_replacing() before
+ * the call, which closes it only if it succeeds; for one that the kernel chose, was is fd_entry().
+ */
+uint64_t conn_replacing(int to);
+void conn_duped(int from, int to, uint64_t was);
 void conn_shut(int fd, int how);
 
 /* Pins the connection of fd; NULL: not ours any more.  conn_unpin() may end it. */
@@ -148,7 +153,7 @@ uint64_t conn_entry(const struct conn *c);
 
 /* From now on it costs what a descriptor that is not ours costs. */
 void conn_make_opaque(struct conn *c, int fd);
-void conn_make_blind(int fd);
+void conn_make_blind(int fd); /* a call on fd passes unseen; also without the guard */
 void conn_set_blind(struct conn *c);
 
 /* --- halves --- */

@@ -9,13 +9,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -132,6 +136,39 @@ static void take_head(int fd)
 		memmove(last, last + 1, 3);
 		CHECK(read(fd, last + 3, 1) == 1);
 	}
+}
+
+/* So many times text, and nothing else. */
+static void assert_file(int fd, const char *text, size_t times)
+{
+	char buf[512];
+	size_t len = strlen(text);
+
+	CHECK(pread(fd, buf, sizeof(buf), 0) == (ssize_t)(times * len));
+	for (size_t i = 0; i < times; i++)
+		CHECK(memcmp(buf + i * len, text, len) == 0);
+}
+
+static void skip(const char *why)
+{
+	fprintf(stderr, "%s: %s\n", why, strerror(errno));
+	exit(77);
+}
+
+/* From now on the call of that number fails. */
+static void refuse(unsigned number, int error)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { sizeof(code) / sizeof(code[0]), code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) != 0)
+		skip("no seccomp here");
 }
 
 /* --- bytes that are thrown away: MSG_TRUNC --- */
@@ -306,6 +343,97 @@ static void splice_of_bodies(void)
 	ends_close(e);
 }
 
+/* --- dup and its family --- */
+
+static void dup_fails(void)
+{
+	struct ends e = ends_open();
+	int closed = dup(0);
+
+	CHECK(close(closed) == 0);
+	exchange(e, "/1");
+	ask(e, "/2");
+	for (int i = 0; i < 2; i++) {
+		int to = i ? e.server : e.client;
+
+		CHECK(dup2(-1, to) == -1 && errno == EBADF);
+		CHECK(dup2(closed, to) == -1 && errno == EBADF);
+		CHECK(dup3(closed, to, 0) == -1 && errno == EBADF);
+		CHECK(dup3(0, to, O_CLOEXEC | O_APPEND) == -1 && errno == EINVAL);
+		CHECK(dup3(to, to, 0) == -1 && errno == EINVAL);
+		CHECK(dup2(to, to) == to);
+		CHECK(close_range((unsigned)to, (unsigned)to, 1 << 20) == -1 && errno == EINVAL);
+	}
+	take(e, "/2");
+	answer(e);
+	exchange(e, "/3");
+	ends_close(e);
+}
+
+/* EBUSY, EINTR: a race with open() of another thread, which a filter stands for. */
+static void dup_is_interrupted(void)
+{
+	static const int errors[] = { EBUSY, EINTR };
+	struct ends e = ends_open();
+
+	ask(e, "/1");
+	for (size_t i = 0; i < 2; i++) {
+		refuse(SYS_dup2, errors[i]);
+		refuse(SYS_dup3, errors[i]);
+		CHECK(dup2(0, e.server) == -1 && errno == errors[i]);
+		CHECK(dup3(0, e.client, O_CLOEXEC) == -1 && errno == errors[i]);
+	}
+	take(e, "/1");
+	answer(e);
+	exchange(e, "/2");
+	ends_close(e);
+}
+
+/* The JVM closes sockets like that. */
+static void dup_over_a_connection(void)
+{
+	static const char text[] = "GET /file HTTP/1.1\r\nHost: h\r\n\r\n";
+	struct ends e = ends_open();
+	int file;
+
+	exchange(e, "/1");
+	ask(e, "/2");
+	take(e, "/2");
+	file = memfd_create("file", 0);
+	CHECK(dup2(file, e.client) == e.client);
+	CHECK(dup3(file, e.server, 0) == e.server);
+	put(e.client, text);
+	put(e.server, text);
+	assert_file(file, text, 2);
+	ends_close(e);
+}
+
+static void dup_leads_to_the_same(void)
+{
+	struct ends e = ends_open(), d = { 700, 701 };
+
+	ask(e, "/1");
+	CHECK(dup2(e.server, d.server) == d.server);
+	take(d, "/1");
+	CHECK(close(e.server) == 0);
+	e.server = fcntl(d.server, F_DUPFD, 702);
+	CHECK(e.server >= 702 && close(d.server) == 0);
+	CHECK(dup3(e.client, d.client, O_CLOEXEC) == d.client && close(e.client) == 0);
+	answer((struct ends){ d.client, e.server });
+	e.client = fcntl64(d.client, F_DUPFD_CLOEXEC, 0);
+	ask(e, "/2");
+	d.server = fcntl64(e.server, F_DUPFD, 0);
+	take(d, "/2");
+	CHECK(dup(d.server) >= 0 && close(d.server) == 0);
+	answer((struct ends){ d.client, e.server });
+	d.server = fcntl(e.server, F_DUPFD_CLOEXEC, 1000);
+	exchange((struct ends){ e.client, d.server }, "/3");
+	/* The connection ends with the last of them, and what was asked meanwhile with it. */
+	ask(e, "/4");
+	take(e, "/4");
+	closefrom(3);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -317,6 +445,10 @@ static const struct {
 	{ "sendfile_of_bodies", sendfile_of_bodies },
 	{ "sendfile_of_half_a_head", sendfile_of_half_a_head },
 	{ "splice_of_bodies", splice_of_bodies },
+	{ "dup_fails", dup_fails },
+	{ "dup_is_interrupted", dup_is_interrupted },
+	{ "dup_over_a_connection", dup_over_a_connection },
+	{ "dup_leads_to_the_same", dup_leads_to_the_same },
 };
 
 int main(int argc, char **argv)

@@ -25,6 +25,11 @@ CASES = {
     "sendfile_of_bodies": both("/1", "/2", "/3", status=200),
     "splice_of_bodies": both("/1", status=200) + both("/2", "/3"),
     "sendfile_of_half_a_head": ["CLIENT /1 200", "SERVER /1", "CLIENT /2 204"],
+    # The target of a dup2() that fails is what it was.
+    "dup_fails": both("/1", "/2", "/3"),
+    "dup_is_interrupted": both("/1", "/2"),
+    "dup_over_a_connection": [*both("/1"), "CLIENT /2", "SERVER /2 no_response"],
+    "dup_leads_to_the_same": [*both("/1", "/2", "/3"), "CLIENT /4", "SERVER /4 no_response"],
 }
 
 
