@@ -34,6 +34,29 @@ static NO_INLINE void saw(int fd, struct conn_token t, const struct iovec *iov, 
 	OBSERVE(conn_read_done(fd, t, iov, count, n, wanted, error));
 }
 
+/* What MSG_PEEK shows is not taken in; that it was shown matters. */
+static NO_INLINE struct conn_token peek_begin(int fd, int flags)
+{
+	struct conn_token t = { 0 };
+	int error = errno;
+
+	if (!(flags & MSG_PEEK) || !host_is_observed())
+		return t;
+	if (guard_enter()) {
+		t = conn_peek_begin(fd);
+		guard_leave();
+	} else {
+		conn_make_blind(fd);
+	}
+	errno = error;
+	return t;
+}
+
+static NO_INLINE void peek_done(int fd, struct conn_token t, ssize_t n)
+{
+	OBSERVE(conn_peek_done(fd, t, n));
+}
+
 /* A read into one buffer: the shape of most. */
 #define READ_ONE(call, fd, buf, len, flags)                                      \
 	do {                                                                     \
@@ -42,8 +65,14 @@ static NO_INLINE void saw(int fd, struct conn_token t, const struct iovec *iov, 
 		struct iovec iov_;                                               \
 		ssize_t n_;                                                      \
                                                                                  \
-		if (LIKELY(!fd_is_ours(fd)) || flags_ & UNSEEN)                  \
+		if (LIKELY(!fd_is_ours(fd)))                                     \
 			return call;                                             \
+		if (flags_ & UNSEEN) {                                           \
+			token_ = peek_begin(fd, flags_);                         \
+			n_ = call;                                               \
+			peek_done(fd, token_, n_);                               \
+			return n_;                                               \
+		}                                                                \
 		token_ = look_in(fd);                                            \
 		n_ = call;                                                       \
 		iov_ = (struct iovec){ (void *)(buf), (len) };                   \
@@ -130,15 +159,17 @@ static void forget_received(struct msghdr *msg)
 EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	struct conn_token t = { 0 };
-	bool is_ours = fd_is_ours(fd) && !(flags & UNSEEN);
+	bool is_ours = fd_is_ours(fd), is_unseen = flags & UNSEEN;
 	ssize_t n;
 
 	if (is_ours)
-		t = look_in(fd);
+		t = is_unseen ? peek_begin(fd, flags) : look_in(fd);
 	n = REAL(recvmsg)(fd, msg, flags);
 	if (n >= 0 && UNLIKELY(msg->msg_controllen))
 		OBSERVE(forget_received(msg));
-	if (is_ours && n >= 0)
+	if (is_ours && is_unseen)
+		peek_done(fd, t, n);
+	else if (is_ours && n >= 0)
 		saw(fd, t, flags & MSG_TRUNC ? NULL : msg->msg_iov, msg->msg_iovlen, n,
 		    vector_len(msg->msg_iov, msg->msg_iovlen));
 	else if (is_ours)

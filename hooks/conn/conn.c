@@ -51,6 +51,9 @@ static void conn_reset(struct conn *c)
 	if (atomic_exchange(&c->is_timed_out, false))
 		atomic_fetch_sub(&timed_out, 1);
 	c->detect = (struct detect){ 0 };
+	c->arrival = NULL;
+	atomic_store(&c->peeks, 0);
+	atomic_store(&c->peeked_to, 0);
 	for (size_t i = 0; i < ARRAY_LEN(halves); i++) {
 		atomic_store(&halves[i]->busy, 0);
 		atomic_store(&halves[i]->turn, 0);

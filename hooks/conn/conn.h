@@ -25,6 +25,7 @@
 #include "head.h"
 #include "http1.h"
 #include "span.h"
+#include "tag.h"
 
 enum conn_role { CONN_SERVER, CONN_CLIENT };
 
@@ -111,7 +112,11 @@ struct conn {
 	struct body_size request_body;
 	int error; /* errno of the read or write that failed for good */
 	struct detect detect;
-	struct half in, out; /* bytes that the application reads, writes */
+	struct half in, out;           /* bytes that the application reads, writes */
+	const struct arrival *arrival; /* the read that is being taken in */
+	/* What the application may have seen of the bytes to come (MSG_PEEK). */
+	_Atomic uint32_t peeks;     /* calls under way; one that longjmp left stays */
+	_Atomic uint64_t peeked_to; /* position in the stream of in */
 	struct exchanges exchanges;
 	/* Client: the request whose head is on its way out. */
 	struct exchange pending;
@@ -170,6 +175,13 @@ void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t
 		    size_t wanted, int error);
 void conn_wrote(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
 		int error);
+
+/*
+ * Around a call that shows bytes and leaves them where they are: n as it returned.  What has been
+ * shown is never tagged.
+ */
+struct conn_token conn_peek_begin(int fd);
+void conn_peek_done(int fd, struct conn_token t, ssize_t n);
 
 /* --- exchanges --- */
 MUST_USE bool exchange_push(struct conn *c, const struct exchange *x);

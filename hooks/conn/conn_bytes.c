@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The bytes that the application's calls have moved, taken in after each call. */
 #include <errno.h>
+#include <sys/syscall.h>
 
 #include "compiler.h"
 #include "conn.h"
 #include "context.h"
+#include "rawsys.h"
 #include "stats.h"
 
 /* Part of a line of ours is out: the rest must go before the application's next byte. */
@@ -176,7 +178,9 @@ void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t
 			conn_waited(fd, false);
 		/* A body that goes on, or an answer: the request it belongs to goes on, too. */
 		context_touched(conn_bound(c));
+		c->arrival = &(struct arrival){ iov, iov ? count : 0, (size_t)n, c->in.bytes };
 		ok = take_in(c, fd, true, iov, count, (size_t)n);
+		c->arrival = NULL;
 	}
 	finish(c, &c->in, fd, ok);
 }
@@ -201,6 +205,49 @@ void conn_wrote(int fd, struct conn_token t, const struct iovec *iov, size_t cou
 		ok = take_in(c, fd, false, iov, count, (size_t)n);
 	}
 	finish(c, &c->out, fd, ok);
+}
+
+struct conn_token conn_peek_begin(int fd)
+{
+	struct conn *c = conn_pin(fd);
+	struct conn_token t = { 0 };
+
+	if (!c)
+		return t;
+	if (c->role == CONN_SERVER) {
+		t.entry = conn_entry(c);
+		atomic_fetch_add(&c->peeks, 1);
+	}
+	conn_unpin(c);
+	return t;
+}
+
+/* Where a peek begins: SO_PEEK_OFF moves that on, and has been moved on by n already. */
+static uint64_t peek_len(int fd, size_t n)
+{
+	int off = -1;
+	socklen_t len = sizeof(off);
+
+	raw_syscall6(SYS_getsockopt, fd, SOL_SOCKET, SO_PEEK_OFF, (long)&off, (long)&len, 0);
+	return off > 0 && (size_t)off > n ? (uint64_t)off : n;
+}
+
+void conn_peek_done(int fd, struct conn_token t, ssize_t n)
+{
+	struct conn *c = conn_pin_entry(t.entry);
+	uint64_t to = UINT64_MAX, before;
+
+	if (!c)
+		return;
+	if (n > 0 && half_lock(&c->in)) {
+		to = c->in.bytes + peek_len(fd, (size_t)n);
+		half_unlock(&c->in);
+	}
+	before = atomic_load(&c->peeked_to);
+	while (n > 0 && before < to && !atomic_compare_exchange_weak(&c->peeked_to, &before, to))
+		;
+	atomic_fetch_sub(&c->peeks, 1);
+	conn_unpin(c);
 }
 
 void conn_shut(int fd, int how)

@@ -102,6 +102,8 @@ static bool request_begun(struct conn *c, int fd)
 		span_discard(s);
 		return false;
 	}
+	if (s && has_caller && !x.is_stand_in)
+		tag_write(c, s);
 	/* Several at once on one connection: nobody knows which one the program works for. */
 	if (exchange_count(c) > 1)
 		x.span = (struct span_ref){ 0 };
@@ -115,6 +117,8 @@ static bool request_begun(struct conn *c, int fd)
 bool server_read(struct conn *c, int fd, struct bytes in)
 {
 	struct half *h = &c->in;
+	const char *start = in.ptr;
+	uint64_t base = h->bytes;
 
 	if (!detect_is(c, in, DETECT_HTTP1_REQUEST))
 		return false;
@@ -128,6 +132,8 @@ bool server_read(struct conn *c, int fd, struct bytes in)
 			body_size_keep(c, &h->parser);
 		if (e == HTTP1_HEAD_END ? !request_begun(c, fd) : !half_take(h, e, UINT64_MAX))
 			return false;
+		if (e == HTTP1_HEADER && traceparent_is_name(h->parser.name))
+			h->head.traceparent_end = base + (uint64_t)(in.ptr - start);
 	}
 }
 

@@ -10,6 +10,7 @@
 #include "http_attrs.h"
 #include "http_side.h"
 #include "rawsys.h"
+#include "tag.h"
 #include "traceparent.h"
 #include "tracestate.h"
 
@@ -19,9 +20,34 @@ static size_t put(char *to, size_t at, struct bytes b)
 	return at + b.len;
 }
 
-/* The request that this one is made for: design 5, steps 4 and 5. */
-static struct span_ref cause(const struct conn *c)
+/* The one header that there is, if it is valid. */
+static bool header_get(const struct conn *c, const struct head *head, struct trace_id *ret_trace,
+		       struct span_id *ret_span)
 {
+	uint8_t flags;
+
+	return head->traceparents == 1 &&
+	       traceparent_parse(head_get(head, c->out.scratch->text, HEAD_TRACEPARENT), ret_trace,
+				 ret_span, &flags) != TRACEPARENT_INVALID;
+}
+
+/* Does it carry a tag?  What a span that has ended left in it is nobody's any more. */
+static enum tag tag_get(const struct conn *c, const struct head *head, struct span_ref *ret)
+{
+	struct trace_id trace;
+	struct span_id span;
+
+	return header_get(c, head, &trace, &span) ? tag_find(&trace, &span, ret) : TAG_UNKNOWN;
+}
+
+/* The request that this one is made for: design 5, steps 1, 4 and 5. */
+static struct span_ref cause(const struct conn *c, const struct head *head, enum tag *ret_tag)
+{
+	struct span_ref tagged;
+
+	*ret_tag = tag_get(c, head, &tagged);
+	if (*ret_tag == TAG_LIVE)
+		return tagged;
 	if (c->is_fresh && c->is_connecting && context_waits() != c->connect_waits)
 		return c->connect_context;
 	return context_current();
@@ -84,15 +110,18 @@ static bool is_passed_on(const struct conn *c, const struct head *head, struct s
 	const struct span *server = span_get(from);
 	struct trace_id trace;
 	struct span_id span;
-	uint8_t flags;
 
-	return server && server->has_parent && !config.sdk_disabled && head->traceparents == 1 &&
-	       head->field[HEAD_TRACEPARENT].len == TRACEPARENT_LEN &&
-	       head->traceparent_at != UINT64_MAX && head->traceparent_at >= c->out.bytes &&
-	       traceparent_parse(head_get(head, c->out.scratch->text, HEAD_TRACEPARENT), &trace,
-				 &span, &flags) == TRACEPARENT_VALID &&
+	return server && server->has_parent && !config.sdk_disabled &&
+	       header_get(c, head, &trace, &span) &&
 	       memcmp(&trace, &server->trace, sizeof(trace)) == 0 &&
 	       memcmp(&span, &server->parent, sizeof(span)) == 0;
+}
+
+/* Is the value in front of us as a whole, and as long as what takes its place? */
+static bool is_replaceable(const struct conn *c, const struct head *head)
+{
+	return head->field[HEAD_TRACEPARENT].len == TRACEPARENT_LEN &&
+	       head->traceparent_at != UINT64_MAX && head->traceparent_at >= c->out.bytes;
 }
 
 static void set_baggage(struct span *s, struct span_ref from, char *buf)
@@ -146,8 +175,9 @@ static struct span *open_span(struct conn *c, int fd, const struct head *head,
 void request_decide(struct conn *c, int fd, const struct head *head, const struct http1 *p,
 		    uint64_t at, bool can_edit)
 {
-	struct span_ref from = cause(c);
-	bool is_copy = is_passed_on(c, head, from);
+	enum tag tag;
+	struct span_ref from = cause(c, head, &tag);
+	bool is_copy = (tag == TAG_LIVE || is_passed_on(c, head, from)) && is_replaceable(c, head);
 	struct span_context ctx;
 	struct span *s = NULL;
 
@@ -160,6 +190,8 @@ void request_decide(struct conn *c, int fd, const struct head *head, const struc
 		stats_inc(STAT_CONNS_OTLP);
 		return;
 	}
+	if (tag == TAG_ENDED)
+		stats_inc(STAT_TAG_ENDED);
 	if (head->traceparents && !is_copy)
 		return;
 	can_edit = can_edit && is_same_socket(c, fd);

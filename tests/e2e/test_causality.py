@@ -75,7 +75,7 @@ class Judge(Case):
 
 
 class Causality(Feature):
-    def measure(self, name, start, with_header, count=COUNT):
+    def measure(self, name, start, with_header, count=COUNT, **settings):
         """Runs one cell of the table: returns its verdict."""
         sent = {}
 
@@ -84,7 +84,7 @@ class Causality(Feature):
                            f"{random.getrandbits(64) | 1:016x}")
             return "traceparent: 00-%s-%s-01\r\n" % sent[ident]
 
-        lab = self.lab()
+        lab = self.lab(**settings)
         with Backend() as backend:
             front = start(lab, backend)
             outcome = run_load(front.port, count, CONCURRENCY, headers if with_header else None)
@@ -132,17 +132,47 @@ class Exact(Causality):
             "threads.py", backend.url()), True)
 
 
-class NeverWrong(Causality):
-    """Shapes that are not: parents may be missing, and none is wrong."""
+    def test_nginx_without_the_header_tag(self):
+        verdict = self.measure("nginx, no tag", lambda lab, backend: lab.nginx(backend.port), True,
+                               OTEL_INTERSPAN_HEADER_TAG="false")
+        self.assertEqual(verdict.right, COUNT, str(verdict))
+
+
+class Tagged(Causality):
+    """Nothing tells which request a call is for, but that they copy the trace headers: right where
+    the caller sent some, and none where it did not."""
+
+    def exact(self, name, start):
+        self.assertEqual(self.measure(name, start, True).right, COUNT)
+        self.assertEqual(self.measure(name, start, False).right, 0)
 
     def test_haproxy(self):
         self.need("haproxy")
-        self.both("haproxy", lambda lab, backend: lab.haproxy(backend.port), False)
+        self.exact("haproxy", lambda lab, backend: lab.haproxy(backend.port))
 
     def test_haproxy_with_two_threads(self):
         self.need("haproxy")
-        self.both("haproxy, 2 threads", lambda lab, backend: lab.haproxy(
-            backend.port, threads=2), False)
+        self.exact("haproxy, 2 threads", lambda lab, backend: lab.haproxy(
+            backend.port, threads=2))
+
+    def test_five_thousand_through_haproxy(self):
+        self.need("haproxy")
+        verdict = self.measure("haproxy, 2 threads, 5000", lambda lab, backend: lab.haproxy(
+            backend.port, threads=2), True, 5000, OTEL_BSP_MAX_QUEUE_SIZE="20000")
+        self.assertEqual(verdict.right, 5000)
+
+    def test_pool_of_workers(self):
+        self.exact("pool of workers that copy headers", lambda lab, backend: lab.python_server(
+            "copier.py", backend.url()))
+
+    def test_haproxy_without_the_header_tag(self):
+        self.need("haproxy")
+        self.measure("haproxy, no tag", lambda lab, backend: lab.haproxy(backend.port), True,
+                     OTEL_INTERSPAN_HEADER_TAG="false")
+
+
+class NeverWrong(Causality):
+    """Shapes that are not: parents may be missing, and none is wrong."""
 
     def test_node(self):
         self.need("node")

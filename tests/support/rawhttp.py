@@ -6,6 +6,8 @@ A script is a list of connections, a connection a list of steps:
     ["send", data]            one send call
     ["drip", data, size]      one send call for every size bytes
     ["read", count, size]     exactly count bytes, by calls of at most size bytes
+    ["pieces", count, size]   exactly count bytes, into vectors of pieces of size bytes
+    ["peek", count]           looks at that many bytes; the reads that follow must find the same
     ["head", extra, size]     up to an empty line and extra bytes more
     ["eof", size]             until the peer closes
     ["shut"]                  end of what we send
@@ -31,12 +33,28 @@ class Peer:
         self.sock = sock
         self.received = b""
         self.seen = 0  # bytes of received that a step has asked for
+        self.peeked = b""  # what comes next, as far as it was shown
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def more(self, size):
-        data = self.sock.recv(size)
+        return self.took(self.sock.recv(size))
+
+    def took(self, data):
+        both = min(len(data), len(self.peeked))
+        if data[:both] != self.peeked[:both]:
+            raise ValueError(f"{data!r} was shown as {self.peeked!r}")
+        self.peeked = self.peeked[both:]
         self.received += data
         return data
+
+    def pieces(self, count, size):
+        while count:
+            vector = [bytearray(min(size, count - at)) for at in range(0, count, size)]
+            got, *_ = self.sock.recvmsg_into(vector)
+            if not got:
+                raise EOFError(f"{count} bytes are missing: {self.received!r}")
+            self.seen += got
+            count -= len(self.took(b"".join(vector)[:got]))
 
     def until(self, position, size):
         while len(self.received) < position:
@@ -59,6 +77,10 @@ class Peer:
         elif verb == "read":
             self.seen += args[0]
             self.until(self.seen, args[1])
+        elif verb == "pieces":
+            self.pieces(*args)
+        elif verb == "peek":
+            self.peeked = self.sock.recv(args[0], socket.MSG_PEEK | socket.MSG_WAITALL)
         elif verb == "head":
             self.head(*args)
         elif verb == "eof":

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tag.h"
+
+#include <stdatomic.h>
+
+#include "config.h"
+#include "conn.h"
+#include "process.h"
+#include "stats.h"
+#include "store.h"
+#include "traceparent.h"
+
+/* --- ids that were written --- */
+
+/*
+ * Ids are random, so some of their bits choose the bucket: one line of the cache.  Whose ref it is
+ * decides the compare-exchange; the id is stored behind it, and until then answers for a span that
+ * has ended, which it has.
+ */
+#define BUCKET 4u
+#define BUCKETS 2048u /* 128 KiB of pages that are there once they are used */
+
+struct entry {
+	_Atomic uint64_t ref; /* generation, slot; 0: none yet */
+	_Atomic uint64_t id;
+};
+
+static _Alignas(64) struct entry table[BUCKETS][BUCKET];
+
+static uint64_t id_word(const struct span_id *id)
+{
+	uint64_t w;
+
+	memcpy(&w, id->bytes, sizeof(w));
+	return w;
+}
+
+static struct entry *bucket_of(uint64_t id)
+{
+	return table[id % BUCKETS];
+}
+
+/* Where in its bucket the search for room begins, so that ended ids stay known for a while. */
+static unsigned first_of(uint64_t id)
+{
+	return (unsigned)(id / BUCKETS % BUCKET);
+}
+
+static uint64_t ref_word(struct span_ref ref)
+{
+	return (uint64_t)ref.generation << 32 | ref.slot;
+}
+
+/* An open span of this process: those of the process that forked us are not ours. */
+static const struct span *word_get(uint64_t word)
+{
+	const struct span *s =
+		span_get((struct span_ref){ (uint32_t)word, (uint32_t)(word >> 32) });
+
+	return s && s->pid == process_pid() ? s : NULL;
+}
+
+void tag_remember(const struct span *s)
+{
+	uint64_t id = id_word(&s->id), word = ref_word(span_ref(s));
+	struct entry *bucket = bucket_of(id);
+
+	for (unsigned i = 0; i < BUCKET; i++) {
+		struct entry *e = &bucket[(first_of(id) + i) % BUCKET];
+		uint64_t old = atomic_load_explicit(&e->ref, memory_order_relaxed);
+
+		if (word_get(old) || !atomic_compare_exchange_strong(&e->ref, &old, word))
+			continue;
+		atomic_store_explicit(&e->id, id, memory_order_release);
+		return;
+	}
+	stats_inc(STAT_TAG_LOST);
+	atomic_store(&bucket[first_of(id)].ref, word);
+	atomic_store_explicit(&bucket[first_of(id)].id, id, memory_order_release);
+}
+
+static bool is_same(const struct span_context *c, const struct trace_id *trace,
+		    const struct span_id *id)
+{
+	return memcmp(&c->trace, trace, sizeof(*trace)) == 0 &&
+	       memcmp(&c->span, id, sizeof(*id)) == 0;
+}
+
+enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct span_ref *ret)
+{
+	uint64_t wanted = id_word(id);
+	struct entry *bucket = bucket_of(wanted);
+	enum tag found = TAG_UNKNOWN;
+
+	for (unsigned i = 0; i < BUCKET; i++) {
+		struct span_context context;
+		struct span_ref ref;
+		uint64_t word;
+
+		if (atomic_load_explicit(&bucket[i].id, memory_order_acquire) != wanted)
+			continue;
+		found = TAG_ENDED;
+		word = atomic_load_explicit(&bucket[i].ref, memory_order_relaxed);
+		ref = (struct span_ref){ (uint32_t)word, (uint32_t)(word >> 32) };
+		if (!word_get(word) || !span_ref_context(ref, &context, NULL, 0))
+			continue;
+		if (!is_same(&context, trace, id))
+			continue;
+		*ret = ref;
+		return TAG_LIVE;
+	}
+	return found;
+}
+
+/* --- bytes that a call returned --- */
+
+/* Copies len bytes at that position of the stream, out or in; false: this call brought not all. */
+static bool copy_at(const struct arrival *a, uint64_t at, char *bytes, size_t len, bool is_write)
+{
+	uint64_t skip = at - a->at;
+
+	if (at < a->at || skip + len > a->len)
+		return false;
+	for (size_t i = 0; i < a->count && len; i++) {
+		char *piece = a->iov[i].iov_base;
+		size_t n = a->iov[i].iov_len;
+
+		if (skip >= n) {
+			skip -= n;
+			continue;
+		}
+		n = n - skip < len ? n - skip : len;
+		memcpy(is_write ? piece + skip : bytes, is_write ? bytes : piece + skip, n);
+		bytes += n;
+		len -= n;
+		skip = 0;
+	}
+	return len == 0;
+}
+
+static bool is_at(const struct arrival *a, uint64_t at, char c)
+{
+	char got;
+
+	return copy_at(a, at, &got, 1, false) && got == c;
+}
+
+/*
+ * The value lies ahead of the blanks and the line end that end its line.  A line that was gathered
+ * from several pieces lies there as well; one that was folded inside the value does not compare.
+ */
+static bool value_find(const struct arrival *a, uint64_t line_end, struct bytes value,
+		       uint64_t *ret_at)
+{
+	uint64_t at = line_end - 1;
+	char got[TRACEPARENT_LEN];
+
+	*ret_at = line_end;
+	if (!is_at(a, at, '\n'))
+		return false;
+	if (is_at(a, at - 1, '\r'))
+		at--;
+	while (is_at(a, at - 1, ' ') || is_at(a, at - 1, '\t'))
+		at--;
+	at -= value.len;
+	*ret_at = at;
+	return copy_at(a, at, got, sizeof(got), false) && memcmp(got, value.ptr, sizeof(got)) == 0;
+}
+
+/* Does what is there lie in one place only?  Vectors may name the same memory twice. */
+static bool is_apart(const struct arrival *a)
+{
+	size_t left = a->len;
+
+	for (size_t i = 0; i < a->count && left; i++) {
+		const char *p = a->iov[i].iov_base;
+		size_t n = a->iov[i].iov_len < left ? a->iov[i].iov_len : left;
+		size_t others = left -= n;
+
+		for (size_t k = i + 1; k < a->count && others && n; k++) {
+			const char *q = a->iov[k].iov_base;
+			size_t m = a->iov[k].iov_len < others ? a->iov[k].iov_len : others;
+
+			if (p < q + m && q < p + n)
+				return false;
+			others -= m;
+		}
+	}
+	return true;
+}
+
+/* --- the tag --- */
+
+#define PARENT_AT 36u
+
+/* More pieces than anybody reads a head into: not worth comparing each with each. */
+#define PIECES_MAX 64u
+
+bool tag_is_allowed(void)
+{
+	return config.header_tag;
+}
+
+static bool is_peeked(const struct conn *c, uint64_t at)
+{
+	return atomic_load_explicit(&c->peeks, memory_order_acquire) ||
+	       at < atomic_load_explicit(&c->peeked_to, memory_order_acquire);
+}
+
+void tag_write(struct conn *c, const struct span *s)
+{
+	const struct arrival *a = c->arrival;
+	const struct head *h = &c->in.head;
+	struct bytes value = head_get(h, c->in.scratch->text, HEAD_TRACEPARENT);
+	char id[SPAN_ID_HEX];
+	uint64_t at = 0;
+
+	if (!tag_is_allowed())
+		return;
+	if (!a || h->traceparent_end <= a->at) {
+		stats_inc(STAT_TAG_LATE);
+		return;
+	}
+	if (a->count > PIECES_MAX || !value_find(a, h->traceparent_end, value, &at) ||
+	    !is_apart(a)) {
+		stats_inc(at < a->at ? STAT_TAG_LATE : STAT_TAG_REFUSED);
+		return;
+	}
+	if (is_peeked(c, at)) {
+		stats_inc(STAT_TAG_PEEKED);
+		return;
+	}
+	hex_encode(id, s->id.bytes, sizeof(s->id.bytes));
+	tag_remember(s);
+	copy_at(a, at + PARENT_AT, id, sizeof(id), true);
+	stats_inc(STAT_TAGGED);
+}

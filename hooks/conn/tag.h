@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TAG_H
+#define TAG_H
+/*
+ * The header tag: what a proxy copies tells us for which request it does so.
+ *
+ * When the application reads a request that has a traceparent, the id of our SERVER span takes the
+ * place of the parent-id in the application's own buffer, before its read returns.  Whoever copies
+ * headers then carries the exact parent into the request that goes out, through any scheduler and
+ * over any thread; there the id is found again, and rewritten to that of the CLIENT span.  What
+ * else reads the header sees a child of the caller's span that is real, and its own parent.
+ *
+ * Only where nobody can tell that it ever was another one: in bytes that this very call returned,
+ * before anybody has looked at them by MSG_PEEK.
+ *
+ * Ids that were written are remembered in a table of fixed size.  It is only ever a hint: an entry
+ * answers for a span of this process that is open, and has that trace and that id.
+ *
+ * All functions: any thread, async-signal-safe, no lock, no allocation, inside the guard.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "bytes.h"
+#include "compiler.h"
+#include "span.h"
+#include "trace_id.h"
+
+struct conn;
+
+/* What one call has returned to the application. */
+struct arrival {
+	const struct iovec *iov;
+	size_t count;
+	size_t len;  /* bytes, of what room the vector has */
+	uint64_t at; /* where they begin in the stream */
+};
+
+/* False: off, or no request of this process is to be tagged. */
+bool tag_is_allowed(void);
+
+/*
+ * The head of a request is whole, c->arrival is the call that brought its end, and s its span.
+ * Under the lock of the half that is read.  Tags it, or counts why not.
+ */
+void tag_write(struct conn *c, const struct span *s);
+
+enum tag {
+	TAG_UNKNOWN, /* none of ours, as far as we remember */
+	TAG_LIVE,    /* *ret is the open span */
+	TAG_ENDED,   /* ours, but its span has ended */
+};
+
+/* Whose id is it? */
+enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct span_ref *ret);
+
+/* From now on s is found; tag_write() does this. */
+void tag_remember(const struct span *s);
+
+#endif

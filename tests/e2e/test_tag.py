@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The header tag (OTEL_INTERSPAN_HEADER_TAG): what a program reads of a traceparent that comes in is
+the id of its own SERVER span, whole, or the caller's, whole; and the trace is right either way."""
+import re
+
+from support import rawhttp
+from support.case import Feature, Transparency
+from test_framing import traced_server
+
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+LINE = f"traceparent: 00-{TRACE}-{PARENT}-01\r\n"
+HEAD = f"GET /a HTTP/1.1\r\nHost: h\r\n{LINE}X-After: 1\r\n\r\n".encode()
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+SEEN = re.compile(HEAD.replace(PARENT.encode(), b"([0-9a-f]{16})").replace(b".", b"[.]"))
+
+
+def ids_in(received):
+    """The parent-ids that the program saw; an assertion when anything else has changed."""
+    ids = SEEN.findall(received)
+    assert SEEN.sub(b"", received) == b"", received
+    return [i.decode() for i in ids]
+
+
+class Reads(Feature):
+    def servers(self, lab, count):
+        spans = self.spans(lab, count)
+        for span in spans:  # the caller's span is the parent, whatever the program saw
+            self.assertEqual((span["kind"], span["trace_id"], span["parent_span_id"]),
+                             ("SERVER", TRACE, PARENT))
+        return spans
+
+    def tagged(self, steps, head=HEAD, requests=1, **settings):
+        """What a program that reads by these steps saw, and its spans in their order."""
+        lab = self.lab(**settings)
+        at_server, at_client = traced_server(
+            lab, [steps + [["send", ANSWER * requests]]],
+            [[["send", head], ["read", len(ANSWER) * requests, 4096]]])
+        self.assertEqual(at_client, [ANSWER * requests])
+        spans = sorted(self.servers(lab, requests), key=lambda s: s["start"])
+        return ids_in(at_server[0]), [s["span_id"] for s in spans]
+
+    def test_parent_id_that_is_read_is_that_of_the_server_span(self):
+        for name, steps in (("one read", [["read", len(HEAD), 65536]]),
+                            ("pieces of 7", [["pieces", len(HEAD), 7]]),
+                            ("pieces of 16", [["pieces", len(HEAD), 16]]),
+                            ("peek ahead of the header", [["peek", 20],
+                                                          ["read", len(HEAD), 65536]])):
+            with self.subTest(name):
+                seen, ids = self.tagged(steps)
+                self.assertEqual(seen, ids)
+
+    def test_each_of_pipelined_requests(self):
+        seen, ids = self.tagged([["read", 5 * len(HEAD), 65536]], HEAD * 5, 5)
+        self.assertEqual(len(set(seen)), 5)
+        self.assertEqual(set(seen), set(ids))
+
+    def test_unsampled_request_is_tagged_too(self):
+        """It has no span to tell of, and its calls are children of it all the same."""
+        lab = self.lab()
+        head = HEAD.replace(b"-01\r\n", b"-00\r\n")
+        at_server, _ = traced_server(lab, [[["read", len(head), 65536], ["send", ANSWER]]],
+                                     [[["send", head], ["head", 2, 4096]]])
+        self.assertEqual(lab.collector.wait_for(1, 0.3), [])
+        seen, = ids_in(at_server[0].replace(b"-00\r\n", b"-01\r\n"))
+        self.assertNotEqual(seen, PARENT)
+
+    def test_nobody_sees_two_versions(self):
+        """Read before the head's end, or peeked at: the header stays as it came."""
+        for name, steps in (("byte by byte", [["read", len(HEAD), 1]]),
+                            ("sevens", [["read", len(HEAD), 7]]),
+                            ("peeked", [["peek", len(HEAD)], ["read", len(HEAD), 65536]]),
+                            ("part peeked", [["peek", HEAD.index(b"00-") + 1],
+                                             ["read", len(HEAD), 65536]])):
+            with self.subTest(name):
+                seen, _ = self.tagged(steps)
+                self.assertEqual(seen, [PARENT])
+
+    def test_head_cut_in_two_at_every_byte(self):
+        cuts = range(1, len(HEAD))
+        lab = self.lab()
+        at_server, _ = traced_server(
+            lab, [[["read", cut, 65536], ["read", len(HEAD) - cut, 65536], ["send", ANSWER]]
+                  for cut in cuts],
+            [[["send", HEAD[:cut]], ["pause", 0.004], ["send", HEAD[cut:]], ["head", 2, 4096]]
+             for cut in cuts])
+        known = {s["span_id"] for s in self.servers(lab, len(cuts))}
+        tagged = []
+        for cut, received in zip(cuts, at_server):
+            seen, = ids_in(received)
+            self.assertIn(seen, known | {PARENT}, cut)
+            tagged += [cut] * (seen in known)
+        # The header came with the head's end when the cut is not behind its value's first byte.
+        self.assertEqual(tagged, list(range(1, HEAD.index(b"00-") + 1)))
+
+
+class Copies(Feature):
+    def test_ended_span_is_none(self):
+        """A header that is passed on after the response: as it was read, and no span for the call."""
+        lab = self.lab()
+        second = lab.python_server("second.py", service="second")
+        front = lab.python_server("copier.py", second.url(""), "late", service="front")
+        rawhttp.connect(front.port, [[["send", HEAD.replace(b"/a", b"/a?id=7")],
+                                      ["head", 2, 4096]]])
+        spans = {s["service"]: s for s in self.spans(lab, 2)}
+        self.assertEqual(spans["front"]["parent_span_id"], PARENT)
+        self.assertEqual((spans["second"]["kind"], spans["second"]["parent_span_id"]),
+                         ("SERVER", spans["front"]["span_id"]))
+        front.stop()
+        self.assertEqual(lab.total("tags_ended"), 1)
+
+
+class Same(Transparency):
+    def test_nothing_else_changes_in_what_is_read(self):
+        reads = ([["read", len(HEAD), 65536]], [["read", len(HEAD), 9]],
+                 [["pieces", len(HEAD), 5]], [["peek", len(HEAD)], ["read", len(HEAD), 65536]])
+        for steps in reads:
+            with self.subTest(steps):
+                lab = self.lab()
+                at_server, _ = traced_server(lab, [steps + [["send", ANSWER]]],
+                                             [[["send", HEAD], ["head", 2, 4096]]])
+                self.assertEqual(len(ids_in(at_server[0])), 1)
+                self.assert_loaded(lab, "python3.11", 1, hooked=True)
+
+    def test_switched_off(self):
+        for settings in ({"OTEL_INTERSPAN_HEADER_TAG": "false"}, {"OTEL_SDK_DISABLED": "true"}):
+            with self.subTest(settings):
+                lab = self.lab(**settings)
+                at_server, _ = traced_server(
+                    lab, [[["read", len(HEAD), 65536], ["send", ANSWER]]],
+                    [[["send", HEAD], ["head", 2, 4096]]])
+                self.assertEqual(at_server, [HEAD])
+                self.assert_loaded(lab, "python3.11", 1, hooked=True)

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The header tag: what a read leaves in the application's buffer, at every split and in every shape
+ * of vector, and whose span an id is found to be.  The connection is real, its socket is not: bytes
+ * are "read" by filling the vector and saying so.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "conn.h"
+#include "process.h"
+#include "stats.h"
+#include "store.h"
+#include "tag.h"
+
+#define FD 700
+#define TRACE "0af7651916cd43dd8448eb211c80319c"
+#define PARENT "b7ad6b7169203331"
+#define VALUE "00-" TRACE "-" PARENT "-01"
+#define HEAD(line) "GET /a?b=c HTTP/1.1\r\nHost: h\r\n" line "X-After: 1\r\n\r\n"
+
+static uint64_t count_of(enum stat_id which)
+{
+	return atomic_load(&stats.count[which]);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	config_parse(&config, NULL);
+	stats_reset();
+	conn_accepted(FD);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	conn_fd_closing(FD);
+	return 0;
+}
+
+/* The application reads what is in its vector. */
+static void read_vector(const struct iovec *iov, size_t count)
+{
+	struct conn_token t = conn_look_in(FD);
+	size_t n = 0;
+
+	assert_int_not_equal(t.entry, 0);
+	for (size_t i = 0; i < count; i++)
+		n += iov[i].iov_len;
+	conn_read_done(FD, t, iov, count, (ssize_t)n, n, 0);
+}
+
+static void read_bytes(char *buf, size_t len)
+{
+	read_vector(&(struct iovec){ buf, len }, 1);
+}
+
+/* The open span of the request number i that has been read and not been answered. */
+static struct span *request_span(unsigned i)
+{
+	struct conn *c = conn_pin(FD);
+	struct span *s;
+
+	assert_non_null(c);
+	assert_in_range(i, 0, exchange_count(c) - 1);
+	s = span_get(c->exchanges.at[(atomic_load(&c->exchanges.head) + i) % CONN_EXCHANGES].span);
+	conn_unpin(c);
+	assert_non_null(s);
+	return s;
+}
+
+/* text with the first parent-id behind `behind` replaced; NULL: as it is. */
+static void assert_tagged(const char *got, const char *text, const char *behind,
+			  const struct span *tag)
+{
+	char wanted[4096];
+	char *id;
+
+	snprintf(wanted, sizeof(wanted), "%s", text);
+	id = strstr(strstr(wanted, behind), PARENT);
+	if (tag) {
+		assert_non_null(id);
+		hex_encode(id, tag->id.bytes, sizeof(tag->id.bytes));
+	}
+	assert_memory_equal(got, wanted, strlen(text));
+}
+
+static void assert_text(const char *got, const char *text, const struct span *tag)
+{
+	assert_tagged(got, text, "", tag);
+}
+
+static void test_tag_takes_the_place_of_the_parent_id(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *text;
+		bool is_tagged;
+	} rows[] = {
+		{ "plain", HEAD("traceparent: " VALUE "\r\n"), true },
+		{ "any case (C1)", HEAD("TraceParent: " VALUE "\r\n"), true },
+		{ "blanks around (C2)", HEAD("traceparent: \t " VALUE " \t \r\n"), true },
+		{ "no blank", HEAD("traceparent:" VALUE "\r\n"), true },
+		{ "bare LF", "GET / HTTP/1.1\ntraceparent: " VALUE "\n\n", true },
+		{ "last header", "GET / HTTP/1.1\r\nHost: h\r\ntraceparent: " VALUE "\r\n\r\n",
+		  true },
+		{ "unsampled", HEAD("traceparent: 00-" TRACE "-" PARENT "-00\r\n"), true },
+		{ "all flags (C13)", HEAD("traceparent: 00-" TRACE "-" PARENT "-ff\r\n"), true },
+		{ "later version (C8)", HEAD("traceparent: cc-" TRACE "-" PARENT "-01-x\r\n"),
+		  true },
+		{ "HTTP/1.0", "GET / HTTP/1.0\r\ntraceparent: " VALUE "\r\n\r\n", true },
+		{ "chunked",
+		  "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\ntraceparent: " VALUE
+		  "\r\n\r\n1\r\na\r\n0\r\n\r\n",
+		  true },
+		{ "folded before the value", HEAD("traceparent:\r\n " VALUE "\r\n"), true },
+		{ "folded inside (C2)", HEAD("traceparent: 00-" TRACE "-" PARENT "\r\n -01\r\n"),
+		  false },
+		{ "twice (C3)", HEAD("traceparent: " VALUE "\r\ntraceparent: " VALUE "\r\n"),
+		  false },
+		{ "joined (C3)", HEAD("traceparent: " VALUE ", " VALUE "\r\n"), false },
+		{ "version ff (C6)", HEAD("traceparent: ff-" TRACE "-" PARENT "-01\r\n"), false },
+		{ "zero trace (C7)",
+		  HEAD("traceparent: 00-00000000000000000000000000000000-" PARENT "-01\r\n"),
+		  false },
+		{ "longer (C5)", HEAD("traceparent: " VALUE "-x\r\n"), false },
+		{ "telemetry",
+		  "POST /v1/traces HTTP/1.1\r\nUser-Agent: OTel-OTLP-Exporter-Python/1.27\r\n"
+		  "Content-Length: 0\r\ntraceparent: " VALUE "\r\n\r\n",
+		  false },
+		{ "no end yet", "GET / HTTP/1.1\r\ntraceparent: " VALUE "\r\nHost: h\r\n", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char buf[1024];
+		size_t len = strlen(rows[i].text);
+
+		print_message("%s\n", rows[i].name);
+		set_up(NULL);
+		memcpy(buf, rows[i].text, len);
+		read_bytes(buf, len);
+		assert_text(buf, rows[i].text, rows[i].is_tagged ? request_span(0) : NULL);
+		assert_int_equal(count_of(STAT_TAGGED), rows[i].is_tagged);
+		tear_down(NULL);
+	}
+}
+
+static void test_tag_leaves_other_headers_alone(void **state)
+{
+	static const char text[] =
+		HEAD("X-Trace: " VALUE "\r\ntraceparent: " VALUE "\r\nX-Trace: " VALUE "\r\n");
+	char buf[sizeof(text)];
+
+	(void)state;
+	memcpy(buf, text, sizeof(text));
+	read_bytes(buf, sizeof(text) - 1);
+	assert_tagged(buf, text, "traceparent: ", request_span(0));
+}
+
+/* Two reads: the header is tagged if the second has all of it, and otherwise stays whole. */
+static void test_tag_at_every_split(void **state)
+{
+	static const char text[] = HEAD("traceparent: " VALUE "\r\n");
+	const size_t len = sizeof(text) - 1;
+	const size_t value = (size_t)(strstr(text, VALUE) - text);
+
+	(void)state;
+	for (size_t cut = 1; cut < len; cut++) {
+		bool is_tagged = cut <= value;
+		char buf[sizeof(text)];
+
+		set_up(NULL);
+		memcpy(buf, text, len);
+		read_bytes(buf, cut);
+		assert_text(buf, text, NULL);
+		read_bytes(buf + cut, len - cut);
+		assert_text(buf, text, is_tagged ? request_span(0) : NULL);
+		assert_int_equal(count_of(STAT_TAGGED), is_tagged);
+		assert_int_equal(count_of(STAT_TAG_LATE), !is_tagged);
+		assert_memory_equal(request_span(0)->parent.bytes,
+				    "\xb7\xad\x6b\x71\x69\x20\x33\x31", 8);
+		tear_down(NULL);
+	}
+}
+
+static void test_tag_stays_away_when_read_byte_by_byte(void **state)
+{
+	static const char text[] = HEAD("traceparent: " VALUE "\r\n");
+	char buf[sizeof(text)];
+
+	(void)state;
+	memcpy(buf, text, sizeof(text));
+	for (size_t i = 0; i < sizeof(text) - 1; i++)
+		read_bytes(buf + i, 1);
+	assert_text(buf, text, NULL);
+	assert_int_equal(count_of(STAT_TAG_LATE), 1);
+}
+
+/* Pieces of every size, in one call; the last has room that the call did not fill. */
+static void test_tag_in_vectors(void **state)
+{
+	static const char text[] = HEAD("traceparent: " VALUE " \r\n");
+	const size_t len = sizeof(text) - 1;
+
+	(void)state;
+	for (size_t size = 3; size <= len; size++) {
+		char buf[sizeof(text) + 256];
+		struct iovec iov[64];
+		size_t count = 0;
+		struct conn_token t;
+
+		set_up(NULL);
+		memcpy(buf, text, len);
+		for (size_t at = 0; at < len; at += size)
+			iov[count++] = (struct iovec){ buf + at, size };
+		t = conn_look_in(FD);
+		conn_read_done(FD, t, iov, count, (ssize_t)len, count * size, 0);
+		assert_text(buf, text, request_span(0));
+		assert_int_equal(count_of(STAT_TAGGED), 1);
+		tear_down(NULL);
+	}
+}
+
+/* A vector that names memory twice: writing to one piece would change another. */
+static void test_tag_not_where_pieces_overlap(void **state)
+{
+	static const char text[] = HEAD("traceparent: " VALUE "\r\n");
+	const size_t len = sizeof(text) - 1;
+	char buf[2 * sizeof(text)];
+	struct iovec iov[] = { { buf, len }, { buf, len } };
+
+	(void)state;
+	memcpy(buf, text, len);
+	read_vector(iov, 2);
+	assert_text(buf, text, NULL);
+	assert_int_equal(count_of(STAT_TAGGED), 0);
+	assert_int_equal(count_of(STAT_TAG_REFUSED), 2);
+}
+
+static void test_tag_each_of_pipelined_requests(void **state)
+{
+	static const char one[] = HEAD("traceparent: " VALUE "\r\n");
+	const size_t len = sizeof(one) - 1;
+	char buf[5 * sizeof(one)];
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++)
+		memcpy(buf + i * len, one, len);
+	read_bytes(buf, 5 * len);
+	for (unsigned i = 0; i < 5; i++) {
+		const struct span *s = request_span(i);
+		struct span_ref found;
+
+		assert_text(buf + i * len, one, s);
+		assert_int_equal(tag_find(&s->trace, &s->id, &found), TAG_LIVE);
+		assert_ptr_equal(span_get(found), s);
+	}
+}
+
+/* What has been shown stays: n bytes of a peek at the beginning of the head. */
+static void test_tag_never_after_a_peek_at_it(void **state)
+{
+	static const char text[] = HEAD("traceparent: " VALUE "\r\n");
+	const size_t len = sizeof(text) - 1;
+	const size_t value = (size_t)(strstr(text, VALUE) - text);
+	char answer[] = "HTTP/1.1 204 No\r\n\r\n";
+	char buf[sizeof(text)];
+
+	(void)state;
+	for (size_t n = 0; n <= len; n++) {
+		set_up(NULL);
+		conn_peek_done(FD, conn_peek_begin(FD), (ssize_t)n);
+		conn_peek_done(FD, conn_peek_begin(FD), -1);
+		memcpy(buf, text, len);
+		read_bytes(buf, len);
+		assert_text(buf, text, n <= value ? request_span(0) : NULL);
+		assert_int_equal(count_of(STAT_TAG_PEEKED), n > value);
+		/* The next one has not been seen. */
+		conn_wrote(FD, conn_look_out(FD), &(struct iovec){ answer, sizeof(answer) - 1 }, 1,
+			   sizeof(answer) - 1, 0);
+		memcpy(buf, text, len);
+		read_bytes(buf, len);
+		assert_text(buf, text, request_span(0));
+		tear_down(NULL);
+	}
+}
+
+static void test_tag_never_while_a_peek_is_under_way(void **state)
+{
+	static const char text[] = HEAD("traceparent: " VALUE "\r\n");
+	char buf[sizeof(text)];
+	struct conn_token peek = conn_peek_begin(FD);
+
+	(void)state;
+	memcpy(buf, text, sizeof(text));
+	read_bytes(buf, sizeof(text) - 1);
+	assert_text(buf, text, NULL);
+	conn_peek_done(FD, peek, 10);
+	assert_int_equal(count_of(STAT_TAG_PEEKED), 1);
+}
+
+static void test_tag_off(void **state)
+{
+	static const char *const settings[][2] = {
+		{ "OTEL_INTERSPAN_HEADER_TAG=false" },
+		{ "OTEL_SDK_DISABLED=true" },
+		{ "OTEL_INTERSPAN_EXCLUDED_URLS=/a*" },
+	};
+	static const char text[] = HEAD("traceparent: " VALUE "\r\n");
+	char buf[sizeof(text)];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
+		set_up(NULL);
+		config_parse(&config, (char *const *)(uintptr_t)settings[i]);
+		memcpy(buf, text, sizeof(text));
+		read_bytes(buf, sizeof(text) - 1);
+		assert_text(buf, text, NULL);
+		assert_int_equal(count_of(STAT_TAGGED), 0);
+		tear_down(NULL);
+	}
+}
+
+/* --- the table --- */
+
+static struct span *open_tagged(const struct span_id *id)
+{
+	struct span *s = span_start(SPAN_SERVER, NULL);
+
+	assert_non_null(s);
+	if (id)
+		s->id = *id;
+	tag_remember(s);
+	return s;
+}
+
+static void test_tag_is_found_while_its_span_is_open(void **state)
+{
+	struct span *s = open_tagged(NULL);
+	struct trace_id trace = s->trace, other = { { 1 } };
+	struct span_id id = s->id, unknown = { { 1, 2, 3 } };
+	struct span_ref found = { 0, 0 };
+
+	(void)state;
+	assert_int_equal(tag_find(&trace, &unknown, &found), TAG_UNKNOWN);
+	assert_int_not_equal(tag_find(&other, &id, &found), TAG_LIVE);
+	assert_int_equal(found.slot, 0);
+	assert_int_equal(tag_find(&trace, &id, &found), TAG_LIVE);
+	assert_ptr_equal(span_get(found), s);
+	span_discard(s);
+	assert_int_equal(tag_find(&trace, &id, &found), TAG_ENDED);
+	s = span_start(SPAN_SERVER, NULL); /* in the same slot, perhaps */
+	assert_int_equal(tag_find(&trace, &id, &found), TAG_ENDED);
+	span_discard(s);
+}
+
+static void test_tag_of_another_process_is_not_ours(void **state)
+{
+	struct span *s = open_tagged(NULL);
+	int status = -1;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0) {
+		struct span_ref found;
+
+		_exit(tag_find(&s->trace, &s->id, &found) == TAG_LIVE);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	span_discard(s);
+}
+
+/* Ids that meet in one place: the sixth pushes one out, and that one answers none. */
+static void test_tag_table_is_bounded_and_counts(void **state)
+{
+	struct span *spans[6];
+	struct span_ref found;
+	unsigned live = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++)
+		spans[i] = open_tagged(&(struct span_id){ { 1, 0, 0, 0, 0, 0, 0, (uint8_t)i } });
+	for (unsigned i = 0; i < 6; i++)
+		live += tag_find(&spans[i]->trace, &spans[i]->id, &found) == TAG_LIVE;
+	assert_int_equal(live, 4);
+	assert_int_equal(count_of(STAT_TAG_LOST), 2);
+	/* Those that have ended make room. */
+	for (unsigned i = 0; i < 6; i++)
+		span_discard(spans[i]);
+	for (unsigned i = 0; i < 4; i++)
+		spans[i] = open_tagged(&(struct span_id){ { 1, 0, 0, 0, 0, 0, 1, (uint8_t)i } });
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(tag_find(&spans[i]->trace, &spans[i]->id, &found), TAG_LIVE);
+		span_discard(spans[i]);
+	}
+	assert_int_equal(count_of(STAT_TAG_LOST), 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tag_takes_the_place_of_the_parent_id),
+		cmocka_unit_test_setup_teardown(test_tag_leaves_other_headers_alone, set_up,
+						tear_down),
+		cmocka_unit_test(test_tag_at_every_split),
+		cmocka_unit_test_setup_teardown(test_tag_stays_away_when_read_byte_by_byte, set_up,
+						tear_down),
+		cmocka_unit_test(test_tag_in_vectors),
+		cmocka_unit_test_setup_teardown(test_tag_not_where_pieces_overlap, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_tag_each_of_pipelined_requests, set_up,
+						tear_down),
+		cmocka_unit_test(test_tag_never_after_a_peek_at_it),
+		cmocka_unit_test_setup_teardown(test_tag_never_while_a_peek_is_under_way, set_up,
+						tear_down),
+		cmocka_unit_test(test_tag_off),
+		cmocka_unit_test_setup_teardown(test_tag_is_found_while_its_span_is_open, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_tag_of_another_process_is_not_ours, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_tag_table_is_bounded_and_counts, set_up,
+						tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
