@@ -5,6 +5,7 @@
 #   make check      all that can be proven on this machine (ten minutes)
 #   make demo       one request through curl, nginx and two Python services, shown as a waterfall
 #   make bench      what it costs: figures against bare, side by side
+#   make w3c        the W3C's own tests of trace context: W3C_TEST_DIR=<their folder `test`>
 #   make fuzz       FUZZ_SECONDS=60 for each parser
 #   make format     lays the sources out as `make quick` wants them
 #   make install    PREFIX=/usr/local DESTDIR=; make uninstall
@@ -244,6 +245,14 @@ preload-tests e2e: %: all
 	@mkdir -p $(dir $(RESULTS))
 	@dir=tests/$(@:-tests=); if [ -e $$dir/run.py ]; then $(RUN) $@ $(PYTHON) $$dir/run.py; \
 		else echo "SKIPPED: $$dir/run.py is not there yet"; fi
+
+# github.com/w3c/trace-context; never part of this tree.
+.PHONY: w3c
+w3c: all
+	@[ -e "$(W3C_TEST_DIR)/test.py" ] || { echo "W3C_TEST_DIR: where the folder \`test\` of" \
+		"github.com/w3c/trace-context is"; exit 1; }
+	@mkdir -p $(dir $(RESULTS))
+	@$(RUN) w3c $(PYTHON) tests/e2e/w3c.py $(W3C_TEST_DIR)
 
 # clang, in a directory of its own: every object carries the fuzzer's coverage.
 fuzz:
