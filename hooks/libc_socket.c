@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where connections and their descriptors come from and go to. */
 #include <stdarg.h>
-#include <sys/syscall.h>
 
 #include "clock.h"
 #include "conn.h"
@@ -9,7 +8,6 @@
 #include "exporter_life.h"
 #include "fd_table.h"
 #include "hook.h"
-#include "rawsys.h"
 
 static ALWAYS_INLINE bool is_known(int fd)
 {
@@ -32,13 +30,23 @@ EXPORT int socket(int domain, int type, int protocol)
 	return fd;
 }
 
-static bool is_stream(int fd)
+/* Both are new; neither end was connected or accepted, so it stays unknown. */
+EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
 {
-	int type = 0;
-	socklen_t len = sizeof(type);
+	int r = REAL(socketpair)(domain, type, protocol, fds);
 
-	raw_syscall6(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, (long)&type, (long)&len, 0);
-	return type == SOCK_STREAM;
+	for (int i = 0; r == 0 && i < 2; i++)
+		forget_stale(fds[i]);
+	return r;
+}
+
+/* Nobody does it in a signal handler: a chance for the exporter. */
+EXPORT int listen(int fd, int backlog)
+{
+	int r = REAL(listen)(fd, backlog);
+
+	exporter_chance();
+	return r;
 }
 
 static void connected(int fd, const struct sockaddr *to, socklen_t len, int r, int error,
@@ -50,7 +58,7 @@ static void connected(int fd, const struct sockaddr *to, socklen_t len, int r, i
 		return;
 	if (to->sa_family != AF_INET && to->sa_family != AF_INET6 && to->sa_family != AF_UNIX)
 		return;
-	if (is_stream(fd))
+	if (conn_is_stream(fd))
 		conn_connected(fd, to, len, in_progress, started_ns);
 }
 
@@ -68,7 +76,7 @@ EXPORT int connect(int fd, const struct sockaddr *to, socklen_t len)
 /* The peer is asked for when a span wants it: the caller's buffer may be cut, or absent. */
 static void accepted(int fd)
 {
-	if (is_stream(fd))
+	if (conn_is_stream(fd))
 		conn_accepted(fd);
 }
 

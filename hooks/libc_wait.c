@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Waits: where a thread may turn to another request. */
-#include <sys/syscall.h>
-
 #include "conn.h"
 #include "context.h"
 #include "exporter_life.h"
 #include "fd_table.h"
 #include "hook.h"
-#include "rawsys.h"
 
 /* An opaque connection's number may have gone to something else unseen: is it a stream still? */
 static bool is_own_client(int fd)
 {
-	int type = 0;
-	socklen_t len = sizeof(type);
-
-	if (!fd_is_own_client(fd))
-		return false;
-	raw_syscall6(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, (long)&type, (long)&len, 0);
-	return type == SOCK_STREAM;
+	return fd_is_own_client(fd) && conn_is_stream(fd);
 }
 
 static NO_INLINE void waited(int fd)

@@ -230,6 +230,29 @@ void conn_range_closing(unsigned first, unsigned last, unsigned flags)
 			conn_fd_closing((int)fd);
 }
 
+bool conn_is_stream(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	raw_syscall6(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, (long)&type, (long)&len, 0);
+	return type == SOCK_STREAM;
+}
+
+static uint64_t cookie_of(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	raw_syscall6(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, (long)&cookie, (long)&len, 0);
+	return cookie;
+}
+
+bool conn_is_still(const struct conn *c, int fd)
+{
+	return c->cookie ? cookie_of(fd) == c->cookie : conn_is_stream(fd);
+}
+
 static void put(int fd, struct conn *c)
 {
 	conn_fd_closing(fd); /* closed behind our back, if it is there */
@@ -253,15 +276,11 @@ void conn_connected(int fd, const struct sockaddr *peer, socklen_t len, bool in_
 		    uint64_t started_ns)
 {
 	struct conn *c = conn_new(CONN_CLIENT, peer, len);
-	uint64_t cookie = 0;
-	socklen_t cookie_len = sizeof(cookie);
 
 	if (!c)
 		return;
 	stats_inc(STAT_CONNS_CLIENT);
-	raw_syscall6(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, (long)&cookie, (long)&cookie_len,
-		     0);
-	c->cookie = cookie;
+	c->cookie = cookie_of(fd);
 	c->is_connecting = in_progress;
 	c->connect_ns = started_ns;
 	c->opened_ns = in_progress ? 0 : clock_monotonic_ns();
@@ -313,6 +332,18 @@ void conn_set_blind(struct conn *c)
 {
 	if (!atomic_exchange(&c->is_blind, true))
 		stats_inc(STAT_CONNS_BLIND);
+}
+
+void conn_given_away(int fd)
+{
+	struct conn *c = conn_pin(fd);
+
+	if (!c)
+		return;
+	conn_set_blind(c);
+	if (fd_take_if(fd, conn_entry(c)))
+		conn_unpin(c);
+	conn_unpin(c);
 }
 
 /* No lock, no pin, since we may be in a signal handler. */

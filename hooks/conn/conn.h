@@ -101,7 +101,7 @@ struct conn {
 	struct span_ref connect_context;
 	uint64_t connect_ns; /* CLOCK_MONOTONIC, when connect() was called */
 	uint64_t opened_ns;  /* when it was open, as far as known: 0 before the first request */
-	uint64_t cookie;
+	uint64_t cookie;     /* SO_COOKIE; 0: server, or a kernel without */
 	char peer_text[INET6_ADDRSTRLEN]; /* empty: not written yet */
 	uint16_t peer_port;
 	/* Server: when the response under way began, and in which call. */
@@ -149,6 +149,15 @@ void conn_range_closing(unsigned first, unsigned last, unsigned flags);
 uint64_t conn_replacing(int to);
 void conn_duped(int from, int to, uint64_t was);
 void conn_shut(int fd, int how);
+/* To those who read, write and close it inside libc: nothing that comes is seen. */
+void conn_given_away(int fd);
+
+bool conn_is_stream(int fd);
+/*
+ * A number may have been closed where no hook sees it, and be a file's by now: is fd what c was
+ * made for?  A system call.
+ */
+bool conn_is_still(const struct conn *c, int fd);
 
 /* Pins the connection of fd; NULL: not ours any more.  conn_unpin() may end it. */
 struct conn *conn_pin(int fd);

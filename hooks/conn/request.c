@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "request.h"
 
-#include <sys/syscall.h>
-
 #include "baggage.h"
 #include "clock.h"
 #include "config.h"
 #include "context.h"
 #include "http_attrs.h"
 #include "http_side.h"
-#include "rawsys.h"
 #include "tag.h"
 #include "traceparent.h"
 #include "tracestate.h"
@@ -51,16 +48,6 @@ static struct span_ref cause(const struct conn *c, const struct head *head, enum
 	if (c->is_fresh && c->is_connecting && context_waits() != c->connect_waits)
 		return c->connect_context;
 	return context_current();
-}
-
-/* The number may be somebody else's by now, closed and opened again where no hook sees it. */
-static bool is_same_socket(const struct conn *c, int fd)
-{
-	uint64_t cookie = 0;
-	socklen_t len = sizeof(cookie);
-
-	raw_syscall6(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, (long)&cookie, (long)&len, 0);
-	return cookie == c->cookie;
 }
 
 static void set_insertion(struct conn *c, const struct head *head, const struct span_context *ctx,
@@ -181,6 +168,10 @@ void request_decide(struct conn *c, int fd, const struct head *head, const struc
 	struct span_context ctx;
 	struct span *s = NULL;
 
+	if (!conn_is_still(c, fd)) { /* no request, and nothing of ours in somebody's file */
+		conn_set_blind(c);
+		return;
+	}
 	c->pending = (struct exchange){ .parent = from,
 					.is_head = p->is_head,
 					.is_connect = p->is_connect };
@@ -194,7 +185,6 @@ void request_decide(struct conn *c, int fd, const struct head *head, const struc
 		stats_inc(STAT_TAG_ENDED);
 	if (head->traceparents && !is_copy)
 		return;
-	can_edit = can_edit && is_same_socket(c, fd);
 	if (!config.sdk_disabled)
 		s = open_span(c, fd, head, p, from);
 	c->pending.span = span_ref(s);

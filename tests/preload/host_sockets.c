@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -434,6 +435,148 @@ static void dup_leads_to_the_same(void)
 	closefrom(3);
 }
 
+/* --- what libc does with a descriptor on its own --- */
+
+#define REQUEST "GET /file HTTP/1.1\r\nHost: h\r\n\r\n"
+
+/* A file that gets the number that was closed; text goes into it or comes out of it. */
+static void reuse(int number, bool is_written, const char *text)
+{
+	int fd;
+
+	do
+		fd = open(".", O_TMPFILE | O_RDWR, 0600);
+	while (fd >= 0 && fd < number);
+	CHECK(fd == number);
+	if (is_written)
+		put(fd, text);
+	else
+		CHECK(pwrite(fd, text, strlen(text), 0) == (ssize_t)strlen(text));
+	assert_file(fd, text, 1);
+	if (!is_written)
+		CHECK(strcmp(get(fd, text), text) == 0);
+	CHECK(close(fd) == 0);
+}
+
+static void stdio_closes_client(void)
+{
+	struct ends e = ends_open();
+
+	exchange(e, "/1");
+	CHECK(fclose(fdopen(e.client, "r+")) == 0);
+	reuse(e.client, true, REQUEST);
+	CHECK(close(e.server) == 0);
+}
+
+static void stdio_closes_server(void)
+{
+	struct ends e = ends_open();
+
+	ask(e, "/1");
+	take(e, "/1");
+	CHECK(fclose(fdopen(e.server, "r+")) == 0);
+	reuse(e.server, true, NO_CONTENT);
+	CHECK(read(e.client, &(char){ 0 }, 1) == 0);
+	CHECK(close(e.client) == 0);
+}
+
+static void stdio_answers(void)
+{
+	struct ends e = ends_open();
+	FILE *f;
+
+	ask(e, "/1");
+	take(e, "/1");
+	f = fdopen(e.server, "w");
+	CHECK(fputs(NO_CONTENT, f) >= 0 && fclose(f) == 0);
+	CHECK(strcmp(get(e.client, "\r\n\r\n"), NO_CONTENT) == 0);
+	CHECK(close(e.client) == 0);
+}
+
+int __dprintf_chk(int fd, int flag, const char *format, ...);
+int __vdprintf_chk(int fd, int flag, const char *format, va_list args);
+
+__attribute__((format(printf, 3, 4))) static int print(int fd, int how, const char *format, ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = how ? __vdprintf_chk(fd, 1, format, args) : vdprintf(fd, format, args);
+	va_end(args);
+	return n;
+}
+
+static void dprintf_answers(void)
+{
+	static const char format[] = "HTTP/1.%d %d No Content%s", end[] = "\r\n\r\n";
+	int len = sizeof(NO_CONTENT) - 1;
+
+	for (int i = 0; i < 4; i++) {
+		struct ends e = ends_open();
+		char path[] = { '/', (char)('1' + i), 0 };
+
+		ask(e, path);
+		take(e, path);
+		if (i == 0)
+			CHECK(dprintf(e.server, "HTTP/1.%d %d No Content%s", 1, 204, end) == len);
+		else if (i == 1)
+			CHECK(__dprintf_chk(e.server, 1, format, 1, 204, end) == len);
+		else
+			CHECK(print(e.server, i - 2, "HTTP/1.%d %d No Content%s", 1, 204, end) ==
+			      len);
+		CHECK(strcmp(get(e.client, end), NO_CONTENT) == 0);
+		ends_close(e);
+	}
+}
+
+/* --- descriptors that are closed unseen: no hook is on this way --- */
+
+static int unseen_close(int fd)
+{
+	static int (*libc_close)(int);
+
+	if (!libc_close)
+		libc_close = (int (*)(int))dlsym(dlopen("libc.so.6", RTLD_NOW), "close");
+	return libc_close(fd);
+}
+
+static void unseen_close_client(void)
+{
+	struct ends e = ends_open();
+
+	exchange(e, "/1");
+	CHECK(unseen_close(e.client) == 0);
+	reuse(e.client, true, REQUEST);
+	CHECK(close(e.server) == 0);
+}
+
+static void unseen_close_server(void)
+{
+	struct ends e = ends_open();
+
+	exchange(e, "/1");
+	CHECK(unseen_close(e.server) == 0);
+	reuse(e.server, false, REQUEST);
+	CHECK(close(e.client) == 0);
+}
+
+static void unseen_close_before_socketpair(void)
+{
+	struct ends e = ends_open();
+	int pair[2];
+
+	ask(e, "/1");
+	while (open("/dev/null", O_RDONLY) < e.server) /* until no other number is left */
+		;
+	CHECK(unseen_close(e.client) == 0 && unseen_close(e.server) == 0);
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+	CHECK(pair[0] == e.client && pair[1] == e.server);
+	exchange((struct ends){ pair[0], pair[1] }, "/pair");
+	exchange((struct ends){ pair[1], pair[0] }, "/pair");
+	ends_close((struct ends){ pair[0], pair[1] });
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -449,6 +592,13 @@ static const struct {
 	{ "dup_is_interrupted", dup_is_interrupted },
 	{ "dup_over_a_connection", dup_over_a_connection },
 	{ "dup_leads_to_the_same", dup_leads_to_the_same },
+	{ "stdio_closes_client", stdio_closes_client },
+	{ "stdio_closes_server", stdio_closes_server },
+	{ "stdio_answers", stdio_answers },
+	{ "dprintf_answers", dprintf_answers },
+	{ "unseen_close_client", unseen_close_client },
+	{ "unseen_close_server", unseen_close_server },
+	{ "unseen_close_before_socketpair", unseen_close_before_socketpair },
 };
 
 int main(int argc, char **argv)

@@ -30,6 +30,16 @@ CASES = {
     "dup_is_interrupted": both("/1", "/2"),
     "dup_over_a_connection": [*both("/1"), "CLIENT /2", "SERVER /2 no_response"],
     "dup_leads_to_the_same": [*both("/1", "/2", "/3"), "CLIENT /4", "SERVER /4 no_response"],
+    # What stdio does with a descriptor nobody sees: no status, and no error either.
+    "stdio_closes_client": both("/1"),
+    "stdio_closes_server": ["CLIENT /1 closed_by_peer", "SERVER /1"],
+    "stdio_answers": ["CLIENT /1 204", "SERVER /1"],
+    "dprintf_answers": [f"{s} /{n}{t}" for n in (1, 2, 3, 4)
+                        for s, t in (("CLIENT", " 204"), ("SERVER", ""))],
+    # The file that has the number of a connection is no connection.
+    "unseen_close_client": both("/1"),
+    "unseen_close_server": both("/1"),
+    "unseen_close_before_socketpair": ["CLIENT /1"],
 }
 
 
