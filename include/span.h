@@ -86,6 +86,16 @@ size_t span_tracestate(const struct span *s, char *to, size_t cap);
 size_t span_baggage(const struct span *s, char *to, size_t cap);
 void span_keep_baggage(struct span *s, struct bytes raw);
 
+/*
+ * A caller that s does not have for its parent, since it is not trusted: kept to know its header
+ * when the application passes that on, never exported.
+ */
+void span_keep_caller(struct span *s, const struct trace_id *trace, const struct span_id *id);
+
+/* Are these the ids that the caller of s sent, trusted or not? */
+bool span_is_called_by(const struct span *s, const struct trace_id *trace,
+		       const struct span_id *id);
+
 /* Copied.  A value longer than 8 KiB is cut on a character boundary. */
 void span_set_name(struct span *s, struct bytes name);
 void span_set_str(struct span *s, enum attr key, struct bytes value);

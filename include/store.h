@@ -89,7 +89,7 @@ struct span {
 	uint8_t reserved[15];
 };
 
-/* Of ITEM_TRACESTATE, ITEM_BAGGAGE. */
+/* Of ITEM_TRACESTATE, ITEM_BAGGAGE, ITEM_CALLER. */
 #define LIST_OF(item) (1u << ((item)-ITEM_TRACESTATE))
 
 struct slot_more {
@@ -127,6 +127,7 @@ enum item_type {
 	ITEM_TRACESTATE = 17, /* W3C list */
 	ITEM_BAGGAGE = 18,    /* kept for propagation only; never exported (C73) */
 	ITEM_EVENT = 19,      /* key: enum span_event; value: uint64_t, CLOCK_MONOTONIC, ns */
+	ITEM_CALLER = 20,     /* trace id, span id: span_keep_caller(); never exported */
 };
 
 /*

@@ -334,7 +334,31 @@ size_t span_baggage(const struct span *s, char *to, size_t cap)
 	return s ? list_copy(s, ITEM_BAGGAGE, false, to, cap) : 0;
 }
 
+bool span_is_called_by(const struct span *s, const struct trace_id *trace, const struct span_id *id)
+{
+	char kept[sizeof(*trace) + sizeof(*id)];
+
+	if (!s)
+		return false;
+	if (s->has_parent)
+		return memcmp(&s->trace, trace, sizeof(*trace)) == 0 &&
+		       memcmp(&s->parent, id, sizeof(*id)) == 0;
+	return list_copy(s, ITEM_CALLER, false, kept, sizeof(kept)) == sizeof(kept) &&
+	       memcmp(kept, trace, sizeof(*trace)) == 0 &&
+	       memcmp(kept + sizeof(*trace), id, sizeof(*id)) == 0;
+}
+
 /* --- filling --- */
+
+void span_keep_caller(struct span *s, const struct trace_id *trace, const struct span_id *id)
+{
+	char kept[sizeof(*trace) + sizeof(*id)];
+
+	memcpy(kept, trace, sizeof(*trace));
+	memcpy(kept + sizeof(*trace), id, sizeof(*id));
+	if (s && item_add(s, ITEM_CALLER, 0, kept, sizeof(kept)))
+		s->lists |= (uint8_t)LIST_OF(ITEM_CALLER);
+}
 
 void span_keep_baggage(struct span *s, struct bytes raw)
 {

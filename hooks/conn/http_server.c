@@ -64,6 +64,12 @@ static void stand_for(struct span *s, const struct span_context *caller)
 	s->flags = caller->flags;
 }
 
+static void distrust(struct span *s, const struct span_context *caller)
+{
+	span_keep_caller(s, &caller->trace, &caller->span);
+	stats_inc(STAT_INBOUND_UNTRUSTED);
+}
+
 static bool is_blocking(int fd)
 {
 	long flags = raw_syscall3(SYS_fcntl, fd, F_GETFL, 0);
@@ -79,6 +85,8 @@ static bool request_begun(struct conn *c, int fd)
 	struct exchange x = { .is_head = h->parser.is_head, .is_connect = h->parser.is_connect };
 	bool has_caller = inbound(&h->head, text, h->scratch->edit, &caller);
 	bool is_excluded = head_is_excluded(&h->head, text);
+	const struct span_context *parent = has_caller && config.trust_inbound ? &caller : NULL;
+	struct span_context own;
 	struct span *s = NULL;
 
 	/* The loops that we know close by close(), and a tenth of a microsecond matters there. */
@@ -88,25 +96,30 @@ static bool request_begun(struct conn *c, int fd)
 		stats_inc(STAT_REQUESTS_EXCLUDED);
 	if (head_is_otlp(&h->head, text))
 		stats_inc(STAT_CONNS_OTLP);
-	else if (!config.sdk_disabled || has_caller)
-		s = span_start(SPAN_SERVER, has_caller ? &caller : NULL);
+	else if (!config.sdk_disabled || parent)
+		s = span_start(SPAN_SERVER, parent);
 	if (s) {
 		x.is_stand_in = config.sdk_disabled || is_excluded;
-		if (x.is_stand_in && has_caller)
-			stand_for(s, &caller);
+		if (x.is_stand_in && parent)
+			stand_for(s, parent);
 		else if (x.is_stand_in)
 			span_exclude(s);
-		keep_baggage(s, &h->head, text, h->scratch->edit);
+		if (config.trust_inbound)
+			keep_baggage(s, &h->head, text, h->scratch->edit);
+		else if (has_caller)
+			distrust(s, &caller);
 		if (!x.is_stand_in)
 			attrs_server_request(s, c, fd, &h->head, text, &h->parser);
 		x.span = span_ref(s);
+		own = span_get_context(s);
 	}
 	if (!exchange_push(c, &x)) {
 		span_discard(s);
 		return false;
 	}
-	if (s && has_caller && !x.is_stand_in)
-		tag_write(c, s);
+	/* From here on who answers may end the span. */
+	if (s && has_caller && !(x.is_stand_in && parent))
+		tag_write(c, x.span, &own, !parent);
 	/* Several at once on one connection: nobody knows which one the program works for. */
 	if (exchange_count(c) > 1)
 		x.span = (struct span_ref){ 0 };

@@ -94,14 +94,11 @@ static void set_replacement(struct conn *c, const struct head *head, const struc
  */
 static bool is_passed_on(const struct conn *c, const struct head *head, struct span_ref from)
 {
-	const struct span *server = span_get(from);
 	struct trace_id trace;
 	struct span_id span;
 
-	return server && server->has_parent && !config.sdk_disabled &&
-	       header_get(c, head, &trace, &span) &&
-	       memcmp(&trace, &server->trace, sizeof(trace)) == 0 &&
-	       memcmp(&span, &server->parent, sizeof(span)) == 0;
+	return !config.sdk_disabled && header_get(c, head, &trace, &span) &&
+	       span_is_called_by(span_get(from), &trace, &span);
 }
 
 /* Is the value in front of us as a whole, and as long as what takes its place? */

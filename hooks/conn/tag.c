@@ -60,9 +60,9 @@ static const struct span *word_get(uint64_t word)
 	return s && s->pid == process_pid() ? s : NULL;
 }
 
-void tag_remember(const struct span *s)
+void tag_remember(struct span_ref s, const struct span_id *span_id)
 {
-	uint64_t id = id_word(&s->id), word = ref_word(span_ref(s));
+	uint64_t id = id_word(span_id), word = ref_word(s);
 	struct entry *bucket = bucket_of(id);
 
 	for (unsigned i = 0; i < BUCKET; i++) {
@@ -207,12 +207,31 @@ static bool is_peeked(const struct conn *c, uint64_t at)
 	       at < atomic_load_explicit(&c->peeked_to, memory_order_acquire);
 }
 
-void tag_write(struct conn *c, const struct span *s)
+static void write_id(const struct arrival *a, uint64_t at, const struct span_id *id)
+{
+	char hex[SPAN_ID_HEX];
+
+	hex_encode(hex, id->bytes, sizeof(id->bytes));
+	copy_at(a, at + PARENT_AT, hex, sizeof(hex), true);
+}
+
+static void write_all(const struct arrival *a, uint64_t at, size_t len,
+		      const struct span_context *own)
+{
+	char value[TRACEPARENT_LEN];
+	char blank = ' ';
+
+	traceparent_format(value, &own->trace, &own->span, own->flags);
+	copy_at(a, at, value, sizeof(value), true);
+	for (size_t i = sizeof(value); i < len; i++) /* of a later version */
+		copy_at(a, at + i, &blank, 1, true);
+}
+
+void tag_write(struct conn *c, struct span_ref s, const struct span_context *own, bool is_all)
 {
 	const struct arrival *a = c->arrival;
 	const struct head *h = &c->in.head;
 	struct bytes value = head_get(h, c->in.scratch->text, HEAD_TRACEPARENT);
-	char id[SPAN_ID_HEX];
 	uint64_t at = 0;
 
 	if (!tag_is_allowed())
@@ -230,8 +249,10 @@ void tag_write(struct conn *c, const struct span *s)
 		stats_inc(STAT_TAG_PEEKED);
 		return;
 	}
-	hex_encode(id, s->id.bytes, sizeof(s->id.bytes));
-	tag_remember(s);
-	copy_at(a, at + PARENT_AT, id, sizeof(id), true);
+	tag_remember(s, &own->span);
+	if (is_all)
+		write_all(a, at, value.len, own);
+	else
+		write_id(a, at, &own->span);
 	stats_inc(STAT_TAGGED);
 }

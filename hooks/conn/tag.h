@@ -42,10 +42,14 @@ struct arrival {
 bool tag_is_allowed(void);
 
 /*
- * The head of a request is whole, c->arrival is the call that brought its end, and s its span.
- * Under the lock of the half that is read.  Tags it, or counts why not.
+ * The head of a request is whole, c->arrival is the call that brought its end, and s the reference
+ * to its span, whose context is own: a copy, since the span may be ended any time.  Under the lock
+ * of the half that is read.  Tags it, or counts why not.
+ *
+ * is_all: the caller is not trusted, and the whole value is replaced, so that nothing of its trace
+ * is there to be passed on.
  */
-void tag_write(struct conn *c, const struct span *s);
+void tag_write(struct conn *c, struct span_ref s, const struct span_context *own, bool is_all);
 
 enum tag {
 	TAG_UNKNOWN, /* none of ours, as far as we remember */
@@ -56,7 +60,7 @@ enum tag {
 /* Whose id is it? */
 enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct span_ref *ret);
 
-/* From now on s is found; tag_write() does this. */
-void tag_remember(const struct span *s);
+/* From now on s, whose id that is, is found; tag_write() does this. */
+void tag_remember(struct span_ref s, const struct span_id *id);
 
 #endif

@@ -109,6 +109,56 @@ class Copies(Feature):
         self.assertEqual(lab.total("tags_ended"), 1)
 
 
+class Distrust(Feature):
+    """OTEL_INTERSPAN_TRUST_INBOUND=false: what comes in starts a trace of its own, and nothing of the
+    caller's goes on (C24)."""
+
+    def proxied(self, front, **settings):
+        """What a program behind a proxy is sent, and the proxy's two spans."""
+        lab = self.lab(OTEL_INTERSPAN_TRUST_INBOUND="false", **settings)
+        with rawhttp.listen() as listener:
+            edge = front(lab, listener.getsockname()[1])
+            with rawhttp.Background(rawhttp.serve, listener,
+                                    [[["head", 0, 65536], ["send", ANSWER]]]) as backend:
+                rawhttp.connect(edge.port, [[["send", HEAD], ["head", 2, 4096]]])
+        server, client = sorted(self.spans(lab, 2), key=lambda s: s["kind"], reverse=True)
+        self.assertEqual((server["parent_span_id"], client["parent_span_id"]),
+                         ("", server["span_id"]))
+        received, = backend.records()
+        return received.decode(), client
+
+    def assert_restarted(self, received, client):
+        self.assertNotIn(TRACE, received)
+        self.assertEqual(re.findall("traceparent: (.*)\r\n", received),
+                         [f"00-{client['trace_id']}-{client['span_id']}-03"])
+
+    def test_haproxy(self):
+        self.need("haproxy")
+        self.assert_restarted(*self.proxied(lambda lab, port: lab.haproxy(port)))
+
+    def test_nginx_with_and_without_the_tag(self):
+        for tag in ("true", "false"):
+            with self.subTest(tag):
+                self.assert_restarted(*self.proxied(lambda lab, port: lab.nginx(port),
+                                                    OTEL_INTERSPAN_HEADER_TAG=tag))
+
+    def test_service_passes_nothing_on(self):
+        lab = self.lab(OTEL_INTERSPAN_TRUST_INBOUND="false")
+        second = lab.python_server("second.py", traced=False)
+        front = lab.gunicorn("flask_app:app", service="front", BACKEND=second.url(""))
+        more = b"tracestate: a=1\r\nbaggage: user=7\r\n\r\n"
+        head = HEAD.replace(b"/a", b"/users/7").replace(b"\r\n\r\n", b"\r\n" + more)
+        body, = rawhttp.connect(front.port, [[["send", head], ["head", 2, 65536], ["eof", 65536]]])
+        server, client = sorted(self.spans(lab, 2), key=lambda s: s["kind"], reverse=True)
+        self.assertEqual((server["parent_span_id"], server["trace_state"]), ("", ""))
+        self.assertNotEqual(server["trace_id"], TRACE)
+        self.assertIn(f"00-{client['trace_id']}-{client['span_id']}-03".encode(), body)
+        self.assertNotIn(b"tracestate", body)
+        self.assertNotIn(b"baggage", body)
+        front.stop()
+        self.assertEqual(lab.total("traceparent_untrusted"), 1)
+
+
 class Same(Transparency):
     def test_nothing_else_changes_in_what_is_read(self):
         reads = ([["read", len(HEAD), 65536]], [["read", len(HEAD), 9]],

@@ -254,15 +254,19 @@ static void test_otlp_encode_events(void **state)
 	otlp__span__free_unpacked(s, NULL);
 }
 
-/* C73: baggage is the application's own, and stays in the process. */
+/*
+ * C73: baggage is the application's own, and stays in the process; so do ids that are not trusted.
+ */
 static void test_otlp_encode_keeps_baggage_in(void **state)
 {
+	static const char caller[25] = "secretsecretsecretsecret";
 	size_t len;
 
 	(void)state;
 	record_name(&r, "n");
 	len = otlp_encode_span(&encoder, &r, out);
 	record_item(&r, ITEM_BAGGAGE, 0, "user=secret", 11);
+	record_item(&r, ITEM_CALLER, 0, caller, 24);
 	assert_int_equal(otlp_encode_span(&encoder, &r, out), len);
 	for (size_t i = 0; i + 6 <= len; i++)
 		assert_memory_not_equal(out + i, "secret", 6);

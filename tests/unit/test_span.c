@@ -249,6 +249,32 @@ static void test_span_passes_the_trace_state_on(void **state) /* C46, C47 */
 	}
 }
 
+static void test_span_knows_its_caller(void **state)
+{
+	static const struct span_id other = { { 1 } };
+	struct span_context p = parent_with(TRACE_FLAG_SAMPLED, "");
+	struct span *child = span_start(SPAN_SERVER, &p), *root = span_start(SPAN_SERVER, NULL);
+
+	(void)state;
+	assert_true(span_is_called_by(child, &parent.trace, &parent.span));
+	assert_false(span_is_called_by(child, &parent.trace, &other));
+	assert_false(span_is_called_by(child, &root->trace, &parent.span));
+	assert_false(span_is_called_by(root, &parent.trace, &parent.span));
+	assert_false(span_is_called_by(NULL, &parent.trace, &parent.span));
+	span_discard(child);
+	/* One that is not trusted is no parent, and not told of: the item is not exported. */
+	span_keep_caller(root, &parent.trace, &parent.span);
+	assert_true(span_is_called_by(root, &parent.trace, &parent.span));
+	assert_false(span_is_called_by(root, &parent.trace, &other));
+	assert_false(span_is_called_by(root, &root->trace, &parent.span));
+	span_end(root);
+	receive();
+	assert_int_equal(record.head.has_parent, 0);
+	assert_true(record_next(&record, &at, &head, &value));
+	assert_int_equal(head.type, ITEM_CALLER);
+	assert_int_equal(value.len, 24);
+}
+
 static void test_span_reads_lists_over_several_slots(void **state)
 {
 	static char list[5000], out[5000];
@@ -302,6 +328,7 @@ static void test_span_null_is_ignored(void **state)
 	span_set_bool(NULL, ATTR_HTTP_ROUTE, true);
 	span_set_error(NULL, BYTES("x"));
 	span_keep_baggage(NULL, BYTES("x"));
+	span_keep_caller(NULL, &parent.trace, &parent.span);
 	span_end(NULL);
 	span_end_at(NULL, 1);
 	span_discard(NULL);
@@ -424,6 +451,7 @@ int main(void)
 		TEST(is_dated_by_one_anchor),
 		TEST(keeps_the_first_error),
 		TEST(passes_the_trace_state_on),
+		TEST(knows_its_caller),
 		TEST(reads_lists_over_several_slots),
 		TEST(of_no_interest_is_not_recorded),
 		TEST(null_is_ignored),

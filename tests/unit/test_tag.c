@@ -22,6 +22,7 @@
 #include "stats.h"
 #include "store.h"
 #include "tag.h"
+#include "traceparent.h"
 
 #define FD 700
 #define TRACE "0af7651916cd43dd8448eb211c80319c"
@@ -334,6 +335,48 @@ static void test_tag_off(void **state)
 	}
 }
 
+/* Not trusted: a trace of our own, and not a digit of the caller's is left to be passed on. */
+static void test_tag_replaces_all_of_a_caller_that_is_not_trusted(void **state)
+{
+	static const char *const env[] = { "OTEL_INTERSPAN_TRUST_INBOUND=false", NULL };
+	static const struct trace_id trace = { { 0x0a, 0xf7, 0x65, 0x19, 0x16, 0xcd, 0x43, 0xdd,
+						 0x84, 0x48, 0xeb, 0x21, 0x1c, 0x80, 0x31, 0x9c } };
+	static const struct span_id parent = { { 0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0x33, 0x31 } };
+	static const struct {
+		const char *text;
+		size_t blanks;
+	} rows[] = {
+		{ HEAD("traceparent: " VALUE "\r\n"), 0 },
+		{ HEAD("traceparent: 00-" TRACE "-" PARENT "-00\r\n"), 0 },
+		{ HEAD("traceparent: cc-" TRACE "-" PARENT "-01-what\r\n"), 5 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char buf[1024], wanted[1024];
+		size_t len = strlen(rows[i].text);
+		const struct span *s;
+		char *value;
+
+		set_up(NULL);
+		config_parse(&config, (char *const *)(uintptr_t)env);
+		memcpy(buf, rows[i].text, len);
+		read_bytes(buf, len);
+		s = request_span(0);
+		assert_int_equal(s->has_parent, 0);
+		assert_int_equal(s->flags, TRACE_FLAG_SAMPLED | TRACE_FLAG_RANDOM);
+		assert_memory_not_equal(s->trace.bytes, trace.bytes, 16);
+		assert_true(span_is_called_by(s, &trace, &parent));
+		memcpy(wanted, rows[i].text, len + 1);
+		value = strstr(wanted, "traceparent: ") + 13;
+		traceparent_format(value, &s->trace, &s->id, s->flags);
+		memset(value + TRACEPARENT_LEN, ' ', rows[i].blanks);
+		assert_memory_equal(buf, wanted, len);
+		assert_int_equal(count_of(STAT_INBOUND_UNTRUSTED), 1);
+		tear_down(NULL);
+	}
+}
+
 /* --- the table --- */
 
 static struct span *open_tagged(const struct span_id *id)
@@ -343,7 +386,7 @@ static struct span *open_tagged(const struct span_id *id)
 	assert_non_null(s);
 	if (id)
 		s->id = *id;
-	tag_remember(s);
+	tag_remember(span_ref(s), &s->id);
 	return s;
 }
 
@@ -428,6 +471,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tag_never_while_a_peek_is_under_way, set_up,
 						tear_down),
 		cmocka_unit_test(test_tag_off),
+		cmocka_unit_test(test_tag_replaces_all_of_a_caller_that_is_not_trusted),
 		cmocka_unit_test_setup_teardown(test_tag_is_found_while_its_span_is_open, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_tag_of_another_process_is_not_ours, set_up,
