@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The header tag: what a read leaves in the application's buffer, at every split and in every shape
- * of vector, and whose span an id is found to be.  The connection is real, its socket is not: bytes
- * are "read" by filling the vector and saying so.
+ * of vector, and whose span an id is found to be.  The socket is real and idle: bytes are "read" by
+ * filling the vector and saying so.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,7 +37,11 @@ static uint64_t count_of(enum stat_id which)
 
 static int set_up(void **state)
 {
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
 	(void)state;
+	assert_int_equal(dup2(fd, FD), FD);
+	close(fd);
 	config_parse(&config, NULL);
 	stats_reset();
 	conn_accepted(FD);
@@ -48,6 +52,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	conn_fd_closing(FD);
+	close(FD);
 	return 0;
 }
 
