@@ -17,7 +17,7 @@ static NO_INLINE struct conn_token look_in(int fd)
 	if (!host_is_observed())
 		return t;
 	if (guard_enter()) {
-		t = conn_look_in(fd);
+		t = conn_look(fd, true);
 		guard_leave();
 	} else {
 		conn_make_blind(fd);
@@ -314,7 +314,7 @@ static NO_INLINE struct conn_token look_out(int fd)
 	int error = errno;
 
 	if (host_is_observed() && guard_enter()) {
-		t = conn_look_out(fd);
+		t = conn_look(fd, false);
 		guard_leave();
 	}
 	errno = error;

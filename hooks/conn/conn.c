@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections from birth to end, and what descriptors lead to. */
-#include "conn.h"
+#include "conn_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,10 +18,7 @@
 #include "rawsys.h"
 #include "stats.h"
 
-static struct pool conns = { .item_bytes = sizeof(struct conn), .max_chunks = POOL_CHUNKS };
-/* A thousand heads at once: who sends slowly by the thousand is passed through untraced. */
-static struct pool scratches = { .item_bytes = sizeof(struct scratch), .max_chunks = 16 };
-
+struct pool conn_pool = { .item_bytes = sizeof(struct conn), .max_chunks = POOL_CHUNKS };
 /* Connections with is_timed_out. */
 static _Atomic uint32_t timed_out;
 
@@ -55,8 +52,7 @@ static void conn_reset(struct conn *c)
 	atomic_store(&c->peeks, 0);
 	atomic_store(&c->peeked_to, 0);
 	for (size_t i = 0; i < ARRAY_LEN(halves); i++) {
-		atomic_store(&halves[i]->busy, 0);
-		atomic_store(&halves[i]->turn, 0);
+		atomic_store(&halves[i]->word, (uint64_t)atomic_load(&c->generation) << 32);
 		halves[i]->scratch = NULL;
 		halves[i]->bytes = 0;
 		head_init(&halves[i]->head);
@@ -86,7 +82,7 @@ static void parsers_init(struct conn *c)
 static struct conn *conn_new(enum conn_role role, const struct sockaddr *peer, socklen_t len)
 {
 	uint32_t index;
-	struct conn *c = pool_get(&conns, &index);
+	struct conn *c = pool_get(&conn_pool, &index);
 
 	if (!c) {
 		stats_inc(STAT_CONNS_UNTRACKED);
@@ -105,7 +101,7 @@ static struct conn *conn_new(enum conn_role role, const struct sockaddr *peer, s
 	return c;
 }
 
-static void conn_end(struct conn *c)
+void conn_end(struct conn *c)
 {
 	/* After a fork another process may go on with it: then what we do not know is not told. */
 	bool is_forked = c->epoch != process_epoch() || c->forks != process_forks();
@@ -116,8 +112,7 @@ static void conn_end(struct conn *c)
 		client_over(c, is_forked);
 	half_return(&c->in);
 	half_return(&c->out);
-	atomic_fetch_add_explicit(&c->generation, 1, memory_order_release);
-	pool_put(&conns, c->index);
+	pool_put(&conn_pool, c->index);
 }
 
 static bool ref_if_alive(struct conn *c)
@@ -133,13 +128,16 @@ static bool ref_if_alive(struct conn *c)
 
 void conn_unpin(struct conn *c)
 {
+	/* Before we let go: after that, and an end, it would be the next one's. */
+	uint32_t generation = atomic_load_explicit(&c->generation, memory_order_relaxed);
+
 	if (atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1)
-		conn_end(c);
+		conn_end_unheld(c, generation);
 }
 
 struct conn *conn_pin_entry(uint64_t entry)
 {
-	struct conn *c = entry ? pool_at(&conns, (uint32_t)entry - 1) : NULL;
+	struct conn *c = entry ? conn_at(entry) : NULL;
 
 	if (!c || !ref_if_alive(c))
 		return NULL;
@@ -351,36 +349,8 @@ void conn_make_blind(int fd)
 {
 	/* A vfork child owns nothing. */
 	uint64_t entry = thread_self.in_vfork | thread_self.ours ? 0 : fd_entry(fd);
-	struct conn *c = entry ? pool_at(&conns, (uint32_t)entry - 1) : NULL;
+	struct conn *c = entry ? conn_at(entry) : NULL;
 
 	if (c && conn_entry(c) == entry)
 		conn_set_blind(c);
-}
-
-/* --- halves --- */
-
-bool half_lock(struct half *h)
-{
-	return atomic_exchange_explicit(&h->busy, 1, memory_order_acquire) == 0;
-}
-
-void half_unlock(struct half *h)
-{
-	atomic_store_explicit(&h->busy, 0, memory_order_release);
-}
-
-bool half_borrow(struct half *h)
-{
-	if (!h->scratch)
-		h->scratch = pool_get(&scratches, &h->scratch_index);
-	return h->scratch != NULL;
-}
-
-void half_return(struct half *h)
-{
-	if (!h->scratch)
-		return;
-	http1_unlend(&h->parser);
-	pool_put(&scratches, h->scratch_index);
-	h->scratch = NULL;
 }

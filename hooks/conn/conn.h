@@ -7,11 +7,12 @@
  * The application's call is made between conn_look() and the conn_read_done() or conn_wrote() that
  * takes its bytes in; nothing is held meanwhile, since the call may block, be cancelled or longjmp
  * away.  So the bytes' order is only known if no other thread made a call on the same half in
- * between: that is what `turn` finds out, and then the half is blind for good.
+ * between: that is what its turn finds out, and then the half is blind for good.
  *
- * A half is changed by whoever has its try-lock; nobody ever waits for it.  The connection's memory
- * is never unmapped: refs counts descriptors and those who are inside, and the last one out ends
- * it.  Everything here: any thread, async-signal-safe, inside the guard, no errno.
+ * A half is changed by whoever holds it; nobody ever waits for it.  The connection's memory is
+ * never unmapped.  It ends when no descriptor leads to it, nobody has it pinned (refs) and nobody
+ * holds a half: the last one out ends it.  Everything here: any thread, async-signal-safe, inside
+ * the guard, no errno.
  */
 #include <netinet/in.h>
 #include <stdatomic.h>
@@ -36,9 +37,18 @@ struct scratch {
 	char edit[HEAD_EDIT_BYTES];
 };
 
+/*
+ * The word of a half: the connection's generation (32 bits), the number of calls taken in so far
+ * (30), dead, busy.  So one compare-exchange finds out whether this still is that connection and
+ * whether another thread's call came in between, takes the half, and counts.  HALF_DEAD: no
+ * descriptor is left; who finds it there when he gives the half back ends the connection.
+ */
+#define HALF_BUSY 1u
+#define HALF_DEAD 2u
+#define HALF_TURN 4u
+
 struct half {
-	_Atomic uint32_t busy; /* try-lock */
-	_Atomic uint32_t turn; /* calls taken in */
+	_Atomic uint64_t word;
 	struct http1 parser;
 	struct head head;
 	struct scratch *scratch; /* NULL: not lent */
@@ -106,7 +116,7 @@ struct conn {
 	uint16_t peer_port;
 	/* Server: when the response under way began, and in which call. */
 	uint64_t first_byte_ns;
-	uint32_t first_byte_turn;
+	uint64_t first_byte_turn;
 	bool is_read_again;        /* the last read said EAGAIN */
 	_Atomic bool is_timed_out; /* the last wait for it, by poll() and its like or SO_RCVTIMEO */
 	struct body_size request_body;
@@ -129,10 +139,10 @@ struct conn {
 	} peer;
 };
 
-/* What is remembered over the application's call; 0: not ours. */
+/* What is remembered over the application's call; entry 0: not ours. */
 struct conn_token {
 	uint64_t entry;
-	uint32_t turn;
+	uint64_t word; /* of the half, free */
 };
 
 /* --- life --- */
@@ -171,14 +181,29 @@ void conn_make_blind(int fd); /* a call on fd passes unseen; also without the gu
 void conn_set_blind(struct conn *c);
 
 /* --- halves --- */
+
+/*
+ * Takes a half on the strength of a token, for that one call if is_turn; no pin is needed.  NULL:
+ * the connection is gone, or it is blind from now on.
+ */
+struct conn *conn_hold(struct conn_token t, bool is_in, bool is_turn);
+void conn_release(struct conn *c, struct half *h); /* may end it */
+
+/* The same for who has the connection pinned. */
 MUST_USE bool half_lock(struct half *h);
 void half_unlock(struct half *h);
+
+static ALWAYS_INLINE uint64_t half_turn(const struct half *h)
+{
+	return atomic_load_explicit(&h->word, memory_order_relaxed) & ~(uint64_t)(HALF_TURN - 1);
+}
+
 MUST_USE bool half_borrow(struct half *h); /* scratch; false: none to be had */
 void half_return(struct half *h);
 
 /* --- bytes --- */
-struct conn_token conn_look_in(int fd);
-struct conn_token conn_look_out(int fd);
+struct conn_token conn_look(int fd, bool is_in);
+enum conn_role conn_role(struct conn_token t); /* of a token that is not empty */
 /* iov NULL: the n bytes passed by unseen (sendfile, MSG_TRUNC); they must lie in a body. */
 void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
 		    size_t wanted, int error);
@@ -191,6 +216,15 @@ void conn_wrote(int fd, struct conn_token t, const struct iovec *iov, size_t cou
  */
 struct conn_token conn_peek_begin(int fd);
 void conn_peek_done(int fd, struct conn_token t, ssize_t n);
+
+/*
+ * The parts of conn_wrote(), for who holds the half: takes n bytes in (false: they make no sense);
+ * releases it.
+ */
+bool conn_took(struct conn *c, int fd, const struct iovec *iov, size_t count, size_t n);
+void conn_finish(struct conn *c, struct half *h, int fd, bool is_understood);
+
+bool error_is_final(int error); /* of a read or write: not to be tried again */
 
 /* --- exchanges --- */
 MUST_USE bool exchange_push(struct conn *c, const struct exchange *x);
@@ -217,6 +251,12 @@ bool server_read(struct conn *c, int fd, struct bytes in);
 bool server_wrote(struct conn *c, struct bytes in);
 void server_over(struct conn *c, bool is_forked);
 bool client_wrote(struct conn *c, struct bytes in);
+/*
+ * The same for len bytes that parser, a copy of the half's own, has parsed ahead: at most one head
+ * and one message ended in them.
+ */
+bool client_foreseen(struct conn *c, const struct http1 *parser, size_t len, bool has_head,
+		     bool has_end);
 bool client_read(struct conn *c, struct bytes in);
 void client_over(struct conn *c, bool is_forked);
 

@@ -9,69 +9,6 @@
 #include "rawsys.h"
 #include "stats.h"
 
-/* Part of a line of ours is out: the rest must go before the application's next byte. */
-static bool owes(const struct conn *c, bool is_in)
-{
-	return !is_in && c->edit.is_set && c->edit.sent && c->edit.sent < c->edit.len;
-}
-
-static struct conn_token look(int fd, bool is_in)
-{
-	struct conn *c = conn_pin(fd);
-	struct conn_token t = { 0 };
-
-	if (!c)
-		return t;
-	if ((atomic_load_explicit(&c->is_opaque, memory_order_relaxed) ||
-	     atomic_load_explicit(&c->is_blind, memory_order_relaxed)) &&
-	    !owes(c, is_in)) {
-		conn_make_opaque(c, fd);
-	} else {
-		t.entry = conn_entry(c);
-		t.turn = atomic_load_explicit(is_in ? &c->in.turn : &c->out.turn,
-					      memory_order_acquire);
-	}
-	conn_unpin(c);
-	return t;
-}
-
-struct conn_token conn_look_in(int fd)
-{
-	return look(fd, true);
-}
-
-struct conn_token conn_look_out(int fd)
-{
-	return look(fd, false);
-}
-
-/* Pins, locks and takes the turn; NULL: blind, or gone. */
-static struct conn *begin(struct conn_token t, bool is_in)
-{
-	struct conn *c = conn_pin_entry(t.entry);
-	struct half *h;
-
-	if (!c)
-		return NULL;
-	h = is_in ? &c->in : &c->out;
-	if (!atomic_load(&c->is_blind) && half_lock(h)) {
-		if (atomic_compare_exchange_strong(&h->turn, &t.turn, t.turn + 1))
-			return c;
-		half_unlock(h);
-	}
-	conn_set_blind(c);
-	conn_unpin(c);
-	return NULL;
-}
-
-static void finish(struct conn *c, struct half *h, int fd, bool is_understood)
-{
-	half_unlock(h);
-	if (!is_understood)
-		conn_make_opaque(c, fd);
-	conn_unpin(c);
-}
-
 typedef bool feed_fn(struct conn *c, int fd, struct bytes in);
 
 static bool feed_server_read(struct conn *c, int fd, struct bytes in)
@@ -134,9 +71,24 @@ static bool take_in(struct conn *c, int fd, bool is_in, const struct iovec *iov,
 		     skip(c, fd, is_in ? &c->in : &c->out, n, take);
 }
 
-static bool is_final_error(int error)
+bool error_is_final(int error)
 {
 	return error != EAGAIN && error != EINTR && error != EWOULDBLOCK;
+}
+
+bool conn_took(struct conn *c, int fd, const struct iovec *iov, size_t count, size_t n)
+{
+	if (c->role == CONN_SERVER)
+		context_touched(conn_bound(c));
+	return take_in(c, fd, false, iov, count, n);
+}
+
+void conn_finish(struct conn *c, struct half *h, int fd, bool is_understood)
+{
+	stats_inc(STAT_HOOKS);
+	if (UNLIKELY(!is_understood))
+		conn_make_opaque(c, fd);
+	conn_release(c, h);
 }
 
 /* Nothing is taken in: no lock, no turn. */
@@ -158,14 +110,13 @@ void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t
 
 	if (!t.entry)
 		return;
-	if (n < 0 && !is_final_error(error)) {
+	if (n < 0 && !error_is_final(error)) {
 		read_again(t, error);
 		return;
 	}
-	c = begin(t, true);
+	c = conn_hold(t, true, true);
 	if (!c)
 		return;
-	stats_inc(STAT_HOOKS);
 	if (n < 0) {
 		c->error = error;
 	} else if (n == 0 && wanted) {
@@ -182,7 +133,7 @@ void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t
 		ok = take_in(c, fd, true, iov, count, (size_t)n);
 		c->arrival = NULL;
 	}
-	finish(c, &c->in, fd, ok);
+	conn_finish(c, &c->in, fd, ok);
 }
 
 void conn_wrote(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
@@ -191,20 +142,17 @@ void conn_wrote(int fd, struct conn_token t, const struct iovec *iov, size_t cou
 	struct conn *c;
 	bool ok = true;
 
-	if (!t.entry || (n < 0 && !is_final_error(error)))
+	if (!t.entry || (n < 0 && !error_is_final(error)))
 		return;
-	c = begin(t, false);
+	c = conn_hold(t, false, true);
 	if (!c)
 		return;
-	stats_inc(STAT_HOOKS);
 	if (n < 0) {
 		c->error = error;
 	} else {
-		if (c->role == CONN_SERVER)
-			context_touched(conn_bound(c));
-		ok = take_in(c, fd, false, iov, count, (size_t)n);
+		ok = conn_took(c, fd, iov, count, (size_t)n);
 	}
-	finish(c, &c->out, fd, ok);
+	conn_finish(c, &c->out, fd, ok);
 }
 
 struct conn_token conn_peek_begin(int fd)

@@ -22,9 +22,9 @@ static void bit_set(_Atomic uint64_t *map, unsigned fd, bool on)
 	uint64_t bit = 1ull << (fd % 64);
 
 	if (on)
-		atomic_fetch_or_explicit(&map[fd / 64], bit, memory_order_release);
+		atomic_fetch_or(&map[fd / 64], bit);
 	else if (atomic_load_explicit(&map[fd / 64], memory_order_relaxed) & bit)
-		atomic_fetch_and_explicit(&map[fd / 64], ~bit, memory_order_release);
+		atomic_fetch_and(&map[fd / 64], ~bit);
 }
 
 static _Atomic uint64_t *slot(int fd)
@@ -93,6 +93,9 @@ bool fd_take_if(int fd, uint64_t entry)
 	if (!e || !atomic_compare_exchange_strong(e, &entry, 0))
 		return false;
 	bit_set(fd_tracked, (unsigned)fd, false);
+	/* Closed, opened and put again in between: that bit was not ours to clear. */
+	if (UNLIKELY(atomic_load(e)))
+		bit_set(fd_tracked, (unsigned)fd, true);
 	return true;
 }
 

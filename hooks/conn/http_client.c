@@ -59,6 +59,18 @@ bool client_wrote(struct conn *c, struct bytes in)
 	}
 }
 
+bool client_foreseen(struct conn *c, const struct http1 *parser, size_t len, bool has_head,
+		     bool has_end)
+{
+	c->out.parser = *parser;
+	c->out.bytes += len;
+	if (has_head && !request_sent(c))
+		return false;
+	if (has_end)
+		body_size_keep(c, parser);
+	return true;
+}
+
 static void response_begun(struct half *h, struct exchange *x)
 {
 	http1_expect(&h->parser, x->is_head, x->is_connect);

@@ -161,7 +161,7 @@ static void response_over(struct conn *c)
 		return;
 	attrs_body_sizes(span_mine(x->span), c, &c->out.parser);
 	/* Told only where it is not the end: a response that streams. */
-	if (c->first_byte_ns && c->first_byte_turn != atomic_load(&c->out.turn))
+	if (c->first_byte_ns && c->first_byte_turn != half_turn(&c->out))
 		span_add_event_at(span_mine(x->span), EVENT_FIRST_BYTE, c->first_byte_ns);
 	c->first_byte_ns = 0;
 	exchange_end(x);
@@ -177,7 +177,7 @@ static void response_event(struct conn *c, enum http1_event e)
 		http1_expect(p, x->is_head, x->is_connect);
 		if (!c->first_byte_ns) {
 			c->first_byte_ns = clock_monotonic_ns();
-			c->first_byte_turn = atomic_load(&c->out.turn);
+			c->first_byte_turn = half_turn(&c->out);
 		}
 	} else if (e == HTTP1_HEADER && x && UNLIKELY(capture_any(CAPTURE_SERVER_RESPONSE)) &&
 		   half_borrow(&c->out)) {

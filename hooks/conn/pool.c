@@ -61,13 +61,3 @@ void pool_put(struct pool *p, uint32_t index)
 	while (c < first && !atomic_compare_exchange_weak(&p->first, &first, c))
 		;
 }
-
-void *pool_at(struct pool *p, uint32_t index)
-{
-	char *base = index / POOL_CHUNK_ITEMS < POOL_CHUNKS ?
-			     atomic_load_explicit(&p->chunk[index / POOL_CHUNK_ITEMS],
-						  memory_order_acquire) :
-			     NULL;
-
-	return base ? base + (size_t)(index % POOL_CHUNK_ITEMS) * p->item_bytes : NULL;
-}

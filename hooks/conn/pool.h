@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "compiler.h"
+
 #define POOL_CHUNKS 1024u
 #define POOL_CHUNK_ITEMS 64u
 
@@ -24,6 +26,16 @@ struct pool {
 /* NULL: no memory, or the bound is reached. */
 void *pool_get(struct pool *p, uint32_t *ret_index);
 void pool_put(struct pool *p, uint32_t index);
-void *pool_at(struct pool *p, uint32_t index); /* NULL: never handed out */
+
+/* NULL: never handed out. */
+static ALWAYS_INLINE void *pool_at(struct pool *p, uint32_t index)
+{
+	char *base = index / POOL_CHUNK_ITEMS < POOL_CHUNKS ?
+			     atomic_load_explicit(&p->chunk[index / POOL_CHUNK_ITEMS],
+						  memory_order_acquire) :
+			     NULL;
+
+	return base ? base + (size_t)(index % POOL_CHUNK_ITEMS) * p->item_bytes : NULL;
+}
 
 #endif

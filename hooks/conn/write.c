@@ -25,8 +25,21 @@
 #define PIECES \
 	16u /* of the application's vector in an edited segment: 2 KiB of stack is all there is */
 
+struct ahead {
+	struct http1 parser;
+	struct head head;
+	size_t closing; /* offset in the application's bytes of the first undecided head's end */
+	size_t limit;   /* a second one: the segment must end before it */
+	bool has_closing;
+	bool has_start; /* of a message; the end of a head; of a message */
+	bool has_head;
+	bool has_end;
+	bool is_plain; /* not more than one of each, in that order, and all there is was seen */
+};
+
 struct segment {
 	struct conn_token token;
+	struct ahead ahead;
 	struct iovec iov[PIECES + 2];
 	size_t count;
 	size_t len;    /* application bytes in it */
@@ -44,14 +57,6 @@ static size_t total_len(const struct io_call *call)
 		n += call->iov[i].iov_len;
 	return n;
 }
-
-struct ahead {
-	struct http1 parser;
-	struct head head;
-	size_t closing; /* offset in the application's bytes of the first undecided head's end */
-	size_t limit;   /* a second one: the segment must end before it */
-	bool has_closing;
-};
 
 /* One piece of input; false: there is no more to find out. */
 static bool look_ahead(struct conn *c, struct ahead *a, const struct io_call *call, struct bytes in,
@@ -78,6 +83,8 @@ static bool look_ahead(struct conn *c, struct ahead *a, const struct io_call *ca
 				http1_lend(&h->parser, h->scratch->line, sizeof(h->scratch->line));
 			break;
 		case HTTP1_START_LINE:
+			a->is_plain &= !a->has_start && !a->has_end;
+			a->has_start = true;
 			if (a->has_closing) /* the text belongs to the first head */
 				break;
 			if (!half_borrow(h))
@@ -102,11 +109,15 @@ static bool look_ahead(struct conn *c, struct ahead *a, const struct io_call *ca
 				request_decide(c, call->fd, &a->head, &a->parser,
 					       h->bytes + a->closing, call->can_edit);
 			break;
-		case HTTP1_DEAD:
-		case HTTP1_TUNNEL:
-			return false;
-		default:
+		case HTTP1_HEAD_END:
+			a->has_head = true;
 			break;
+		case HTTP1_MESSAGE_END:
+			a->is_plain &= !a->has_end;
+			a->has_end = true;
+			break;
+		default:
+			return false;
 		}
 	}
 }
@@ -160,9 +171,16 @@ static void plan_client(struct segment *s, struct conn *c, const struct io_call 
 			size_t total)
 {
 	struct half *h = &c->out;
-	struct ahead a = { .parser = http1_ahead(&h->parser), .head = h->head, .limit = SIZE_MAX };
+	struct ahead *a = &s->ahead;
 	size_t at = 0, skip = done, len = total - done;
 
+	a->parser = http1_ahead(&h->parser);
+	if (!http1_is_between(&h->parser))
+		a->head = h->head;
+	a->limit = SIZE_MAX;
+	a->has_closing = false;
+	a->has_start = a->has_head = a->has_end = false;
+	a->is_plain = true;
 	for (size_t i = 0; i < call->count; i++) {
 		struct bytes in = { call->iov[i].iov_base, call->iov[i].iov_len };
 
@@ -172,12 +190,13 @@ static void plan_client(struct segment *s, struct conn *c, const struct io_call 
 		}
 		in = bytes_skip(in, skip);
 		skip = 0;
-		if (!look_ahead(c, &a, call, in, at, c->pending_decided))
+		if (!look_ahead(c, a, call, in, at, c->pending_decided))
 			break;
 		at += in.len;
 	}
-	if (a.limit < len)
-		len = a.limit;
+	a->is_plain &= at == len;
+	if (a->limit < len)
+		len = a->limit;
 	if (c->edit.is_set && c->edit.sent < c->edit.len && c->edit.at < h->bytes + len)
 		lay_out(s, c, call, done, len);
 	else if (done == 0 && len == total)
@@ -186,95 +205,148 @@ static void plan_client(struct segment *s, struct conn *c, const struct io_call 
 		s->len = add_app(s, call, done, len, PIECES + 2);
 }
 
+static void plan_held(struct segment *s, struct conn *c, const struct io_call *call, size_t done,
+		      size_t total)
+{
+	if (c->edit.is_under_way) { /* longjmp, cancellation: how much left? */
+		conn_set_blind(c);
+		s->token.entry = 0;
+		return;
+	}
+	s->is_pass = false;
+	s->len = 0;
+	plan_client(s, c, call, done, total);
+	if (s->is_pass)
+		s->len = total - done;
+}
+
+/* It is blind, perhaps as of now: only what it owes still goes first. */
+static void plan_blind(struct segment *s, const struct io_call *call, size_t done, size_t total)
+{
+	struct conn *c = conn_pin_entry(s->token.entry);
+	bool owes = false;
+
+	if (c && half_lock(&c->out)) {
+		struct edit *e = &c->edit;
+
+		owes = e->is_set && e->sent && e->sent < e->len && !e->is_under_way;
+		if (owes) {
+			s->is_pass = false;
+			s->len = 0;
+			lay_out(s, c, call, done, total - done);
+		}
+		half_unlock(&c->out);
+	}
+	if (!owes)
+		s->token.entry = 0;
+	if (c)
+		conn_unpin(c);
+}
+
 static void plan(struct segment *s, const struct io_call *call, size_t done, size_t total)
 {
-	struct conn *c;
-
 	/* Field by field: clearing the vector would cost more than all the rest. */
 	s->count = 0;
 	s->len = total - done;
 	s->before = s->ours = 0;
 	s->is_replace = false;
 	s->is_pass = done == 0;
-	s->token = conn_look_out(call->fd);
-	c = s->token.entry ? conn_pin_entry(s->token.entry) : NULL;
-	if (c && c->role == CONN_CLIENT) {
-		if (!half_lock(&c->out)) {
-			conn_make_blind(call->fd);
-			s->token.entry = 0;
-		} else if (c->edit.is_under_way) { /* longjmp, cancellation: how much left? */
-			half_unlock(&c->out);
-			conn_make_blind(call->fd);
-			s->token.entry = 0;
+	s->ahead.is_plain = false;
+	s->token = conn_look(call->fd, false);
+	if (s->token.entry && conn_role(s->token) == CONN_CLIENT) {
+		struct conn *c = conn_hold(s->token, false, false);
+
+		if (c) {
+			plan_held(s, c, call, done, total);
+			conn_release(c, &c->out);
 		} else {
-			s->is_pass = false;
-			s->len = 0;
-			if (atomic_load(&c->is_blind))
-				lay_out(s, c, call, done, total - done);
-			else
-				plan_client(s, c, call, done, total);
-			if (s->is_pass)
-				s->len = total - done;
-			half_unlock(&c->out);
+			plan_blind(s, call, done, total);
 		}
 	}
 	if (!s->is_pass && !s->count)
 		s->len = add_app(s, call, done, total - done, PIECES + 2);
-	if (c)
-		conn_unpin(c);
 }
 
-/* Bytes of the application among the n that the kernel took; settles the edit. */
-static size_t settle(struct segment *s, ssize_t n)
+/* Of n bytes that the kernel took, how many are ours? */
+static size_t ours_of(const struct segment *s, ssize_t n)
 {
-	struct conn *c = s->ours ? conn_pin_entry(s->token.entry) : NULL;
 	size_t took = n > 0 ? (size_t)n : 0;
 	size_t ours = took <= s->before ? 0 : took - s->before;
 
-	if (ours > s->ours)
-		ours = s->ours;
-	if (c) {
-		c->edit.sent += (uint32_t)ours;
-		c->edit.is_under_way = false;
-		conn_unpin(c);
-	}
-	return s->is_replace ? took : took - ours;
+	return ours < s->ours ? ours : s->ours;
 }
 
-/* A head of which nothing left may be replaced by another one: decide anew then. */
-static void reconsider(struct segment *s)
+static void settle(struct conn *c, size_t ours)
 {
-	struct conn *c = s->token.entry ? conn_pin_entry(s->token.entry) : NULL;
+	c->edit.sent += (uint32_t)ours;
+	c->edit.is_under_way = false;
+}
+
+/* Blind since the call was made: what is owed is owed all the same. */
+static NO_INLINE void settle_blind(const struct segment *s, size_t ours)
+{
+	struct conn *c = s->ours ? conn_pin_entry(s->token.entry) : NULL;
 
 	if (!c)
 		return;
-	if (c->role == CONN_CLIENT && c->pending_decided && !c->edit.sent && half_lock(&c->out)) {
-		request_undecide(c);
-		half_unlock(&c->out);
-	}
+	settle(c, ours);
 	conn_unpin(c);
 }
 
-/* Takes in what a segment's call did; returns the application's bytes. */
-static size_t segment_done(struct segment *s, const struct io_call *call, size_t done, ssize_t n,
-			   int error)
+/*
+ * All that was looked at has left, and it was one message, or part of one: what was found out ahead
+ * is how things are.
+ */
+static bool is_as_foreseen(const struct segment *s, const struct conn *c, size_t app, size_t left)
 {
-	size_t app = settle(s, n);
+	const struct ahead *a = &s->ahead;
+
+	return a->is_plain && app == left && a->has_start == a->has_head && !a->parser.line &&
+	       !c->out.parser.line && c->detect.result == DETECT_HTTP1_REQUEST;
+}
+
+/* The bytes of a segment, taken in under the half; false: they are not understood. */
+static bool take_in(struct segment *s, struct conn *c, const struct io_call *call, size_t done,
+		    size_t app, size_t left)
+{
 	struct segment view;
 
-	if (n <= 0 || app == 0) {
-		if (n < 0)
-			conn_wrote(call->fd, s->token, NULL, 0, n, error);
-		reconsider(s);
-		return 0;
-	}
-	if (s->is_pass) {
-		conn_wrote(call->fd, s->token, call->iov, call->count, n, 0);
-		return app;
-	}
+	if (is_as_foreseen(s, c, app, left))
+		return client_foreseen(c, &s->ahead.parser, app, s->ahead.has_head,
+				       s->ahead.has_end);
+	if (s->is_pass)
+		return conn_took(c, call->fd, call->iov, call->count, app);
 	view.count = 0;
 	add_app(&view, call, done, app, PIECES + 2);
-	conn_wrote(call->fd, s->token, view.iov, view.count, (ssize_t)app, 0);
+	return conn_took(c, call->fd, view.iov, view.count, app);
+}
+
+/* Takes in what a segment's call did; returns the application's bytes. */
+static size_t segment_done(struct segment *s, const struct io_call *call, size_t done, size_t total,
+			   ssize_t n, int error)
+{
+	size_t ours = ours_of(s, n);
+	size_t app = n <= 0 ? 0 : s->is_replace ? (size_t)n : (size_t)n - ours;
+	bool is_final = n < 0 && error_is_final(error);
+	struct conn *c = s->token.entry ? conn_hold(s->token, false, app || is_final) : NULL;
+	bool is_understood = true;
+
+	if (!c) {
+		settle_blind(s, ours);
+		return app;
+	}
+	if (s->ours)
+		settle(c, ours);
+	if (app) {
+		is_understood = take_in(s, c, call, done, app, total - done);
+	} else {
+		if (is_final)
+			c->error = error;
+		/* A head of which nothing left may be replaced by another one: decide anew then. */
+		if (c->role == CONN_CLIENT && c->pending_decided && !c->edit.sent)
+			request_undecide(c);
+	}
+	conn_finish(c, &c->out, call->fd, is_understood);
 	return app;
 }
 
@@ -299,7 +371,7 @@ ssize_t conn_write(const struct io_call *call)
 		error = errno;
 		app = 0;
 		if (guard_enter()) {
-			app = segment_done(&s, call, done, n, error);
+			app = segment_done(&s, call, done, total, n, error);
 			guard_leave();
 		}
 		errno = error;

@@ -59,7 +59,7 @@ static int tear_down(void **state)
 /* The application reads what is in its vector. */
 static void read_vector(const struct iovec *iov, size_t count)
 {
-	struct conn_token t = conn_look_in(FD);
+	struct conn_token t = conn_look(FD, true);
 	size_t n = 0;
 
 	assert_int_not_equal(t.entry, 0);
@@ -232,7 +232,7 @@ static void test_tag_in_vectors(void **state)
 		memcpy(buf, text, len);
 		for (size_t at = 0; at < len; at += size)
 			iov[count++] = (struct iovec){ buf + at, size };
-		t = conn_look_in(FD);
+		t = conn_look(FD, true);
 		conn_read_done(FD, t, iov, count, (ssize_t)len, count * size, 0);
 		assert_text(buf, text, request_span(0));
 		assert_int_equal(count_of(STAT_TAGGED), 1);
@@ -295,8 +295,8 @@ static void test_tag_never_after_a_peek_at_it(void **state)
 		assert_text(buf, text, n <= value ? request_span(0) : NULL);
 		assert_int_equal(count_of(STAT_TAG_PEEKED), n > value);
 		/* The next one has not been seen. */
-		conn_wrote(FD, conn_look_out(FD), &(struct iovec){ answer, sizeof(answer) - 1 }, 1,
-			   sizeof(answer) - 1, 0);
+		conn_wrote(FD, conn_look(FD, false), &(struct iovec){ answer, sizeof(answer) - 1 },
+			   1, sizeof(answer) - 1, 0);
 		memcpy(buf, text, len);
 		read_bytes(buf, len);
 		assert_text(buf, text, request_span(0));

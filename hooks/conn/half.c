@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Halves of connections: looked at, held, given back; and the memory that is lent to them. */
+#include "compiler.h"
+#include "conn_impl.h"
+#include "fd_table.h"
+#include "pool.h"
+#include "stats.h"
+
+/* A thousand heads at once: who sends slowly by the thousand is passed through untraced. */
+static struct pool scratches = { .item_bytes = sizeof(struct scratch), .max_chunks = 16 };
+
+/* Part of a line of ours is out: the rest must go before the application's next byte. */
+static bool owes(const struct conn *c, bool is_in)
+{
+	return !is_in && c->edit.is_set && c->edit.sent && c->edit.sent < c->edit.len;
+}
+
+/* Opaque or blind, but for what it owes. */
+static NO_INLINE struct conn_token look_slow(int fd, uint64_t entry, bool is_in)
+{
+	struct conn *c = conn_pin_entry(entry);
+	struct conn_token t = { 0 };
+
+	if (!c)
+		return t;
+	if (owes(c, is_in))
+		t = (struct conn_token){ entry, half_turn(is_in ? &c->in : &c->out) };
+	else
+		conn_make_opaque(c, fd);
+	conn_unpin(c);
+	return t;
+}
+
+/*
+ * Loads alone: the memory is always that of a connection, and if it is another one by now, or
+ * becomes another, conn_hold() will see that.
+ */
+struct conn_token conn_look(int fd, bool is_in)
+{
+	uint64_t entry = fd_entry(fd);
+	struct conn *c = entry ? conn_at(entry) : NULL;
+	uint64_t word;
+
+	if (UNLIKELY(!c))
+		return (struct conn_token){ 0 };
+	if (UNLIKELY(atomic_load_explicit(&c->is_opaque, memory_order_relaxed) |
+		     atomic_load_explicit(&c->is_blind, memory_order_relaxed)))
+		return look_slow(fd, entry, is_in);
+	word = atomic_load_explicit(is_in ? &c->in.word : &c->out.word, memory_order_acquire);
+	if (UNLIKELY(word >> 32 != entry >> 32 || word & HALF_DEAD))
+		return (struct conn_token){ 0 };
+	/* Busy: that other call has been made and is being taken in; ours comes after it. */
+	return (struct conn_token){ entry, word & ~(uint64_t)HALF_BUSY };
+}
+
+enum conn_role conn_role(struct conn_token t)
+{
+	const struct conn *c = conn_at(t.entry);
+
+	return (enum conn_role)c->role;
+}
+
+/* --- the end --- */
+
+/* False: it is another connection by now.  *ret_busy: somebody holds the half. */
+static bool half_kill(struct half *h, uint32_t generation, bool *ret_busy)
+{
+	uint64_t word = atomic_load(&h->word);
+
+	do
+		if (word >> 32 != generation)
+			return false;
+	while (!atomic_compare_exchange_weak(&h->word, &word, word | HALF_DEAD));
+	*ret_busy |= word & HALF_BUSY;
+	return true;
+}
+
+void conn_end_unheld(struct conn *c, uint32_t generation)
+{
+	bool is_busy = false;
+
+	if (half_kill(&c->in, generation, &is_busy) && half_kill(&c->out, generation, &is_busy) &&
+	    !is_busy && atomic_compare_exchange_strong(&c->generation, &generation, generation + 1))
+		conn_end(c);
+}
+
+/* --- holding --- */
+
+/* Out of line: two threads in one half, or a connection that is gone. */
+static NO_INLINE void not_held(uint64_t entry)
+{
+	struct conn *c = conn_pin_entry(entry);
+
+	if (!c)
+		return;
+	conn_set_blind(c);
+	conn_unpin(c);
+}
+
+struct conn *conn_hold(struct conn_token t, bool is_in, bool is_turn)
+{
+	struct conn *c = conn_at(t.entry);
+	struct half *h = is_in ? &c->in : &c->out;
+	uint32_t next = (uint32_t)t.word + (is_turn ? HALF_TURN : 0); /* wraps for itself */
+	uint64_t held = (t.word & ~(uint64_t)UINT32_MAX) | next | HALF_BUSY;
+
+	/* Acquire: what the last holder did is over. */
+	if (LIKELY(!atomic_load_explicit(&c->is_blind, memory_order_relaxed) &&
+		   atomic_compare_exchange_strong_explicit(
+			   &h->word, &t.word, held, memory_order_acquire, memory_order_relaxed)))
+		return c;
+	not_held(t.entry);
+	return NULL;
+}
+
+/*
+ * Sequentially consistent, as half_kill() is: either we see the mark that it leaves, or it sees
+ * that we are gone.
+ */
+void conn_release(struct conn *c, struct half *h)
+{
+	uint64_t word = atomic_fetch_sub(&h->word, HALF_BUSY);
+
+	if (UNLIKELY(word & HALF_DEAD))
+		conn_end_unheld(c, (uint32_t)(word >> 32));
+}
+
+bool half_lock(struct half *h)
+{
+	uint64_t word = atomic_load_explicit(&h->word, memory_order_relaxed);
+
+	return !(word & (HALF_BUSY | HALF_DEAD)) &&
+	       atomic_compare_exchange_strong_explicit(&h->word, &word, word | HALF_BUSY,
+						       memory_order_acquire, memory_order_relaxed);
+}
+
+/* Its connection is pinned: it cannot have died meanwhile. */
+void half_unlock(struct half *h)
+{
+	atomic_fetch_sub_explicit(&h->word, HALF_BUSY, memory_order_release);
+}
+
+bool half_borrow(struct half *h)
+{
+	if (!h->scratch)
+		h->scratch = pool_get(&scratches, &h->scratch_index);
+	return h->scratch != NULL;
+}
+
+void half_return(struct half *h)
+{
+	if (!h->scratch)
+		return;
+	http1_unlend(&h->parser);
+	pool_put(&scratches, h->scratch_index);
+	h->scratch = NULL;
+}
