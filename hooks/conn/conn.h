@@ -32,7 +32,8 @@ enum conn_role { CONN_SERVER, CONN_CLIENT };
 
 /* Memory that a half needs only while a head or an edit of it is under way. */
 struct scratch {
-	char line[HTTP1_LINE_BYTES];
+	char line[HTTP1_LINE_BYTES +
+		  256]; /* a list of 8 KiB, and the name ahead of it (C43, C66) */
 	char text[HEAD_TEXT_BYTES];
 	char edit[HEAD_EDIT_BYTES];
 };

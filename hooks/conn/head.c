@@ -79,16 +79,25 @@ static void chain(struct head *h, char *text, struct line_head l, uint16_t *firs
 	h->used = (uint16_t)(h->used + sizeof(l) + l.len);
 }
 
-static void keep_line(struct head *h, char *text, struct bytes value, uint16_t *first,
+/* A list: what does not fit loses whole members, never part of one (C44, C66). */
+static void keep_line(struct head *h, char *text, const struct http1 *p, uint16_t *first,
 		      uint16_t *last)
 {
-	struct line_head l = { 0, (uint16_t)value.len };
+	struct line_head l = { 0, 0 };
+	size_t room = HEAD_TEXT_BYTES - h->used, len = p->value.len;
 
-	if (value.len > LINE_MAX || sizeof(l) + value.len > HEAD_TEXT_BYTES - h->used) {
+	room = room < sizeof(l) ? 0 : room - sizeof(l);
+	room = room < LINE_MAX ? room : LINE_MAX;
+	if (p->is_cut || len > room) {
 		h->is_full = true;
-		return;
+		len = len < room ? len : room;
+		while (len && p->value.ptr[len - 1] != ',')
+			len--;
 	}
-	memcpy(text + h->used + sizeof(l), value.ptr, value.len);
+	if (!len)
+		return;
+	l.len = (uint16_t)len;
+	memcpy(text + h->used + sizeof(l), p->value.ptr, len);
 	chain(h, text, l, first, last);
 }
 
@@ -136,12 +145,10 @@ void head_field(struct head *h, char *text, const struct http1 *p, uint64_t at)
 		keep(h, text, HEAD_TRACEPARENT, p->value, FIELD_MAX);
 	} else if (word_is(name, BYTES("tracestate"))) {
 		h->tracestates = 1;
-		h->is_full |= p->is_cut;
-		keep_line(h, text, p->value, &h->tracestate_first, &h->tracestate_last);
+		keep_line(h, text, p, &h->tracestate_first, &h->tracestate_last);
 	} else if (word_is(name, BYTES("baggage"))) {
 		h->baggages = 1;
-		h->is_full |= p->is_cut;
-		keep_line(h, text, p->value, &h->baggage_first, &h->baggage_last);
+		keep_line(h, text, p, &h->baggage_first, &h->baggage_last);
 	}
 	if (UNLIKELY(capture_any(CAPTURE_SERVER_REQUEST) || capture_any(CAPTURE_CLIENT_REQUEST)))
 		capture(h, text, p);

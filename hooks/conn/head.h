@@ -41,7 +41,7 @@ struct head {
 	uint8_t traceparents;
 	uint8_t tracestates;
 	uint8_t baggages;
-	bool is_full;             /* a value of traceparent, tracestate or baggage did not fit */
+	bool is_full;             /* members of tracestate or baggage did not fit */
 	uint64_t traceparent_at;  /* in the stream; UINT64_MAX: not in one piece */
 	uint64_t traceparent_end; /* of a request that is read: where the line behind it begins */
 	struct head_piece field[HEAD_FIELDS];

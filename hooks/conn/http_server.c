@@ -35,6 +35,8 @@ static bool inbound(const struct head *h, const char *text, char *buf, struct sp
 	while (head_line(text, &at, &line))
 		tracestate_add(&list, line);
 	ret->tracestate = tracestate_list(&list);
+	stats_add(STAT_TRACESTATE_INVALID, list.is_void);
+	stats_add(STAT_LIST_LOST, list.truncated);
 	ret->is_remote = true;
 	return true;
 }
@@ -50,6 +52,7 @@ static void keep_baggage(struct span *s, const struct head *h, const char *text,
 	baggage_init(&b, buf, BAGGAGE_BYTES);
 	while (head_line(text, &at, &line))
 		baggage_add(&b, line);
+	stats_add(STAT_LIST_LOST, b.dropped);
 	span_keep_baggage(s, baggage_list(&b));
 	attrs_baggage(s, baggage_list(&b), buf + BAGGAGE_BYTES);
 }
@@ -92,6 +95,7 @@ static bool request_begun(struct conn *c, int fd)
 	/* The loops that we know close by close(), and a tenth of a microsecond matters there. */
 	if (!context_is_loop() && !conn_is_still(c, fd))
 		return false;
+	stats_add(STAT_LIST_LOST, h->head.is_full);
 	if (is_excluded)
 		stats_inc(STAT_REQUESTS_EXCLUDED);
 	if (head_is_otlp(&h->head, text))
