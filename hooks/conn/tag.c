@@ -149,8 +149,7 @@ static bool is_at(const struct arrival *a, uint64_t at, char c)
  * The value lies ahead of the blanks and the line end that end its line.  A line that was gathered
  * from several pieces lies there as well; one that was folded inside the value does not compare.
  */
-static bool value_find(const struct arrival *a, uint64_t line_end, struct bytes value,
-		       uint64_t *ret_at)
+bool arrival_find(const struct arrival *a, uint64_t line_end, struct bytes value, uint64_t *ret_at)
 {
 	uint64_t at = line_end - 1;
 	char got[TRACEPARENT_LEN];
@@ -240,7 +239,7 @@ void tag_write(struct conn *c, struct span_ref s, const struct span_context *own
 		stats_inc(STAT_TAG_LATE);
 		return;
 	}
-	if (a->count > PIECES_MAX || !value_find(a, h->traceparent_end, value, &at) ||
+	if (a->count > PIECES_MAX || !arrival_find(a, h->traceparent_end, value, &at) ||
 	    !is_apart(a)) {
 		stats_inc(at < a->at ? STAT_TAG_LATE : STAT_TAG_REFUSED);
 		return;

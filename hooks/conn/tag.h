@@ -30,13 +30,20 @@
 
 struct conn;
 
-/* What one call has returned to the application. */
+/* What one call has returned to the application, or has been given by it. */
 struct arrival {
 	const struct iovec *iov;
 	size_t count;
 	size_t len;  /* bytes, of what room the vector has */
 	uint64_t at; /* where they begin in the stream */
 };
+
+/*
+ * Where in the stream is this value of TRACEPARENT_LEN bytes or more, whose line ends before
+ * line_end?  Also a line that came in several pieces.  False: not in these bytes as a whole; then
+ * *ret_at is a guess.
+ */
+bool arrival_find(const struct arrival *a, uint64_t line_end, struct bytes value, uint64_t *ret_at);
 
 /* False: off, or no request of this process is to be tagged. */
 bool tag_is_allowed(void);

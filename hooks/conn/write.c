@@ -21,11 +21,14 @@
 #include "host.h"
 #include "http_side.h"
 #include "request.h"
+#include "tag.h"
+#include "traceparent.h"
 
 #define PIECES \
 	16u /* of the application's vector in an edited segment: 2 KiB of stack is all there is */
 
 struct ahead {
+	struct arrival call; /* all of the application's bytes */
 	struct http1 parser;
 	struct head head;
 	size_t closing; /* offset in the application's bytes of the first undecided head's end */
@@ -58,16 +61,33 @@ static size_t total_len(const struct io_call *call)
 	return n;
 }
 
+/*
+ * Position of a header's value.  A line whose end is a piece's end, such as each of apache's, is
+ * known for a whole one with the next piece only, and has been gathered until then.
+ */
+static uint64_t value_at(const struct ahead *a, struct bytes piece, uint64_t piece_at,
+			 uint64_t line_end)
+{
+	struct bytes v = a->parser.value;
+	uint64_t at;
+
+	if (v.ptr >= piece.ptr && v.ptr + v.len <= piece.ptr + piece.len)
+		return piece_at + (uint64_t)(v.ptr - piece.ptr);
+	if (v.len != TRACEPARENT_LEN || !arrival_find(&a->call, line_end, v, &at))
+		return UINT64_MAX;
+	return at;
+}
+
 /* One piece of input; false: there is no more to find out. */
 static bool look_ahead(struct conn *c, struct ahead *a, const struct io_call *call, struct bytes in,
 		       size_t at, bool is_first_known)
 {
 	struct half *h = &c->out;
-	const char *start = in.ptr;
+	const struct bytes piece = in;
 
 	for (;;) {
 		enum http1_event e = http1_step(&a->parser, &in);
-		uint64_t where = UINT64_MAX;
+		size_t here = at + (size_t)(in.ptr - piece.ptr);
 
 		switch (e) {
 		case HTTP1_NEED_MORE:
@@ -94,17 +114,16 @@ static bool look_ahead(struct conn *c, struct ahead *a, const struct io_call *ca
 		case HTTP1_HEADER:
 			if (a->has_closing)
 				break;
-			if (a->parser.value.ptr >= start && a->parser.value.ptr <= in.ptr)
-				where = h->bytes + at + (size_t)(a->parser.value.ptr - start);
-			head_field(&a->head, h->scratch->text, &a->parser, where);
+			head_field(&a->head, h->scratch->text, &a->parser,
+				   value_at(a, piece, h->bytes + at, h->bytes + here));
 			break;
 		case HTTP1_HEAD_CLOSING:
 			if (a->has_closing) {
-				a->limit = at + (size_t)(in.ptr - start);
+				a->limit = here;
 				return false;
 			}
 			a->has_closing = true;
-			a->closing = at + (size_t)(in.ptr - start);
+			a->closing = here;
 			if (!is_first_known)
 				request_decide(c, call->fd, &a->head, &a->parser,
 					       h->bytes + a->closing, call->can_edit);
@@ -174,6 +193,7 @@ static void plan_client(struct segment *s, struct conn *c, const struct io_call 
 	struct ahead *a = &s->ahead;
 	size_t at = 0, skip = done, len = total - done;
 
+	a->call = (struct arrival){ call->iov, call->count, total, h->bytes - done };
 	a->parser = http1_ahead(&h->parser);
 	if (!http1_is_between(&h->parser))
 		a->head = h->head;
