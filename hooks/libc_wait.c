@@ -14,7 +14,7 @@ static bool is_own_client(int fd)
 
 static NO_INLINE void waited(int fd)
 {
-	OBSERVE(context_waited(fd, fd >= 0 && is_own_client(fd)));
+	OBSERVE(context_waited(fd, fd >= 0 && (is_own_client(fd) || conn_serves_current(fd))));
 }
 
 /* A wait for nothing but time brings no new work: urllib3 does one to try poll() out. */
@@ -156,4 +156,23 @@ EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int max,
 	exporter_chance();
 	after_wait(CONTEXT_MANY);
 	return r;
+}
+
+static void handed_over(int fd)
+{
+	struct conn *c = conn_pin(fd);
+
+	if (!c)
+		return;
+	if (c->role == CONN_SERVER)
+		context_let_go(conn_bound(c));
+	conn_unpin(c);
+}
+
+/* Observed before the call: afterwards another thread may have the connection already. */
+EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+	if (UNLIKELY(fd_is_ours(fd)) && op != EPOLL_CTL_DEL)
+		OBSERVE(handed_over(fd));
+	return REAL(epoll_ctl)(epfd, op, fd, event);
 }

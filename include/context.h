@@ -11,7 +11,9 @@
  *   solo   this thread read the request itself, synchronously (from a blocking descriptor, or after
  *          a wait for that one descriptor), no other request that it read is still open, and since
  *          then it has waited for nothing but connections that it opened itself.  Thread or process
- *          per request: gunicorn, ThreadingHTTPServer, Starman, CGI.
+ *          per request: gunicorn, ThreadingHTTPServer, Starman, CGI.  Apache's workers read
+ *          without a wait what its listener thread has waited for, and uwsgi's threads what they
+ *          have just accepted: there that is as good.
  *   loop   a native event loop that is known to act on a descriptor's event by touching that very
  *          descriptor first (nginx, lighttpd): the context is that of the descriptor touched last,
  *          and a wait ends it.
@@ -29,14 +31,29 @@
 /* The descriptor of a wait that was not for exactly one. */
 #define CONTEXT_MANY (-1)
 
-/* The calling thread has waited: for fd alone, or for several (CONTEXT_MANY). */
-void context_waited(int fd, bool own_client);
+/*
+ * The calling thread has waited: for fd alone, or for several (CONTEXT_MANY).  is_own: for an
+ * answer to a call of its own, or for more of the request that it works for.
+ */
+void context_waited(int fd, bool is_own);
 
 /* Was the last wait of this thread for fd and nothing else? */
 bool context_waited_for(int fd);
 
 /* Waits of the calling thread so far: tells whether there was one in between. */
 uint32_t context_waits(void);
+
+/*
+ * Is a request read synchronously however the program waited for it?  is_just_accepted: this thread
+ * has accepted its connection, and has not waited since.
+ */
+bool context_reads_at_once(bool is_just_accepted);
+
+/* The calling thread gives the connection of this request to others: to an event loop. */
+void context_let_go(struct span_ref server);
+
+/* Does the calling thread work for this request, as far as it is known? */
+bool context_is(struct span_ref server);
 
 /*
  * The calling thread has read the head of a request, whose span is server.  is_synchronous: see

@@ -3,9 +3,9 @@
 #define RUNTIME_H
 /*
  * Which language runtimes live in this process?  Some run many tasks on one thread where no hook
- * can see it, and one whole family of native loops is understood (context.h).  Told at start-up by
- * the program's name, its exported names and the libraries that came with it, and later by what
- * dlopen() is asked for.  A flag is only ever raised.
+ * can see it, and some native loops and pools of threads are understood (context.h).  Told at
+ * start-up by the program's name, its exported names and the libraries that came with it, and later
+ * by what dlopen() is asked for.  A flag is only ever raised.
  *
  * Not seen: a runtime that comes in as a dependency of a library that is loaded later.
  */
@@ -24,6 +24,8 @@ enum runtime {
 	RUNTIME_LUA = 1u << 5,   /* LuaJIT, the scripting modules of nginx, openresty */
 	RUNTIME_NGINX = 1u << 6, /* openresty, too */
 	RUNTIME_LIGHTTPD = 1u << 7,
+	RUNTIME_APACHE = 1u << 8,
+	RUNTIME_UWSGI = 1u << 9,
 };
 
 extern _Atomic uint32_t runtime_seen_flags;

@@ -35,17 +35,14 @@ bool context_is_loop(void)
 	       !(flags() & RUNTIME_MANY_TASKS);
 }
 
-void context_waited(int fd, bool own_client)
+void context_waited(int fd, bool is_own)
 {
 	struct thread *t = &thread_self;
 
 	t->waits++;
 	t->wait_fd = fd;
-	/*
-	 * Waiting for an answer of one's own call is part of the request's work, all else may end
-	 * it.
-	 */
-	if (!own_client || context_is_loop())
+	/* Waiting for what is one's own is part of the request's work, all else may end it. */
+	if (!is_own || context_is_loop())
 		t->current = none;
 }
 
@@ -83,6 +80,35 @@ static void remember(struct thread *t, struct span_ref server)
 			return;
 		}
 	t->crowded = 1; /* until all that are remembered have ended */
+}
+
+bool context_reads_at_once(bool is_just_accepted)
+{
+	return flags() & RUNTIME_APACHE || (flags() & RUNTIME_UWSGI && is_just_accepted);
+}
+
+static bool is_same(struct span_ref a, struct span_ref b)
+{
+	return a.slot && a.slot == b.slot && a.generation == b.generation;
+}
+
+bool context_is(struct span_ref server)
+{
+	return is_same(thread_self.current, server);
+}
+
+/* Apache's event MPM does it with a response that is ready but for its last bytes. */
+void context_let_go(struct span_ref server)
+{
+	struct thread *t = &thread_self;
+
+	if (!(flags() & RUNTIME_APACHE))
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(t->open); i++)
+		if (is_same(t->open[i], server))
+			t->open[i] = none;
+	if (context_is(server))
+		t->current = none;
 }
 
 void context_request_read(struct span_ref server, bool is_synchronous)

@@ -16,7 +16,7 @@
 
 /* Arrays, not pointers: those would be relocated in every process that loads us. */
 struct clue {
-	char text[24];
+	char text[28];
 	uint32_t flags;
 };
 
@@ -51,7 +51,8 @@ static const struct clue libraries[] = {
 static const struct clue exports[] = {
 	{ "napi_module_register", RUNTIME_NODE }, { "JNI_CreateJavaVM", RUNTIME_JVM },
 	{ "rb_define_method", RUNTIME_RUBY },     { "enif_alloc_env", RUNTIME_BEAM },
-	{ "luaJIT_setmode", RUNTIME_LUA },
+	{ "luaJIT_setmode", RUNTIME_LUA },        { "ap_run_process_connection", RUNTIME_APACHE },
+	{ "uwsgi_setup", RUNTIME_UWSGI },
 };
 
 static struct bytes file_name_of(const char *path)

@@ -267,6 +267,8 @@ void conn_accepted(int fd)
 	if (!c)
 		return;
 	stats_inc(STAT_CONNS_SERVER);
+	c->acceptor = &thread_self;
+	c->connect_waits = context_waits();
 	put(fd, c);
 }
 

@@ -106,9 +106,10 @@ struct conn {
 	bool is_fresh;      /* client: no request yet */
 	bool is_connecting; /* client: connect() said EINPROGRESS */
 	bool has_peer;
-	uint32_t epoch; /* process epoch at the start */
-	uint32_t forks; /* of this process at the start */
-	uint32_t connect_waits;
+	uint32_t epoch;         /* process epoch at the start */
+	uint32_t forks;         /* of this process at the start */
+	uint32_t connect_waits; /* context_waits() at connect or accept */
+	const void *acceptor;   /* server: &thread_self of the thread that accepted it */
 	struct span_ref connect_context;
 	uint64_t connect_ns; /* CLOCK_MONOTONIC, when connect() was called */
 	uint64_t opened_ns;  /* when it was open, as far as known: 0 before the first request */
@@ -246,6 +247,9 @@ bool conn_any_timed_out(void);
 
 /* The request that the descriptor works for (context_touched()). */
 struct span_ref conn_bound(struct conn *c);
+
+/* Does fd bring the rest of the request that the calling thread works for? */
+bool conn_serves_current(int fd);
 
 /* --- protocol (http_server.c, http_client.c): a half has taken bytes in, under its lock --- */
 bool server_read(struct conn *c, int fd, struct bytes in);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests under way on a connection, in order. */
 #include "conn.h"
+#include "context.h"
 #include "stats.h"
 
 bool exchange_push(struct conn *c, const struct exchange *x)
@@ -46,6 +47,16 @@ void exchange_pop(struct conn *c)
 	uint32_t head = atomic_load_explicit(&c->exchanges.head, memory_order_relaxed);
 
 	atomic_store_explicit(&c->exchanges.head, head + 1, memory_order_release);
+}
+
+bool conn_serves_current(int fd)
+{
+	struct conn *c = conn_pin(fd);
+	bool is_so = c && c->role == CONN_SERVER && context_is(conn_bound(c));
+
+	if (c)
+		conn_unpin(c);
+	return is_so;
 }
 
 struct span_ref conn_bound(struct conn *c)

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "conn.h"
 #include "context.h"
+#include "guard.h"
 #include "http_attrs.h"
 #include "http_side.h"
 #include "rawsys.h"
@@ -80,6 +81,14 @@ static bool is_blocking(int fd)
 	return !raw_is_error(flags) && !(flags & O_NONBLOCK);
 }
 
+static bool is_synchronous(const struct conn *c, int fd)
+{
+	bool is_just_accepted = c->acceptor == &thread_self && c->connect_waits == context_waits();
+
+	return context_is_loop() || context_waited_for(fd) ||
+	       context_reads_at_once(is_just_accepted) || is_blocking(fd);
+}
+
 static bool request_begun(struct conn *c, int fd)
 {
 	struct half *h = &c->in;
@@ -128,8 +137,7 @@ static bool request_begun(struct conn *c, int fd)
 	if (exchange_count(c) > 1)
 		x.span = (struct span_ref){ 0 };
 	if (s)
-		context_request_read(x.span, context_is_loop() || context_waited_for(fd) ||
-						     is_blocking(fd));
+		context_request_read(x.span, is_synchronous(c, fd));
 	half_settle(h);
 	return true;
 }

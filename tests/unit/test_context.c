@@ -124,6 +124,58 @@ static void test_context_many_open_requests_stay_crowded_until_they_end(void **s
 	span_discard(s[0]);
 }
 
+static void test_context_who_reads_at_once(void **state)
+{
+	(void)state;
+	begin(0);
+	assert_false(context_reads_at_once(true)); /* a loop may do so, and go on to others */
+	begin(RUNTIME_APACHE);
+	assert_true(context_reads_at_once(false));
+	begin(RUNTIME_UWSGI);
+	assert_true(context_reads_at_once(true));
+	assert_false(context_reads_at_once(false));
+}
+
+/* Apache's event MPM: the last bytes of a response are left to whoever comes by. */
+static void test_context_a_request_that_was_let_go_is_over_for_its_thread(void **state)
+{
+	struct span *a, *b;
+
+	(void)state;
+	begin(RUNTIME_APACHE);
+	a = open_request();
+	b = open_request();
+	context_request_read(span_ref(a), true);
+	assert_true(context_is(span_ref(a)));
+	context_let_go(span_ref(b));
+	assert_true(answers(a));
+	context_let_go(span_ref(a));
+	assert_false(context_is(span_ref(a)));
+	assert_true(answers_none());
+	context_request_read(span_ref(b), true); /* the thread is good for the next one */
+	assert_true(answers(b));
+	span_discard(a);
+	span_discard(b);
+}
+
+/* A loop that is not apache's goes on to work for what it watches. */
+static void test_context_letting_go_means_nothing_elsewhere(void **state)
+{
+	struct span *a, *b;
+
+	(void)state;
+	begin(0);
+	a = open_request();
+	b = open_request();
+	context_request_read(span_ref(a), true);
+	context_let_go(span_ref(a));
+	assert_true(answers(a));
+	context_request_read(span_ref(b), true);
+	assert_true(answers_none());
+	span_discard(a);
+	span_discard(b);
+}
+
 static void test_context_loop_follows_the_touched_descriptor(void **state)
 {
 	struct span *a, *b;
@@ -188,6 +240,9 @@ int main(void)
 		cmocka_unit_test(test_context_solo_denies_what_was_not_read_synchronously),
 		cmocka_unit_test(test_context_solo_denies_while_two_requests_are_open),
 		cmocka_unit_test(test_context_many_open_requests_stay_crowded_until_they_end),
+		cmocka_unit_test(test_context_who_reads_at_once),
+		cmocka_unit_test(test_context_a_request_that_was_let_go_is_over_for_its_thread),
+		cmocka_unit_test(test_context_letting_go_means_nothing_elsewhere),
 		cmocka_unit_test(test_context_loop_follows_the_touched_descriptor),
 		cmocka_unit_test(test_context_touches_mean_nothing_outside_known_loops),
 		cmocka_unit_test(test_context_runtimes_with_many_tasks_are_always_denied),
