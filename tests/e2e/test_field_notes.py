@@ -14,7 +14,7 @@ import tempfile
 import time
 
 from support.case import Feature, Transparency
-from support.load import Backend, run_load
+from support.load import Backend, Load
 from support.progs import OBJECT, PYTHON, free_port
 from support import rawhttp
 from test_causality import Causality
@@ -136,7 +136,7 @@ class HostsServed(Feature):
                     with Backend(0.001) as backend:
                         front = lab.python_server("threads.py", backend.url(), LD_PRELOAD=preload)
                         lab.bare = bare
-                        outcome = run_load(front.port, 100, 16, None)
+                        outcome = Load(front.port, count=100, concurrency=16).run()
                         self.assertEqual(set(outcome.values()), {200})
                         self.spans(lab, 200)
                         self.assertEqual(front.stop(), 0)
@@ -229,7 +229,7 @@ class TrueTraces(Feature):
         with Backend(0.001) as backend:
             front = lab.python_server("executor.py", backend.url(), service="after")
             for ident in ("one", "two", "three"):
-                done = lab.run(["curl", "-sS", front.url(f"/after?id={ident}")], traced=False)
+                done = lab.run(["curl", "-sS", "-d", ident, front.url("/after")], traced=False)
                 self.assertEqual(done.stdout, b"done")
             spans = self.spans(lab, 6)
         self.assertEqual({s["parent_span_id"] for s in spans}, {""})
@@ -262,5 +262,5 @@ class TrueTraces(Feature):
 class Pools(Causality):
     def test_b_thread_pool_fed_by_a_queue(self):
         """Missing is allowed, another request's trace is not."""
-        self.both("executor", lambda lab, backend: lab.python_server("executor.py", backend.url()),
-                  False)
+        self.both("executor", lambda lab, port: lab.python_server(
+            "executor.py", f"http://127.0.0.1:{port}"), False)

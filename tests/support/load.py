@@ -1,21 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Load with known truth: requests with unique ids, and a back end that records which trace header
-came with which id.  Both bare, in the test's process, on one asyncio loop each."""
+"""Load with known truth: every request has the same URL and carries an id in its body, the application
+reverses it for the call below, and the back end notes which trace header came with which id.  Both
+ends bare, in the test's process, on one asyncio loop each."""
 import asyncio
 import random
 import re
+import socket
+import struct
 import threading
 
 HEADER = re.compile(rb"\r\ntraceparent: *([^\r]*)", re.I)
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.I)
+CLOSE = re.compile(rb"\r\nconnection: *close|^[^\r]*HTTP/1\.0", re.I)
+CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.I)
+
+GONE = b"\r\nConnection: close"
+
+
+async def read_message(reader):
+    """(head, body) of the next message with a length or in chunks."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    if CHUNKED.search(head):
+        body = b""
+        while size := int(await reader.readuntil(b"\r\n"), 16):
+            body += (await reader.readexactly(size + 2))[:-2]
+        await reader.readexactly(2)
+        return head, body
+    length = LENGTH.search(head)
+    return head, await reader.readexactly(int(length[1]) if length else 0)
 
 
 class Backend:
-    """Answers every request after 0-10 ms; seen[id] = list of traceparent values it came with."""
+    """Answers every request after 0-10 ms; seen[id] = list of the traceparent values it came with.
+    An id that came by /leaf has been reversed by the application."""
 
     def __init__(self, delay=0.010):
         self.delay, self.seen, self.port = delay, {}, 0
         self.loop = asyncio.new_event_loop()
-        self.tasks = set()
 
     def __enter__(self):
         started = threading.Event()
@@ -46,48 +67,85 @@ class Backend:
     async def serve(self, reader, writer):
         try:
             while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                target = head.split(b" ", 2)[1].decode("latin-1")
-                ident = target.rpartition("/")[2][::-1] if "/leaf/" in target else (
-                    target.partition("id=")[2])
+                head, body = await read_message(reader)
+                ident = body.decode("latin-1")
+                if head.split(b" ", 2)[1].endswith(b"/leaf"):
+                    ident = ident[::-1]
                 self.seen.setdefault(ident, []).append(
                     [value.decode("latin-1") for value in HEADER.findall(head)])
                 await asyncio.sleep(random.random() * self.delay)
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n")
                 await writer.drain()
+                if CLOSE.search(head):
+                    break
         except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass
         finally:
             writer.close()
 
 
-async def worker(port, idents, headers, outcome):
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    while idents:
-        ident = idents.pop()
-        extra = headers(ident) if headers else ""
-        writer.write(f"GET /work?id={ident} HTTP/1.1\r\nHost: front\r\n{extra}\r\n".encode())
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        if b"\r\ntransfer-encoding: chunked" in head:
-            await reader.readuntil(b"0\r\n\r\n")
-        else:
-            size = re.search(rb"\r\ncontent-length: *(\d+)", head)
-            await reader.readexactly(int(size[1]))
-        outcome[ident] = int(head.split(b" ", 2)[1])
-        if b"\r\nconnection: close" in head:
-            writer.close()
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.close()
+class Load:
+    """count requests, concurrency at once.  headers(id): extra header lines; ports: each connection
+    takes the next one; vanish: of so many requests, one's client goes away before the answer."""
 
+    def __init__(self, *ports, count=600, concurrency=64, headers=None, vanish=0):
+        self.ports, self.headers, self.vanish = ports, headers, vanish
+        self.concurrency, self.opened = concurrency, 0
+        self.left = [f"q{n:05d}-{random.getrandbits(32):08x}" for n in range(count)]
+        self.outcome = {}  # id: status, or 0 if the client did not wait for it
+        self.again = 0  # requests that had to be sent again
 
-def run_load(port, count, concurrency, headers=None):
-    """Sends count requests; returns {id: status}.  headers(id): extra header lines."""
-    idents = [f"q{n:05d}-{random.getrandbits(32):08x}" for n in range(count)]
-    outcome, left = {}, list(idents)
+    def run(self, seconds=60):
+        async def main():
+            await asyncio.wait_for(asyncio.gather(
+                *(self.worker() for _ in range(self.concurrency))), seconds)
 
-    async def main():
-        await asyncio.wait_for(asyncio.gather(
-            *(worker(port, left, headers, outcome) for _ in range(concurrency))), 60)
+        asyncio.run(main())
+        return self.outcome
 
-    asyncio.run(main())
-    return outcome
+    async def connect(self):
+        self.opened += 1
+        return await asyncio.open_connection("127.0.0.1", self.ports[self.opened % len(self.ports)])
+
+    async def worker(self):
+        reader, writer = await self.connect()
+        is_used = False
+        while self.left:
+            ident = self.left.pop()
+            writer.write(self.request(ident))
+            try:
+                head = await self.see(ident, reader, writer)
+            except (asyncio.IncompleteReadError, ConnectionResetError) as error:
+                if not is_used or getattr(error, "partial", b""):
+                    raise
+                self.left.append(ident)  # the server did not want to keep the connection
+                self.again += 1
+                head = GONE
+            is_used = not CLOSE.search(head)
+            if not is_used:
+                writer.close()
+                reader, writer = await self.connect()
+        writer.close()
+
+    async def see(self, ident, reader, writer):
+        """The answer's head; its client may go away before that."""
+        if self.vanish and random.randrange(self.vanish) == 0:
+            await self.go_away(writer)
+            self.outcome[ident] = 0
+            return GONE
+        head, _ = await read_message(reader)
+        self.outcome[ident] = int(head.split(b" ", 2)[1])
+        return head
+
+    def request(self, ident):
+        """The user agent tells which span is whose."""
+        extra = self.headers(ident) if self.headers else ""
+        return (f"POST /work HTTP/1.1\r\nHost: front\r\nUser-Agent: {ident}\r\n{extra}"
+                f"Content-Type: text/plain\r\nContent-Length: {len(ident)}\r\n\r\n{ident}").encode()
+
+    async def go_away(self, writer):
+        """In the middle, by a proper close or by a reset."""
+        await asyncio.sleep(random.random() * 0.010)
+        if random.random() < 0.5:
+            writer.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

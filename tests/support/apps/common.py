@@ -1,13 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the Python programs under test share: a clean end on SIGTERM, and the truth about who caused
-what: a request /work?id=X is answered by one call /leaf/<X reversed>."""
+what: POST /work with an id is answered by one call, POST /leaf with the id reversed."""
+import http.client
 import http.server
 import signal
 import sys
+import threading
+
+KIND = {"Content-Type": "text/plain"}
+LOCAL = threading.local()
 
 
-def leaf(backend, ident):
-    return f"{backend}/leaf/{ident[::-1]}"
+def leaf(backend):
+    return f"{backend}/leaf"
+
+
+def call_leaf(backend, ident):
+    """The call below by the standard library, on a connection that this thread keeps."""
+    if not hasattr(LOCAL, "connection"):
+        LOCAL.connection = http.client.HTTPConnection(backend.partition("//")[2], timeout=20)
+    LOCAL.connection.request("POST", "/leaf", ident[::-1], KIND)
+    return LOCAL.connection.getresponse().read()
 
 
 def end_on_sigterm():
@@ -22,7 +35,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def read_body(self):
-        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
 
     def respond(self, status, body, kind="text/plain"):
         self.send_response(status)
@@ -36,6 +56,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
+
+    def handle_error(self, request, client_address):
+        """A client that went away is no news."""
 
 
 def serve(handler, port):

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pool of threads fed by an in-memory queue: executor.py PORT BACKEND.  /after?id= answers first and
+"""A pool of threads fed by an in-memory queue: executor.py PORT BACKEND.  /after answers first and
 calls when its request is over, on the same thread."""
 import concurrent.futures
 import sys
-import urllib.parse
 import urllib.request
 
 import common
@@ -11,20 +10,20 @@ import common
 POOL = concurrent.futures.ThreadPoolExecutor(8)
 
 
-def call(url):
-    with urllib.request.urlopen(url, timeout=20) as answer:
+def call(ident):
+    request = urllib.request.Request(common.leaf(sys.argv[2]), ident[::-1], common.KIND)
+    with urllib.request.urlopen(request, timeout=20) as answer:
         return answer.read()
 
 
 class Front(common.Handler):
-    def do_GET(self):  # pylint: disable=invalid-name
-        url = urllib.parse.urlsplit(self.path)
-        leaf = common.leaf(sys.argv[2], urllib.parse.parse_qs(url.query)["id"][0])
-        if url.path == "/after":
+    def do_POST(self):  # pylint: disable=invalid-name
+        ident = self.read_body()
+        if self.path == "/after":
             self.respond(200, b"done")
-            call(leaf)
+            call(ident)
         else:
-            self.respond(200, POOL.submit(call, leaf).result())
+            self.respond(200, POOL.submit(call, ident).result())
 
 
 common.serve(Front, int(sys.argv[1]))

@@ -18,9 +18,10 @@ def session():
     return LOCAL.session
 
 
-@app.get("/work")
+@app.post("/work")
 def work():
-    return session().get(common.leaf(BACKEND, flask.request.args["id"])).content
+    ident = flask.request.get_data()
+    return session().post(common.leaf(BACKEND), ident[::-1], headers=common.KIND).content
 
 
 @app.get("/users/<int:user>")

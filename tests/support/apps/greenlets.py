@@ -8,7 +8,6 @@ monkey.patch_all()
 import random
 import signal
 import sys
-import urllib.parse
 
 import common
 import gevent
@@ -20,9 +19,9 @@ SESSION.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=64))
 
 
 def app(environ, start_response):
-    ident = urllib.parse.parse_qs(environ["QUERY_STRING"])["id"][0]
+    ident = environ["wsgi.input"].read()
     gevent.sleep(random.random() / 100)
-    body = SESSION.get(common.leaf(sys.argv[2], ident)).content
+    body = SESSION.post(common.leaf(sys.argv[2]), ident[::-1], headers=common.KIND).content
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
 

@@ -13,11 +13,12 @@ async def make_app():
     client = ClientSession(connector=TCPConnector(limit=64))
 
     async def work(request):
+        ident = await request.read()
         await asyncio.sleep(random.random() / 100)
-        async with client.get(common.leaf(sys.argv[2], request.query["id"])) as answer:
+        async with client.post(common.leaf(sys.argv[2]), data=ident[::-1]) as answer:
             return web.Response(body=await answer.read())
 
-    app.router.add_get("/work", work)
+    app.router.add_post("/work", work)
     return app
 
 

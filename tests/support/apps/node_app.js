@@ -1,30 +1,64 @@
 // SPDX-License-Identifier: Apache-2.0
-// node_app.js PORT BACKEND plain|timer: calls at once, or from a timer's callback.
+// contract.py for node: node_app.js PORT [BACKEND [plain|timer|fetch|chain]]: the call below is made at
+// once, from a timer's callback, by fetch, or after another one.
 'use strict';
+const crypto = require('crypto');
 const http = require('http');
 
 const [port, backend, shape] = process.argv.slice(2);
 const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
+const big = Buffer.alloc(1 << 20, Buffer.from([...Array(256).keys()]));
 
-function call(ident, response) {
-	const leaf = `${backend}/leaf/${[...ident].reverse().join('')}`;
+function call(path, body, done) {
+	http.request(backend + path, { agent, method: 'POST' }, (answer) => {
+		let text = '';
 
-	http.get(leaf, { agent }, (answer) => {
-		answer.resume();
-		answer.on('end', () => response.end('done\n'));
-	}).on('error', (error) => {
-		response.statusCode = 502;
-		response.end(String(error));
-	});
+		answer.on('data', (part) => { text += part; });
+		answer.on('end', () => done(text));
+	}).on('error', done).end(body);
+}
+
+const shapes = {
+	plain: (leaf, done) => call('/leaf', leaf, done),
+	timer: (leaf, done) => setTimeout(call, Math.random() * 10, '/leaf', leaf, done),
+	chain: (leaf, done) => call('/first', 'first', () => call('/leaf', leaf, done)),
+	fetch: (leaf, done) => fetch(`${backend}/leaf`, { method: 'POST', body: leaf }).then(
+		(answer) => answer.text()).then(done, done),
+};
+
+function reply(response, status, body) {
+	response.writeHead(status, { 'Content-Type': 'text/plain', 'Content-Length': body.length });
+	response.end(body);
+}
+
+function answer(path, body, response) {
+	if (path === '/page')
+		reply(response, 200, 'page\n');
+	else if (path === '/big')
+		reply(response, 200, big);
+	else if (path === '/sum')
+		reply(response, 200, crypto.createHash('md5').update(body).digest('hex'));
+	else if (path === '/work')
+		shapes[shape](body.toString('latin1').split('').reverse().join(''),
+			(text) => reply(response, 200, String(text)));
+	else
+		reply(response, 404, 'nothing here\n');
+}
+
+function stream(response) {
+	response.writeHead(200, { 'Content-Type': 'text/plain' });
+	for (let i = 0; i < 16; i++)
+		response.write(big.subarray(0, 4096));
+	response.end();
 }
 
 http.createServer((request, response) => {
-	const ident = new URL(request.url, 'http://x').searchParams.get('id');
+	const parts = [];
 
-	if (shape === 'timer')
-		setTimeout(call, Math.random() * 10, ident, response);
-	else
-		call(ident, response);
+	response.on('error', () => {});
+	request.on('data', (part) => parts.push(part));
+	request.on('end', () => (request.url === '/stream' ? stream(response) :
+		answer(request.url, Buffer.concat(parts), response)));
 }).listen(Number(port), '127.0.0.1', 256);
 
 process.on('SIGTERM', () => process.exit(0));
