@@ -13,7 +13,8 @@
 #include "stats.h"
 #include "text.h"
 
-#define LINE_BYTES 1536 /* within the 2 KiB of stack that a hook may use (design 7) */
+#define LINE_BYTES 1536  /* within the 2 KiB of stack that a hook may use (design 7) */
+#define STATS_BYTES 4096 /* every counter, and then some */
 #define SECOND_NS 1000000000u
 
 /*
@@ -125,10 +126,12 @@ static void add_program(struct text *t)
 
 void log_stats(void)
 {
-	char buf[LINE_BYTES];
+	/* Who else writes at the end of this very process tells the same. */
+	static _Atomic uint32_t writing;
+	static char buf[STATS_BYTES];
 	struct text t = TEXT_IN(buf);
 
-	if (config.log.len == 0)
+	if (config.log.len == 0 || atomic_exchange(&writing, process_epoch()) == process_epoch())
 		return;
 	line_begin(&t);
 	text_add_str(&t, "exe=");
@@ -146,4 +149,5 @@ void log_stats(void)
 		text_add_uint(&t, value);
 	}
 	line_write(&t);
+	atomic_store(&writing, 0);
 }
