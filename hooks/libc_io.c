@@ -58,26 +58,26 @@ static NO_INLINE void peek_done(int fd, struct conn_token t, ssize_t n)
 }
 
 /* A read into one buffer: the shape of most. */
-#define READ_ONE(call, fd, buf, len, flags)                                      \
-	do {                                                                     \
-		const int flags_ = (flags);                                      \
-		struct conn_token token_;                                        \
-		struct iovec iov_;                                               \
-		ssize_t n_;                                                      \
-                                                                                 \
-		if (LIKELY(!fd_is_ours(fd)))                                     \
-			return call;                                             \
-		if (flags_ & UNSEEN) {                                           \
-			token_ = peek_begin(fd, flags_);                         \
-			n_ = call;                                               \
-			peek_done(fd, token_, n_);                               \
-			return n_;                                               \
-		}                                                                \
-		token_ = look_in(fd);                                            \
-		n_ = call;                                                       \
-		iov_ = (struct iovec){ (void *)(buf), (len) };                   \
-		saw(fd, token_, flags_ &MSG_TRUNC ? NULL : &iov_, 1, n_, (len)); \
-		return n_;                                                       \
+#define READ_ONE(call, fd, buf, len, flags)                                         \
+	do {                                                                        \
+		const int flags_ = (flags);                                         \
+		struct conn_token token_;                                           \
+		struct iovec iov_;                                                  \
+		ssize_t n_;                                                         \
+                                                                                    \
+		if (LIKELY(!fd_is_ours(fd)))                                        \
+			return call;                                                \
+		if (flags_ & UNSEEN) {                                              \
+			token_ = peek_begin(fd, flags_);                            \
+			n_ = call;                                                  \
+			peek_done(fd, token_, n_);                                  \
+			return n_;                                                  \
+		}                                                                   \
+		token_ = look_in(fd);                                               \
+		n_ = call;                                                          \
+		iov_ = (struct iovec){ (void *)(buf), (len) };                      \
+		saw(fd, token_, (flags_ & MSG_TRUNC) ? NULL : &iov_, 1, n_, (len)); \
+		return n_;                                                          \
 	} while (0)
 
 EXPORT ssize_t read(int fd, void *buf, size_t len)
@@ -191,6 +191,15 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 	return REAL(sendmmsg)(fd, msgs, count, flags);
 }
 
+/* A byte that the peer reads beside the stream: what is in the stream is no longer known. */
+static bool is_unordered(int fd, int flags)
+{
+	if (LIKELY(!(flags & MSG_OOB)))
+		return false;
+	OBSERVE_OR_BLIND(fd, conn_make_blind(fd));
+	return true;
+}
+
 static ssize_t pass_write(const struct io_call *c)
 {
 	return REAL(write)(c->fd, c->iov->iov_base, c->iov->iov_len);
@@ -253,7 +262,7 @@ EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
 	struct iovec iov = { (void *)(uintptr_t)buf, len };
 
-	if (LIKELY(!fd_is_ours(fd)))
+	if (LIKELY(!fd_is_ours(fd)) || is_unordered(fd, flags))
 		return REAL(send)(fd, buf, len, flags);
 	return conn_write(&(struct io_call){ .fd = fd,
 					     .iov = &iov,
@@ -281,7 +290,7 @@ EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, const stru
 {
 	struct iovec iov = { (void *)(uintptr_t)buf, len };
 
-	if (LIKELY(!fd_is_ours(fd)))
+	if (LIKELY(!fd_is_ours(fd)) || is_unordered(fd, flags))
 		return REAL(sendto)(fd, buf, len, flags, to, to_len);
 	return conn_write(&(struct io_call){ .fd = fd,
 					     .iov = &iov,
@@ -295,7 +304,8 @@ EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, const stru
 
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	if (LIKELY(!fd_is_ours(fd)) || !msg->msg_iovlen || msg->msg_iovlen > 1024)
+	if (LIKELY(!fd_is_ours(fd)) || is_unordered(fd, flags) || !msg || !msg->msg_iovlen ||
+	    msg->msg_iovlen > 1024)
 		return REAL(sendmsg)(fd, msg, flags);
 	return conn_write(&(struct io_call){ .fd = fd,
 					     .iov = msg->msg_iov,

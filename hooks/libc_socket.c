@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where connections and their descriptors come from and go to. */
+#include <netinet/tcp.h>
 #include <stdarg.h>
 
 #include "clock.h"
@@ -113,9 +114,22 @@ static void asked_for_error(int fd)
 
 EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict len)
 {
-	if (UNLIKELY(fd_is_ours(fd)) && level == SOL_SOCKET && name == SO_ERROR)
-		OBSERVE(asked_for_error(fd));
+	if (UNLIKELY(fd_is_ours(fd))) {
+		if (level == SOL_SOCKET && name == SO_ERROR)
+			OBSERVE(asked_for_error(fd));
+		else if (level == IPPROTO_TCP && name == TCP_ZEROCOPY_RECEIVE)
+			OBSERVE_OR_BLIND(fd, conn_make_blind(fd)); /* a read by mapping */
+	}
 	return REAL(getsockopt)(fd, level, name, value, len);
+}
+
+EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	int r = REAL(setsockopt)(fd, level, name, value, len);
+
+	if (r == 0)
+		OBSERVE(conn_option_set(fd, level, name));
+	return r;
 }
 
 EXPORT int shutdown(int fd, int how)

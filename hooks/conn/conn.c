@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <netinet/tcp.h>
 #include <sys/syscall.h>
 
 #include "capture.h"
@@ -37,6 +38,7 @@ static void conn_reset(struct conn *c)
 
 	atomic_store(&c->is_opaque, false);
 	atomic_store(&c->is_blind, false);
+	atomic_store(&c->is_never_edited, false);
 	c->is_eof = c->is_connecting = c->has_peer = c->is_read_again = false;
 	c->is_fresh = true;
 	c->connect_context = (struct span_ref){ 0 };
@@ -251,6 +253,48 @@ bool conn_is_still(const struct conn *c, int fd)
 	return c->cookie ? cookie_of(fd) == c->cookie : conn_is_stream(fd);
 }
 
+/* Has this process ever set one of them?  Most never do, and are spared the questions. */
+static _Atomic bool any_option;
+
+static const struct {
+	int level, name;
+} never_edited[] = {
+	{ SOL_SOCKET, SO_ZEROCOPY }, { SOL_SOCKET, SO_TIMESTAMPING },
+	{ SOL_SOCKET, 65 }, /* SO_TIMESTAMPING_NEW */
+	{ IPPROTO_TCP, TCP_REPAIR }, { IPPROTO_TCP, TCP_FASTOPEN_CONNECT },
+	{ IPPROTO_TCP, TCP_ULP },
+};
+
+static bool is_never_edited(int fd)
+{
+	for (size_t i = 0; i < ARRAY_LEN(never_edited); i++) {
+		uint64_t value[2] = { 0 }; /* an int, two, or a name */
+		socklen_t len = sizeof(value);
+
+		raw_syscall6(SYS_getsockopt, fd, never_edited[i].level, never_edited[i].name,
+			     (long)value, (long)&len, 0);
+		if (value[0])
+			return true;
+	}
+	return false;
+}
+
+void conn_option_set(int fd, int level, int name)
+{
+	struct conn *c;
+
+	for (size_t i = 0; i < ARRAY_LEN(never_edited); i++) {
+		if (never_edited[i].level != level || never_edited[i].name != name)
+			continue;
+		atomic_store(&any_option, true);
+		c = conn_pin(fd);
+		if (!c)
+			return;
+		atomic_store(&c->is_never_edited, true);
+		conn_unpin(c);
+	}
+}
+
 static void put(int fd, struct conn *c)
 {
 	conn_fd_closing(fd); /* closed behind our back, if it is there */
@@ -281,6 +325,7 @@ void conn_connected(int fd, const struct sockaddr *peer, socklen_t len, bool in_
 		return;
 	stats_inc(STAT_CONNS_CLIENT);
 	c->cookie = cookie_of(fd);
+	atomic_store(&c->is_never_edited, atomic_load(&any_option) && is_never_edited(fd));
 	c->is_connecting = in_progress;
 	c->connect_ns = started_ns;
 	c->opened_ns = in_progress ? 0 : clock_monotonic_ns();

@@ -102,9 +102,10 @@ struct conn {
 	uint8_t role;
 	_Atomic bool is_opaque;
 	_Atomic bool is_blind;
-	bool is_eof;        /* the peer has said that it will send no more */
-	bool is_fresh;      /* client: no request yet */
-	bool is_connecting; /* client: connect() said EINPROGRESS */
+	_Atomic bool is_never_edited; /* somebody else counts its bytes, too */
+	bool is_eof;                  /* the peer has said that it will send no more */
+	bool is_fresh;                /* client: no request yet */
+	bool is_connecting;           /* client: connect() said EINPROGRESS */
 	bool has_peer;
 	uint32_t epoch;         /* process epoch at the start */
 	uint32_t forks;         /* of this process at the start */
@@ -161,6 +162,12 @@ void conn_range_closing(unsigned first, unsigned last, unsigned flags);
 uint64_t conn_replacing(int to);
 void conn_duped(int from, int to, uint64_t was);
 void conn_shut(int fd, int how);
+/*
+ * An option was set under which bytes or calls are counted (SO_ZEROCOPY, SO_TIMESTAMPING ...): no
+ * line of ours goes into what fd sends.  Sockets that are connected later are asked.
+ */
+void conn_option_set(int fd, int level, int name);
+
 /* To those who read, write and close it inside libc: nothing that comes is seen. */
 void conn_given_away(int fd);
 

@@ -12,9 +12,11 @@ static bool request_sent(struct conn *c)
 	struct half *h = &c->out;
 	struct exchange x = c->pending;
 
-	if (!c->has_pending) /* the end of the head left before we could decide anything */
+	if (!c->has_pending) { /* the end of the head left before we could decide anything */
+		stats_inc(STAT_INJECT_LATE);
 		x = (struct exchange){ .is_head = h->parser.is_head,
 				       .is_connect = h->parser.is_connect };
+	}
 	c->has_pending = c->pending_decided = false;
 	c->edit = (struct edit){ 0 };
 	c->is_fresh = c->is_connecting = false;

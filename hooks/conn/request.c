@@ -185,7 +185,7 @@ void request_decide(struct conn *c, int fd, const struct head *head, const struc
 	if (!config.sdk_disabled)
 		s = open_span(c, fd, head, p, from);
 	c->pending.span = span_ref(s);
-	if (!can_edit)
+	if (!can_edit || atomic_load(&c->is_never_edited))
 		stats_inc(STAT_INJECT_REFUSED);
 	else if (s && is_copy) {
 		ctx = span_get_context(s);

@@ -215,7 +215,8 @@ static void plan_client(struct segment *s, struct conn *c, const struct io_call 
 		at += in.len;
 	}
 	a->is_plain &= at == len;
-	if (a->limit < len)
+	/* What is told of each call, or carried by it, stays with one call. */
+	if (a->limit < len && call->can_edit)
 		len = a->limit;
 	if (c->edit.is_set && c->edit.sent < c->edit.len && c->edit.at < h->bytes + len)
 		lay_out(s, c, call, done, len);

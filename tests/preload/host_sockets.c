@@ -10,9 +10,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/errqueue.h>
 #include <linux/filter.h>
+#include <linux/net_tstamp.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,6 +29,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static void check(int line, int holds)
@@ -36,6 +41,12 @@ static void check(int line, int holds)
 }
 #define CHECK(what) check(__LINE__, (what))
 
+static void skip(const char *why)
+{
+	fprintf(stderr, "%s: %s\n", why, strerror(errno));
+	exit(77);
+}
+
 #define NO_CONTENT "HTTP/1.1 204 No Content\r\n\r\n"
 #define HELLO "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 
@@ -43,7 +54,12 @@ struct ends {
 	int client, server;
 };
 
-static struct ends ends_open(void)
+/* Of the client's socket, before it is connected. */
+struct option {
+	int level, name, value;
+};
+
+static struct ends ends_open_with(const struct option *before)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	socklen_t len = sizeof(at);
@@ -53,10 +69,18 @@ static struct ends ends_open(void)
 	CHECK(bind(listener, (struct sockaddr *)&at, len) == 0 && listen(listener, 1) == 0);
 	CHECK(getsockname(listener, (struct sockaddr *)&at, &len) == 0);
 	e.client = socket(AF_INET, SOCK_STREAM, 0);
+	if (before && setsockopt(e.client, before->level, before->name, &before->value,
+				 sizeof(before->value)) != 0)
+		skip("no such option");
 	CHECK(connect(e.client, (struct sockaddr *)&at, len) == 0);
 	e.server = accept(listener, NULL, NULL);
 	CHECK(e.server >= 0 && close(listener) == 0);
 	return e;
+}
+
+static struct ends ends_open(void)
+{
+	return ends_open_with(NULL);
 }
 
 static void ends_close(struct ends e)
@@ -115,6 +139,16 @@ static void take(struct ends e, const char *path)
 	CHECK(strcmp(got, text) == 0);
 }
 
+/* Not a byte of ours in it. */
+static void take_bare(struct ends e, const char *path)
+{
+	char *got = get(e.server, "\r\n\r\n");
+	char text[128];
+
+	snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", path);
+	CHECK(strcmp(got, text) == 0);
+}
+
 static void answer(struct ends e)
 {
 	put(e.server, NO_CONTENT);
@@ -148,12 +182,6 @@ static void assert_file(int fd, const char *text, size_t times)
 	CHECK(pread(fd, buf, sizeof(buf), 0) == (ssize_t)(times * len));
 	for (size_t i = 0; i < times; i++)
 		CHECK(memcmp(buf + i * len, text, len) == 0);
-}
-
-static void skip(const char *why)
-{
-	fprintf(stderr, "%s: %s\n", why, strerror(errno));
-	exit(77);
 }
 
 /* From now on the call of that number fails. */
@@ -577,6 +605,197 @@ static void unseen_close_before_socketpair(void)
 	ends_close((struct ends){ pair[0], pair[1] });
 }
 
+/* --- sockets whose bytes are counted by others, too: no line of ours --- */
+
+static void option_before(int level, int name, int value)
+{
+	struct ends e = ends_open_with(&(struct option){ level, name, value });
+
+	ask(e, "/1");
+	take_bare(e, "/1");
+	answer(e);
+	ends_close(e);
+}
+
+static void option_after(int level, int name, const void *value, socklen_t len)
+{
+	struct ends e = ends_open();
+
+	exchange(e, "/1");
+	if (setsockopt(e.client, level, name, value, len) != 0)
+		skip("no such option");
+	ask(e, "/2");
+	take_bare(e, "/2");
+	answer(e);
+	ends_close(e);
+}
+
+static void zerocopy_before(void)
+{
+	option_before(SOL_SOCKET, SO_ZEROCOPY, 1);
+}
+
+static void zerocopy_after(void)
+{
+	option_after(SOL_SOCKET, SO_ZEROCOPY, &(int){ 1 }, sizeof(int));
+}
+
+static void timestamping_before(void)
+{
+	option_before(SOL_SOCKET, SO_TIMESTAMPING, SOF_TIMESTAMPING_TX_SOFTWARE);
+}
+
+static void timestamping_after(void)
+{
+	/* These count bytes. */
+	int flags = SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_OPT_ID;
+
+	option_after(SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof(flags));
+}
+
+static void fastopen_connect(void)
+{
+	option_before(IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1);
+}
+
+static void kernel_tls(void)
+{
+	option_after(IPPROTO_TCP, TCP_ULP, "tls", 3);
+}
+
+static void repair(void)
+{
+	struct ends e = ends_open();
+
+	exchange(e, "/1");
+	if (setsockopt(e.client, IPPROTO_TCP, TCP_REPAIR, &(int){ 1 }, sizeof(int)) != 0)
+		skip("TCP_REPAIR needs CAP_NET_ADMIN");
+	CHECK(setsockopt(e.client, IPPROTO_TCP, TCP_REPAIR, &(int){ -1 }, sizeof(int)) == 0);
+	ask(e, "/2");
+	take_bare(e, "/2");
+	answer(e);
+	ends_close(e);
+}
+
+/* An option that is refused, or another one, changes nothing. */
+static void option_refused(void)
+{
+	struct ends e = ends_open();
+
+	CHECK(setsockopt(e.client, SOL_SOCKET, SO_ZEROCOPY, &(int){ 2 }, sizeof(int)) == -1);
+	CHECK(setsockopt(e.client, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int)) == 0);
+	CHECK(setsockopt(-1, SOL_SOCKET, SO_ZEROCOPY, &(int){ 1 }, sizeof(int)) == -1);
+	exchange(e, "/1");
+	ends_close(e);
+}
+
+/* Each call that the application makes is told of once: two heads must not be two calls. */
+static void zerocopy_is_told_once(void)
+{
+	struct option on = { SOL_SOCKET, SO_ZEROCOPY, 1 };
+	static const char two[] =
+		"GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n";
+	struct ends e = ends_open_with(&on);
+	char control[256];
+	struct msghdr msg = { .msg_control = control, .msg_controllen = sizeof(control) };
+	struct pollfd p = { .fd = e.client };
+	const struct sock_extended_err *err;
+
+	if (send(e.client, two, sizeof(two) - 1, MSG_ZEROCOPY) != sizeof(two) - 1)
+		skip("no MSG_ZEROCOPY here");
+	CHECK(strcmp(get(e.server, "/2 HTTP/1.1\r\nHost: h\r\n\r\n"), two) == 0);
+	CHECK(poll(&p, 1, 5000) == 1 && p.revents & POLLERR);
+	CHECK(recvmsg(e.client, &msg, MSG_ERRQUEUE) == 0);
+	err = (const void *)CMSG_DATA(CMSG_FIRSTHDR(&msg));
+	CHECK(err->ee_origin == SO_EE_ORIGIN_ZEROCOPY && err->ee_info == 0 && err->ee_data == 0);
+	answer(e);
+	answer(e);
+	ends_close(e);
+}
+
+/* The first bytes go with the SYN, by a socket that nobody has connected: unknown. */
+static void fastopen(void)
+{
+	static const char text[] = "GET /1 HTTP/1.1\r\nHost: h\r\n\r\n";
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t len = sizeof(at);
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	struct ends e = { .client = socket(AF_INET, SOCK_STREAM, 0) };
+	struct iovec iov = { (void *)text, sizeof(text) - 1 };
+	struct msghdr msg = { &at, sizeof(at), &iov, 1, NULL, 0, 0 };
+
+	CHECK(bind(listener, (struct sockaddr *)&at, len) == 0 && listen(listener, 2) == 0);
+	CHECK(getsockname(listener, (struct sockaddr *)&at, &len) == 0);
+	for (int i = 0; i < 2; i++) {
+		ssize_t n = i ? sendmsg(e.client, &msg, MSG_FASTOPEN) :
+				sendto(e.client, text, sizeof(text) - 1, MSG_FASTOPEN,
+				       (struct sockaddr *)&at, len);
+
+		if (n < 0)
+			skip("no MSG_FASTOPEN here");
+		CHECK(n == sizeof(text) - 1);
+		e.server = accept(listener, NULL, NULL);
+		take_bare(e, "/1");
+		answer(e);
+		exchange(e, "/2");
+		ends_close(e);
+		e.client = socket(AF_INET, SOCK_STREAM, 0);
+	}
+}
+
+static void not_a_stream(void)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(at);
+	int listener = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	struct ends e = { .client = socket(AF_UNIX, SOCK_SEQPACKET, 0) };
+
+	CHECK(bind(listener, (struct sockaddr *)&at, sizeof(sa_family_t)) == 0);
+	CHECK(listen(listener, 1) == 0);
+	CHECK(getsockname(listener, (struct sockaddr *)&at, &len) == 0);
+	CHECK(connect(e.client, (struct sockaddr *)&at, len) == 0);
+	e.server = accept(listener, NULL, NULL);
+	ask(e, "/packet");
+	take_bare(e, "/packet");
+	answer(e);
+	ends_close(e);
+	e = ends_open();
+	exchange(e, "/1");
+	ends_close(e);
+}
+
+/* --- urgent bytes are not in the stream --- */
+
+static void urgent_bytes(void)
+{
+	struct ends e = ends_open();
+	char c = 0;
+
+	exchange(e, "/1");
+	CHECK(send(e.client, "!", 1, MSG_OOB) == 1);
+	CHECK(recv(e.server, &c, 1, MSG_OOB) == 1 && c == '!');
+	ask(e, "/2");
+	take_bare(e, "/2");
+	answer(e);
+	ends_close(e);
+}
+
+/* What the server's end has sent is known no more: no status, and no error. */
+static void urgent_bytes_of_the_server(void)
+{
+	struct ends e = ends_open();
+	char c = 0;
+
+	ask(e, "/1");
+	take(e, "/1");
+	CHECK(sendto(e.server, "!", 1, MSG_OOB, NULL, 0) == 1);
+	while (recv(e.client, &c, 1, MSG_OOB) != 1) /* EINVAL: it is not there yet */
+		;
+	CHECK(close(e.server) == 0);
+	CHECK(read(e.client, &c, 1) == 0);
+	CHECK(close(e.client) == 0);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -599,6 +818,19 @@ static const struct {
 	{ "unseen_close_client", unseen_close_client },
 	{ "unseen_close_server", unseen_close_server },
 	{ "unseen_close_before_socketpair", unseen_close_before_socketpair },
+	{ "zerocopy_before", zerocopy_before },
+	{ "zerocopy_after", zerocopy_after },
+	{ "timestamping_before", timestamping_before },
+	{ "timestamping_after", timestamping_after },
+	{ "fastopen_connect", fastopen_connect },
+	{ "kernel_tls", kernel_tls },
+	{ "repair", repair },
+	{ "option_refused", option_refused },
+	{ "zerocopy_is_told_once", zerocopy_is_told_once },
+	{ "fastopen", fastopen },
+	{ "not_a_stream", not_a_stream },
+	{ "urgent_bytes", urgent_bytes },
+	{ "urgent_bytes_of_the_server", urgent_bytes_of_the_server },
 };
 
 int main(int argc, char **argv)
