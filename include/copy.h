@@ -5,7 +5,9 @@
  * memcpy() for the length of a usual value.  What the compiler makes of memcpy() with a length that
  * it does not know is a call through the PLT or "rep movs", whose start alone takes longer.
  */
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "compiler.h"
@@ -34,6 +36,29 @@ static ALWAYS_INLINE void copy_short(void *to, const void *from, size_t n)
 		for (size_t i = 0; i < n; i++)
 			t[i] = f[i];
 	}
+}
+
+/*
+ * Are these n bytes the same?  A call of memcmp() takes as long as the comparison of a short text.
+ */
+static ALWAYS_INLINE bool copy_is_same(const void *a, const void *b, size_t n)
+{
+	const unsigned char *x = a, *y = b;
+	uint64_t v, w, differ = 0;
+
+	if (n < sizeof(v)) {
+		for (size_t i = 0; i < n; i++)
+			differ |= x[i] ^ y[i];
+		return !differ;
+	}
+	for (size_t i = 0; i + sizeof(v) < n; i += sizeof(v)) {
+		memcpy(&v, x + i, sizeof(v));
+		memcpy(&w, y + i, sizeof(w));
+		differ |= v ^ w;
+	}
+	memcpy(&v, x + n - sizeof(v), sizeof(v));
+	memcpy(&w, y + n - sizeof(w), sizeof(w));
+	return !(differ | (v ^ w));
 }
 
 #endif

@@ -102,6 +102,30 @@ void span_set_str(struct span *s, enum attr key, struct bytes value);
 void span_set_int(struct span *s, enum attr key, int64_t value);
 void span_set_bool(struct span *s, enum attr key, bool value);
 
+/* The same of a value in n pieces; false: it does not fit easily, nothing was set. */
+MUST_USE bool span_set_joined(struct span *s, enum attr key, const struct bytes *pieces, size_t n);
+
+/*
+ * Attributes and name that many spans have in common: taken from where they were set one by one,
+ * and added to others as they lie there.
+ */
+#define SPAN_BLOCK_BYTES 448u
+struct span_block {
+	uint16_t len;
+	uint16_t attrs;
+	unsigned char items[SPAN_BLOCK_BYTES];
+};
+
+struct span_mark {
+	uint32_t used;
+	uint16_t attrs;
+};
+struct span_mark span_mark(const struct span *s);
+
+/* What was set since then; false: too much, or not all in one piece, or some was dropped. */
+MUST_USE bool span_block_take(struct span_block *ret, const struct span *s, struct span_mark since);
+void span_block_add(struct span *s, const struct span_block *b);
+
 /*
  * An attribute whose key is that of `prefix` and a name of the application's behind it; packed as
  * store.h says of ITEM_ELEMENT.  Elements of one name become one array of strings (H35).

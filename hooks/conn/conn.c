@@ -63,6 +63,7 @@ static void conn_reset(struct conn *c)
 	atomic_store(&c->exchanges.tail, 0);
 	c->has_pending = c->pending_decided = false;
 	c->edit = (struct edit){ 0 };
+	c->common.version = 0;
 	c->epoch = process_epoch();
 	c->forks = process_forks();
 }

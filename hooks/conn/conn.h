@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "common.h"
 #include "detect.h"
 #include "head.h"
 #include "http1.h"
@@ -140,6 +141,7 @@ struct conn {
 		struct sockaddr sa;
 		struct sockaddr_storage storage;
 	} peer;
+	struct common common;
 };
 
 /* What is remembered over the application's call; entry 0: not ours. */

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 
 #include "capture.h"
+#include "common.h"
 #include "config.h"
 #include "forwarded.h"
 #include "glob.h"
@@ -18,28 +19,42 @@
 
 static const struct bytes http = { "http", 4 };
 
-static void set_method(struct span *s, struct bytes method, struct bytes route)
+static struct bytes shown_method(struct bytes method, bool is_known)
+{
+	return is_known ? method : BYTES("HTTP");
+}
+
+static void set_method(struct span *s, struct bytes method)
 {
 	bool is_known = url_method_is_known(method, config.known_methods);
-	struct bytes shown = is_known ? method : BYTES("HTTP");
-	char name[320];
-	size_t len = shown.len < 64 ? shown.len : 64;
+	struct bytes shown = shown_method(method, is_known);
 
 	span_set_str(s, ATTR_HTTP_REQUEST_METHOD, is_known ? method : BYTES("_OTHER"));
 	if (!is_known)
 		span_set_str(s, ATTR_HTTP_REQUEST_METHOD_ORIGINAL, method);
-	memcpy(name, shown.ptr, len);
-	if (route.ptr && route.len && route.len < sizeof(name) - len - 1) {
-		name[len++] = ' ';
-		memcpy(name + len, route.ptr, route.len);
-		len += route.len;
-	}
-	span_set_name(s, (struct bytes){ name, len });
+	span_set_name(s, (struct bytes){ shown.ptr, shown.len < 64 ? shown.len : 64 });
 }
 
-static void set_version(struct span *s, const struct http1 *p)
+/* The last name counts. */
+static void set_route(struct span *s, struct bytes method, struct bytes route)
 {
-	char v[3] = { '1', '.', (char)('0' + p->version % 10) };
+	struct bytes shown =
+		shown_method(method, url_method_is_known(method, config.known_methods));
+	char name[320];
+	size_t len = shown.len < 64 ? shown.len : 64;
+
+	span_set_str(s, ATTR_HTTP_ROUTE, route);
+	if (!route.len || route.len >= sizeof(name) - len - 1)
+		return;
+	memcpy(name, shown.ptr, len);
+	name[len] = ' ';
+	memcpy(name + len + 1, route.ptr, route.len);
+	span_set_name(s, (struct bytes){ name, len + 1 + route.len });
+}
+
+static void set_version(struct span *s, uint8_t version)
+{
+	char v[3] = { '1', '.', (char)('0' + version % 10) };
 
 	span_set_str(s, ATTR_NETWORK_PROTOCOL_VERSION, (struct bytes){ v, 3 });
 }
@@ -153,13 +168,15 @@ static void set_client(struct span *s, struct forwarded f, struct bytes peer)
 /* The borrowed buffer holds a redacted text at a time: it is the scratch of the half under way. */
 static void set_url(struct span *s, const struct url *u, char *buf, size_t cap)
 {
-	size_t len = url_write_path(buf, cap, u);
+	struct bytes path = u->path;
 
-	span_set_str(s, ATTR_URL_PATH, (struct bytes){ buf, len });
-	if (u->query.ptr) {
-		len = url_write_query(buf, cap, u, config.sensitive_query);
-		span_set_str(s, ATTR_URL_QUERY, (struct bytes){ buf, len });
-	}
+	if (u->form == URL_ODD)
+		path = (struct bytes){ buf, url_write_path(buf, cap, u) };
+	span_set_str(s, ATTR_URL_PATH, path);
+	if (u->query.ptr)
+		span_set_str(s, ATTR_URL_QUERY,
+			     (struct bytes){
+				     buf, url_write_query(buf, cap, u, config.sensitive_query) });
 }
 
 static void set_captured(struct span *s, const struct head *h, const char *text, enum capture where)
@@ -203,74 +220,137 @@ static void set_local(struct span *s, int fd)
 		span_set_int(s, ATTR_NETWORK_LOCAL_PORT, port);
 }
 
-void attrs_server_request(struct span *s, struct conn *c, int fd, const struct head *h,
-			  const char *text, const struct http1 *p)
+static struct common_key key_of(const struct head *h, const char *text, const struct http1 *p,
+				bool with_agent)
 {
-	struct url u = url_split(head_get(h, text, HEAD_TARGET), p->is_connect);
-	struct forwarded f = told_by_proxies(h, text);
+	return (struct common_key){ .method = head_get(h, text, HEAD_METHOD),
+				    .host = head_get(h, text, HEAD_HOST),
+				    .agent = with_agent ? head_get(h, text, HEAD_USER_AGENT) :
+							  (struct bytes){ NULL, 0 },
+				    .version = p->version };
+}
+
+/* What follows from the connection's ends and from who asks whom, but not from what for. */
+static void set_server_common(struct span *s, struct conn *c, int fd, const struct common_key *k,
+			      struct bytes authority, struct forwarded f)
+{
 	struct bytes scheme = forwarded_scheme(f.proto);
-	struct bytes route = route_match(config.http_routes, u.path);
 	struct bytes peer;
 	uint16_t port;
 
-	if (!span_is_recording(s))
-		return;
 	if (!scheme.len)
 		scheme = http;
-	set_method(s, head_get(h, text, HEAD_METHOD), route);
-	if (route.ptr)
-		span_set_str(s, ATTR_HTTP_ROUTE, route);
-	set_url(s, &u, c->in.scratch->edit, HEAD_EDIT_BYTES);
+	set_method(s, k->method);
 	span_set_str(s, ATTR_URL_SCHEME, scheme);
-	set_server(s,
-		   f.host.len      ? f.host :
-		   u.authority.len ? u.authority :
-				     head_get(h, text, HEAD_HOST),
-		   scheme);
+	set_server(s, f.host.len ? f.host : authority.len ? authority : k->host, scheme);
 	peer = peer_text(c, fd, &port);
 	if (c->peer.sa.sa_family != AF_UNIX)
 		set_peer(s, peer, port);
 	set_client(s, f, c->peer.sa.sa_family == AF_UNIX ? (struct bytes){ NULL, 0 } : peer);
-	if (head_has(h, HEAD_USER_AGENT))
-		span_set_str(s, ATTR_USER_AGENT_ORIGINAL, head_get(h, text, HEAD_USER_AGENT));
-	set_version(s, p);
+	if (k->agent.ptr)
+		span_set_str(s, ATTR_USER_AGENT_ORIGINAL, k->agent);
+	set_version(s, k->version);
 	set_transport(s, c);
 	set_local(s, fd);
+}
+
+#define BY_PROXIES                                                                          \
+	(1u << HEAD_FORWARDED | 1u << HEAD_X_FORWARDED_FOR | 1u << HEAD_X_FORWARDED_PROTO | \
+	 1u << HEAD_X_FORWARDED_HOST)
+
+void attrs_server_request(struct span *s, struct conn *c, int fd, const struct head *h,
+			  const char *text, const struct http1 *p)
+{
+	struct url u = url_split(head_get(h, text, HEAD_TARGET), p->is_connect);
+	struct common_key k = key_of(h, text, p, true);
+	bool is_common = !u.authority.len && !(h->seen & BY_PROXIES);
+
+	if (!span_is_recording(s))
+		return;
+	set_url(s, &u, c->in.scratch->edit, HEAD_EDIT_BYTES);
+	if (!is_common) {
+		set_server_common(s, c, fd, &k, u.authority, told_by_proxies(h, text));
+	} else if (!common_recall(&c->common, &k, s)) {
+		struct span_mark since = span_mark(s);
+
+		set_server_common(s, c, fd, &k, u.authority, (struct forwarded){ 0 });
+		common_keep(&c->common, &k, s, since);
+	}
+	if (UNLIKELY(config.http_routes.len)) {
+		struct bytes route = route_match(config.http_routes, u.path);
+
+		if (route.ptr)
+			set_route(s, k.method, route);
+	}
 	set_captured(s, h, text, CAPTURE_SERVER_REQUEST);
+}
+
+static void set_client_common(struct span *s, struct conn *c, int fd, const struct common_key *k,
+			      struct bytes authority)
+{
+	uint16_t port;
+	struct bytes peer = peer_text(c, fd, &port);
+
+	set_method(s, k->method);
+	if (authority.len)
+		set_server(s, authority, http);
+	else if (k->host.len)
+		set_server(s, k->host, http);
+	else if (peer.len) { /* HTTP/1.0 without a Host: all that is known is the address */
+		span_set_str(s, ATTR_SERVER_ADDRESS, peer);
+		span_set_int(s, ATTR_SERVER_PORT, port);
+	}
+	if (c->peer.sa.sa_family != AF_UNIX)
+		set_peer(s, peer, port);
+	set_version(s, k->version);
+	set_transport(s, c);
+	if (opt_in(ATTR_URL_SCHEME))
+		span_set_str(s, ATTR_URL_SCHEME, http);
+	if (k->agent.ptr)
+		span_set_str(s, ATTR_USER_AGENT_ORIGINAL, k->agent);
+}
+
+/* A path on a host, with nothing to hide: as nearly all are. */
+static bool set_plain_url(struct span *s, const struct url *u, struct bytes host)
+{
+	struct bytes pieces[] = { BYTES("http://"), host, u->path };
+
+	return u->form == URL_ORIGIN && !u->query.ptr && !u->fragment.ptr && host.len &&
+	       !memchr(host.ptr, '@', host.len) &&
+	       span_set_joined(s, ATTR_URL_FULL, pieces, ARRAY_LEN(pieces));
+}
+
+static void set_full_url(struct span *s, struct conn *c, int fd, const struct url *u,
+			 struct bytes host)
+{
+	char *buf = c->out.scratch->edit;
+	uint16_t port;
+	size_t len;
+
+	if (!host.len)
+		host = peer_text(c, fd, &port);
+	len = url_write_full(buf, HEAD_EDIT_BYTES, u, http, host, config.sensitive_query);
+	span_set_str(s, ATTR_URL_FULL, (struct bytes){ buf, len });
 }
 
 void attrs_client_request(struct span *s, struct conn *c, int fd, const struct head *h,
 			  const char *text, const struct http1 *p)
 {
 	struct url u = url_split(head_get(h, text, HEAD_TARGET), p->is_connect);
-	struct bytes host = head_get(h, text, HEAD_HOST);
-	struct bytes peer;
-	uint16_t port;
-	size_t len;
+	struct common_key k = key_of(h, text, p, opt_in(ATTR_USER_AGENT_ORIGINAL));
 
 	if (!span_is_recording(s))
 		return;
-	set_method(s, head_get(h, text, HEAD_METHOD), (struct bytes){ NULL, 0 });
-	peer = peer_text(c, fd, &port);
-	if (u.authority.len)
-		set_server(s, u.authority, http);
-	else if (host.len)
-		set_server(s, host, http);
-	else if (peer.len) { /* HTTP/1.0 without a Host: all that is known is the address */
-		span_set_str(s, ATTR_SERVER_ADDRESS, peer);
-		span_set_int(s, ATTR_SERVER_PORT, port);
+	if (u.authority.len) {
+		set_client_common(s, c, fd, &k, u.authority);
+	} else if (!common_recall(&c->common, &k, s)) {
+		struct span_mark since = span_mark(s);
+
+		set_client_common(s, c, fd, &k, u.authority);
+		common_keep(&c->common, &k, s, since);
 	}
-	len = url_write_full(c->out.scratch->edit, HEAD_EDIT_BYTES, &u, http,
-			     host.len ? host : peer, config.sensitive_query);
-	span_set_str(s, ATTR_URL_FULL, (struct bytes){ c->out.scratch->edit, len });
-	if (c->peer.sa.sa_family != AF_UNIX)
-		set_peer(s, peer, port);
-	set_version(s, p);
-	set_transport(s, c);
-	if (opt_in(ATTR_URL_SCHEME))
-		span_set_str(s, ATTR_URL_SCHEME, http);
-	if (head_has(h, HEAD_USER_AGENT) && opt_in(ATTR_USER_AGENT_ORIGINAL))
-		span_set_str(s, ATTR_USER_AGENT_ORIGINAL, head_get(h, text, HEAD_USER_AGENT));
+	if (!set_plain_url(s, &u, k.host))
+		set_full_url(s, c, fd, &u, k.host);
 	set_captured(s, h, text, CAPTURE_CLIENT_REQUEST);
 }
 

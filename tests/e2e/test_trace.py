@@ -156,6 +156,50 @@ class Attributes(Stack):
             stock_in, url_path="/profile/7", url_query=None, server_port=self.second.port)
         self.assertRegex(stock_in["attributes"]["user_agent.original"], "^python-requests/")
 
+    def test_requests_of_one_connection_that_differ(self):
+        """What two requests have in common is told of both, and nothing else is."""
+        asked = [("GET", "/1", "one.example", "agent/1"), ("GET", "/2", "one.example", "agent/1"),
+                 ("GET", "/3", "two.example:81", "agent/1"), ("PUT", "/4", "two.example:81", None),
+                 ("BREW", "/5", "two.example:81", "agent/22"),
+                 ("GET", "/6", "user:SECRET@two.example", "agent/22"),
+                 ("GET", "http://abs.example:82/7?q=1", "two.example:81", "agent/22"),
+                 ("GET", "/8", "one.example", "agent/1")]
+        lab = self.lab()
+        second = lab.python_server("second.py", service="stock")
+        code = ("import http.client, sys\n"
+                "c = http.client.HTTPConnection('127.0.0.1', int(sys.argv[1]))\n"
+                f"for method, target, host, agent in {asked!r}:\n"
+                "    c.putrequest(method, target, skip_host=True, skip_accept_encoding=True)\n"
+                "    c.putheader('Host', host)\n"
+                "    if agent: c.putheader('User-Agent', agent)\n"
+                "    c.endheaders()\n"
+                "    c.getresponse().read()\n")
+        done = lab.run([PYTHON, "-c", code, str(second.port)], service="shell")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        spans = self.spans(lab, 16)
+        served = {s["attributes"]["url.path"]: s for s in spans if s["kind"] == "SERVER"}
+        called = {s["attributes"]["url.full"].rpartition("/")[2]: s for s in spans
+                  if s["kind"] == "CLIENT"}
+        expected = [("one.example", 80), ("one.example", 80), ("two.example", 81),
+                    ("two.example", 81), ("two.example", 81), ("two.example", 80),
+                    ("abs.example", 82), ("one.example", 80)]
+        fulls = ["http://one.example/1", "http://one.example/2", "http://two.example:81/3",
+                 "http://two.example:81/4", "http://two.example:81/5",
+                 "http://REDACTED:REDACTED@two.example/6", "http://abs.example:82/7?q=1",
+                 "http://one.example/8"]
+        for (method, target, _, agent), (address, port), full in zip(asked, expected, fulls):
+            known = method != "BREW"  # H52-H55
+            same = {"http_request_method": method if known else "_OTHER",
+                    "http_request_method_original": None if known else method,
+                    "server_address": address, "server_port": port,
+                    "network_peer_address": "127.0.0.1", "network_protocol_version": "1.1"}
+            server = served["/" + target.rpartition("/")[2].partition("?")[0]]
+            client = called[target.rpartition("/")[2]]
+            self.assertEqual((server["name"], client["name"]), (method if known else "HTTP",) * 2)
+            self.assert_attributes(server, user_agent_original=agent, client_address="127.0.0.1",
+                                   url_scheme="http", **same)
+            self.assert_attributes(client, url_full=full, network_peer_port=second.port, **same)
+
     def test_names_from_a_route_table(self):
         lab = self.lab(OTEL_INTERSPAN_HTTP_ROUTES="/users/{id};/orders/{id}/items")
         self.stack(lab)

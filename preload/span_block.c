@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Items of a span that are written as they are, several at once. */
+#include "copy.h"
+#include "span.h"
+#include "store.h"
+
+/* Is there room in the first slot, so that all of it lies in one piece? */
+static ALWAYS_INLINE bool has_room(const struct span *s, size_t len, uint32_t attrs)
+{
+	return s->used + len <= SPAN_DATA_BYTES && !s->last && s->attrs + attrs <= STORE_ATTRS_MAX;
+}
+
+/* Counted when it is there: who reads the span of a dead process sees whole items. */
+static ALWAYS_INLINE void count(struct span *s, size_t len, uint32_t attrs)
+{
+	__atomic_store_n(&s->used, s->used + (uint32_t)len, __ATOMIC_RELEASE);
+	s->attrs = (uint16_t)(s->attrs + attrs);
+}
+
+bool span_set_joined(struct span *s, enum attr key, const struct bytes *pieces, size_t n)
+{
+	struct item_head head = { .type = ITEM_STR, .key = (uint16_t)key };
+	unsigned char *to;
+
+	if (!span_is_recording(s))
+		return true;
+	for (size_t i = 0; i < n; i++)
+		head.len += (uint32_t)pieces[i].len;
+	if (head.len > STORE_VALUE_MAX || !has_room(s, sizeof(head) + head.len, 1))
+		return false;
+	to = span_data(s) + s->used;
+	memcpy(to, &head, sizeof(head));
+	to += sizeof(head);
+	for (size_t i = 0; i < n; to += pieces[i++].len)
+		copy_short(to, pieces[i].ptr, pieces[i].len);
+	count(s, sizeof(head) + head.len, 1);
+	return true;
+}
+
+struct span_mark span_mark(const struct span *s)
+{
+	return s ? (struct span_mark){ s->used, s->attrs } : (struct span_mark){ 0, 0 };
+}
+
+bool span_block_take(struct span_block *ret, const struct span *s, struct span_mark since)
+{
+	size_t len = s ? s->used - since.used : 0;
+
+	if (!s || s->last || s->dropped_attrs || len > sizeof(ret->items))
+		return false;
+	memcpy(ret->items, span_data(s) + since.used, len);
+	ret->len = (uint16_t)len;
+	ret->attrs = (uint16_t)(s->attrs - since.attrs);
+	return true;
+}
+
+/* Set again one by one, as they were the first time. */
+static NO_INLINE void add_slowly(struct span *s, const struct span_block *b)
+{
+	struct item_head head;
+
+	for (size_t at = 0; at < b->len; at += sizeof(head) + head.len) {
+		struct bytes value;
+		int64_t number;
+
+		memcpy(&head, b->items + at, sizeof(head));
+		value = (struct bytes){ (const char *)b->items + at + sizeof(head), head.len };
+		if (head.type == ITEM_STR)
+			span_set_str(s, (enum attr)head.key, value);
+		if (head.type == ITEM_NAME)
+			span_set_name(s, value);
+		if (head.type != ITEM_INT)
+			continue;
+		memcpy(&number, value.ptr, sizeof(number));
+		span_set_int(s, (enum attr)head.key, number);
+	}
+}
+
+void span_block_add(struct span *s, const struct span_block *b)
+{
+	if (!span_is_recording(s))
+		return;
+	if (UNLIKELY(!has_room(s, b->len, b->attrs))) {
+		add_slowly(s, b);
+		return;
+	}
+	copy_short(span_data(s) + s->used, b->items, b->len);
+	count(s, b->len, b->attrs);
+}
