@@ -51,13 +51,16 @@ static uint64_t ref_word(struct span_ref ref)
 	return (uint64_t)ref.generation << 32 | ref.slot;
 }
 
-/* An open span of this process: those of the process that forked us are not ours. */
-static const struct span *word_get(uint64_t word)
+/*
+ * Is it an open span of this process?  Those of the process that forked us are not ours.  The slot
+ * may be changing hands: span_ref_context() tells.
+ */
+__attribute__((no_sanitize("thread"))) static bool is_open(uint64_t word)
 {
-	const struct span *s =
+	const volatile struct span *s =
 		span_get((struct span_ref){ (uint32_t)word, (uint32_t)(word >> 32) });
 
-	return s && s->pid == process_pid() ? s : NULL;
+	return s && s->pid == process_pid();
 }
 
 void tag_remember(struct span_ref s, const struct span_id *span_id)
@@ -69,7 +72,7 @@ void tag_remember(struct span_ref s, const struct span_id *span_id)
 		struct entry *e = &bucket[(first_of(id) + i) % BUCKET];
 		uint64_t old = atomic_load_explicit(&e->ref, memory_order_relaxed);
 
-		if (word_get(old) || !atomic_compare_exchange_strong(&e->ref, &old, word))
+		if (is_open(old) || !atomic_compare_exchange_strong(&e->ref, &old, word))
 			continue;
 		atomic_store_explicit(&e->id, id, memory_order_release);
 		return;
@@ -102,7 +105,7 @@ enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct
 		found = TAG_ENDED;
 		word = atomic_load_explicit(&bucket[i].ref, memory_order_relaxed);
 		ref = (struct span_ref){ (uint32_t)word, (uint32_t)(word >> 32) };
-		if (!word_get(word) || !span_ref_context(ref, &context, NULL, 0))
+		if (!is_open(word) || !span_ref_context(ref, &context, NULL, 0))
 			continue;
 		if (!is_same(&context, trace, id))
 			continue;

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -458,6 +459,44 @@ static void test_tag_table_is_bounded_and_counts(void **state)
 	assert_int_equal(count_of(STAT_TAG_LOST), 2);
 }
 
+/*
+ * Threads that all meet in eight buckets: what is found is the span that was asked for, whoever
+ * pushes whom out.  Other threads' spans end and their slots are taken again all the while.
+ */
+static void *storm(void *arg)
+{
+	uint8_t number = (uint8_t)(uintptr_t)arg;
+
+	for (unsigned i = 0; i < 5000; i++) {
+		struct span_id id = { { (uint8_t)(i % 8), 0, number, (uint8_t)i,
+					(uint8_t)(i >> 8) } };
+		struct span *s = open_tagged(&id);
+		struct trace_id trace = s->trace;
+		struct span_ref mine = span_ref(s), found;
+
+		if (tag_find(&trace, &id, &found) == TAG_LIVE && found.slot != mine.slot)
+			return (void *)1; /* another one's */
+		span_discard(s);
+		if (tag_find(&trace, &id, &found) == TAG_LIVE)
+			return (void *)2; /* one that has ended */
+	}
+	return NULL;
+}
+
+static void test_tag_table_is_everybodys(void **state)
+{
+	pthread_t threads[4];
+	void *bad;
+
+	(void)state;
+	for (uintptr_t i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, storm, (void *)i), 0);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(threads[i], &bad), 0);
+		assert_null(bad);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -483,6 +522,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_tag_table_is_bounded_and_counts, set_up,
 						tear_down),
+		cmocka_unit_test(test_tag_table_is_everybodys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
