@@ -92,9 +92,8 @@ void span_keep_baggage(struct span *s, struct bytes raw);
  */
 void span_keep_caller(struct span *s, const struct trace_id *trace, const struct span_id *id);
 
-/* Are these the ids that the caller of s sent, trusted or not? */
-bool span_is_called_by(const struct span *s, const struct trace_id *trace,
-		       const struct span_id *id);
+/* The ids that the caller of s sent, trusted or not; false: none.  As span_get_context(). */
+bool span_caller(const struct span *s, struct trace_id *ret_trace, struct span_id *ret_id);
 
 /* Copied.  A value longer than 8 KiB is cut on a character boundary. */
 void span_set_name(struct span *s, struct bytes name);
@@ -173,5 +172,9 @@ struct span *span_get(struct span_ref ref);
  */
 MUST_USE bool span_ref_context(struct span_ref ref, struct span_context *ret, char *state,
 			       size_t cap);
+
+/* Is it open, and are these the ids of its caller? */
+bool span_ref_is_called_by(struct span_ref ref, const struct trace_id *trace,
+			   const struct span_id *id);
 
 #endif

@@ -334,18 +334,25 @@ size_t span_baggage(const struct span *s, char *to, size_t cap)
 	return s ? list_copy(s, ITEM_BAGGAGE, false, to, cap) : 0;
 }
 
-bool span_is_called_by(const struct span *s, const struct trace_id *trace, const struct span_id *id)
+__attribute__((no_sanitize("thread"))) bool
+span_caller(const struct span *s, struct trace_id *ret_trace, struct span_id *ret_id)
 {
-	char kept[sizeof(*trace) + sizeof(*id)];
+	const volatile struct span *v = s;
+	unsigned char kept[sizeof(*ret_trace) + sizeof(*ret_id)];
 
 	if (!s)
 		return false;
-	if (s->has_parent)
-		return memcmp(&s->trace, trace, sizeof(*trace)) == 0 &&
-		       memcmp(&s->parent, id, sizeof(*id)) == 0;
-	return list_copy(s, ITEM_CALLER, false, kept, sizeof(kept)) == sizeof(kept) &&
-	       memcmp(kept, trace, sizeof(*trace)) == 0 &&
-	       memcmp(kept + sizeof(*trace), id, sizeof(*id)) == 0;
+	if (v->has_parent) {
+		for (size_t i = 0; i < sizeof(ret_trace->bytes); i++)
+			kept[i] = v->trace.bytes[i];
+		for (size_t i = 0; i < sizeof(ret_id->bytes); i++)
+			kept[sizeof(*ret_trace) + i] = v->parent.bytes[i];
+	} else if (list_copy(s, ITEM_CALLER, false, (char *)kept, sizeof(kept)) != sizeof(kept)) {
+		return false;
+	}
+	memcpy(ret_trace, kept, sizeof(*ret_trace));
+	memcpy(ret_id, kept + sizeof(*ret_trace), sizeof(*ret_id));
+	return true;
 }
 
 /* --- filling --- */

@@ -70,3 +70,17 @@ bool span_ref_context(struct span_ref ref, struct span_context *ret, char *state
 	*ret = seen;
 	return true;
 }
+
+bool span_ref_is_called_by(struct span_ref ref, const struct trace_id *trace,
+			   const struct span_id *id)
+{
+	const struct span *s = span_get(ref);
+	struct trace_id caller_trace;
+	struct span_id caller;
+
+	if (!span_caller(s, &caller_trace, &caller))
+		return false;
+	read_barrier(); /* as above */
+	return span_get(ref) == s && memcmp(&caller_trace, trace, sizeof(*trace)) == 0 &&
+	       memcmp(&caller, id, sizeof(*id)) == 0;
+}

@@ -131,8 +131,10 @@ static bool request_begun(struct conn *c, int fd)
 		return false;
 	}
 	/* From here on who answers may end the span. */
-	if (s && has_caller && !(x.is_stand_in && parent))
-		tag_write(c, x.span, &own, !parent);
+	if (s && has_caller && x.is_stand_in && parent)
+		tag_remember(x.span, &caller.span);
+	else if (s && has_caller)
+		tag_request(c, x.span, &own, &caller, parent != NULL);
 	/* Several at once on one connection: nobody knows which one the program works for. */
 	if (exchange_count(c) > 1)
 		x.span = (struct span_ref){ 0 };

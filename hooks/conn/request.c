@@ -28,7 +28,7 @@ static bool header_get(const struct conn *c, const struct head *head, struct tra
 				 ret_span, &flags) != TRACEPARENT_INVALID;
 }
 
-/* Does it carry a tag?  What a span that has ended left in it is nobody's any more. */
+/* Is it the header that a request brought?  What one that has ended left is nobody's any more. */
 static enum tag tag_get(const struct conn *c, const struct head *head, struct span_ref *ret)
 {
 	struct trace_id trace;
@@ -98,7 +98,7 @@ static bool is_passed_on(const struct conn *c, const struct head *head, struct s
 	struct span_id span;
 
 	return !config.sdk_disabled && header_get(c, head, &trace, &span) &&
-	       span_is_called_by(span_get(from), &trace, &span);
+	       span_ref_is_called_by(from, &trace, &span);
 }
 
 /* Is the value in front of us as a whole, and as long as what takes its place? */
@@ -178,8 +178,8 @@ void request_decide(struct conn *c, int fd, const struct head *head, const struc
 		stats_inc(STAT_CONNS_OTLP);
 		return;
 	}
-	if (tag == TAG_ENDED)
-		stats_inc(STAT_TAG_ENDED);
+	if (tag == TAG_STALE)
+		stats_inc(STAT_TAG_STALE);
 	if (head->traceparents && !is_copy)
 		return;
 	if (!config.sdk_disabled)

@@ -10,7 +10,7 @@
 #include "store.h"
 #include "traceparent.h"
 
-/* --- ids that were written --- */
+/* --- ids that were read --- */
 
 /*
  * Ids are random, so some of their bits choose the bucket: one line of the cache.  Whose ref it is
@@ -63,23 +63,44 @@ __attribute__((no_sanitize("thread"))) static bool is_open(uint64_t word)
 	return s && s->pid == process_pid();
 }
 
+/*
+ * Does the entry take it?  Not while it answers for somebody, and not if it is of the same id: that
+ * one has come twice must stay known.
+ */
+static bool entry_take(struct entry *e, uint64_t id, uint64_t word, bool is_last_resort)
+{
+	uint64_t old = atomic_load_explicit(&e->ref, memory_order_relaxed);
+
+	if (!is_last_resort && atomic_load_explicit(&e->id, memory_order_relaxed) == id)
+		return false;
+	if (is_open(old) || !atomic_compare_exchange_strong(&e->ref, &old, word))
+		return false;
+	atomic_store_explicit(&e->id, id, memory_order_release);
+	return true;
+}
+
+/* No room: an id goes that an open span has, and where it is known twice, the other one is void. */
+static void entry_force(struct entry *bucket, struct entry *e, uint64_t id, uint64_t word)
+{
+	uint64_t lost = atomic_load(&e->id);
+
+	stats_inc(STAT_TAG_LOST);
+	for (unsigned i = 0; i < BUCKET; i++)
+		if (atomic_load(&bucket[i].id) == lost)
+			atomic_store(&bucket[i].ref, 0);
+	atomic_store(&e->ref, word);
+	atomic_store_explicit(&e->id, id, memory_order_release);
+}
+
 void tag_remember(struct span_ref s, const struct span_id *span_id)
 {
 	uint64_t id = id_word(span_id), word = ref_word(s);
 	struct entry *bucket = bucket_of(id);
 
-	for (unsigned i = 0; i < BUCKET; i++) {
-		struct entry *e = &bucket[(first_of(id) + i) % BUCKET];
-		uint64_t old = atomic_load_explicit(&e->ref, memory_order_relaxed);
-
-		if (is_open(old) || !atomic_compare_exchange_strong(&e->ref, &old, word))
-			continue;
-		atomic_store_explicit(&e->id, id, memory_order_release);
-		return;
-	}
-	stats_inc(STAT_TAG_LOST);
-	atomic_store(&bucket[first_of(id)].ref, word);
-	atomic_store_explicit(&bucket[first_of(id)].id, id, memory_order_release);
+	for (unsigned i = 0; i < 2 * BUCKET; i++)
+		if (entry_take(&bucket[(first_of(id) + i) % BUCKET], id, word, i >= BUCKET))
+			return;
+	entry_force(bucket, &bucket[first_of(id)], id, word);
 }
 
 static bool is_same(const struct span_context *c, const struct trace_id *trace,
@@ -89,30 +110,35 @@ static bool is_same(const struct span_context *c, const struct trace_id *trace,
 	       memcmp(&c->span, id, sizeof(*id)) == 0;
 }
 
+/* Is the span open, ours, and is that its own id or the one of its caller? */
+static bool answers(uint64_t word, const struct trace_id *trace, const struct span_id *id)
+{
+	struct span_ref ref = { (uint32_t)word, (uint32_t)(word >> 32) };
+	struct span_context context;
+
+	if (!is_open(word) || !span_ref_context(ref, &context, NULL, 0))
+		return false;
+	return is_same(&context, trace, id) || span_ref_is_called_by(ref, trace, id);
+}
+
 enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct span_ref *ret)
 {
-	uint64_t wanted = id_word(id);
+	uint64_t wanted = id_word(id), word = 0;
 	struct entry *bucket = bucket_of(wanted);
-	enum tag found = TAG_UNKNOWN;
+	unsigned times = 0;
 
 	for (unsigned i = 0; i < BUCKET; i++) {
-		struct span_context context;
-		struct span_ref ref;
-		uint64_t word;
-
 		if (atomic_load_explicit(&bucket[i].id, memory_order_acquire) != wanted)
 			continue;
-		found = TAG_ENDED;
 		word = atomic_load_explicit(&bucket[i].ref, memory_order_relaxed);
-		ref = (struct span_ref){ (uint32_t)word, (uint32_t)(word >> 32) };
-		if (!is_open(word) || !span_ref_context(ref, &context, NULL, 0))
-			continue;
-		if (!is_same(&context, trace, id))
-			continue;
-		*ret = ref;
-		return TAG_LIVE;
+		times++;
 	}
-	return found;
+	if (!times)
+		return TAG_UNKNOWN;
+	if (times > 1 || !answers(word, trace, id))
+		return TAG_STALE;
+	*ret = (struct span_ref){ (uint32_t)word, (uint32_t)(word >> 32) };
+	return TAG_LIVE;
 }
 
 /* --- bytes that a call returned --- */
@@ -229,7 +255,7 @@ static void write_all(const struct arrival *a, uint64_t at, size_t len,
 		copy_at(a, at + i, &blank, 1, true);
 }
 
-void tag_write(struct conn *c, struct span_ref s, const struct span_context *own, bool is_all)
+static bool write_tag(struct conn *c, const struct span_context *own, bool is_all)
 {
 	const struct arrival *a = c->arrival;
 	const struct head *h = &c->in.head;
@@ -237,24 +263,30 @@ void tag_write(struct conn *c, struct span_ref s, const struct span_context *own
 	uint64_t at = 0;
 
 	if (!tag_is_allowed())
-		return;
+		return false;
 	if (!a || h->traceparent_end <= a->at) {
 		stats_inc(STAT_TAG_LATE);
-		return;
+		return false;
 	}
 	if (a->count > PIECES_MAX || !arrival_find(a, h->traceparent_end, value, &at) ||
 	    !is_apart(a)) {
 		stats_inc(at < a->at ? STAT_TAG_LATE : STAT_TAG_REFUSED);
-		return;
+		return false;
 	}
 	if (is_peeked(c, at)) {
 		stats_inc(STAT_TAG_PEEKED);
-		return;
+		return false;
 	}
-	tag_remember(s, &own->span);
 	if (is_all)
 		write_all(a, at, value.len, own);
 	else
 		write_id(a, at, &own->span);
 	stats_inc(STAT_TAGGED);
+	return true;
+}
+
+void tag_request(struct conn *c, struct span_ref s, const struct span_context *own,
+		 const struct span_context *caller, bool is_trusted)
+{
+	tag_remember(s, write_tag(c, own, !is_trusted) ? &own->span : &caller->span);
 }

@@ -13,8 +13,10 @@
  * Only where nobody can tell that it ever was another one: in bytes that this very call returned,
  * before anybody has looked at them by MSG_PEEK.
  *
- * Ids that were written are remembered in a table of fixed size.  It is only ever a hint: an entry
- * answers for a span of this process that is open, and has that trace and that id.
+ * Ids are remembered in a table of fixed size, the caller's where it could not be replaced: a
+ * caller has a new one for each request, so that it tells as much unless it comes twice.  The table
+ * is only ever a hint: an entry answers for a span of this process that is open, and has that trace
+ * and that id, or that caller.
  *
  * All functions: any thread, async-signal-safe, no lock, no allocation, inside the guard.
  */
@@ -51,23 +53,25 @@ bool tag_is_allowed(void);
 /*
  * The head of a request is whole, c->arrival is the call that brought its end, and s the reference
  * to its span, whose context is own: a copy, since the span may be ended any time.  Under the lock
- * of the half that is read.  Tags it, or counts why not.
+ * of the half that is read.  Tags it, or counts why not; and remembers the id that the application
+ * sees now.
  *
- * is_all: the caller is not trusted, and the whole value is replaced, so that nothing of its trace
- * is there to be passed on.
+ * A caller that is not trusted: the whole value is replaced, so that nothing of its trace is there
+ * to be passed on.
  */
-void tag_write(struct conn *c, struct span_ref s, const struct span_context *own, bool is_all);
+void tag_request(struct conn *c, struct span_ref s, const struct span_context *own,
+		 const struct span_context *caller, bool is_trusted);
 
 enum tag {
-	TAG_UNKNOWN, /* none of ours, as far as we remember */
-	TAG_LIVE,    /* *ret is the open span */
-	TAG_ENDED,   /* ours, but its span has ended */
+	TAG_UNKNOWN, /* no request has brought it, as far as we remember: somebody else's */
+	TAG_LIVE,    /* *ret is the open span of the one request that has brought it */
+	TAG_STALE,   /* that one has ended, or there were several */
 };
 
-/* Whose id is it? */
+/* Which request has brought this header? */
 enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct span_ref *ret);
 
-/* From now on s, whose id that is, is found; tag_write() does this. */
+/* From now on s is found by that id, its own or its caller's; tag_request() does this. */
 void tag_remember(struct span_ref s, const struct span_id *id);
 
 #endif

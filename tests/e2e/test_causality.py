@@ -80,13 +80,13 @@ class Judge(Case):
 
 
 class Causality(Feature):
-    def measure(self, name, start, with_header, count=COUNT, **settings):
-        """Runs one cell of the table: returns its verdict."""
+    def measure(self, name, start, with_header, count=COUNT, caller=None, **settings):
+        """Runs one cell of the table: returns its verdict.  caller: (trace, span) of all requests."""
         sent = {}
 
         def headers(ident):
-            sent[ident] = (f"{random.getrandbits(128) | 1:032x}",
-                           f"{random.getrandbits(64) | 1:016x}")
+            sent[ident] = caller or (f"{random.getrandbits(128) | 1:032x}",
+                                     f"{random.getrandbits(64) | 1:016x}")
             return "traceparent: 00-%s-%s-01\r\n" % sent[ident]
 
         lab = self.lab(**settings)
@@ -198,8 +198,18 @@ class Tagged(Causality):
             "copier.py", servers.backend_url(port)))
 
     def test_haproxy_without_the_header_tag(self):
+        """What the caller sent tells as much, as long as it sends it once."""
         self.need("haproxy")
-        self.measure("haproxy, no tag", servers.haproxy, True, OTEL_INTERSPAN_HEADER_TAG="false")
+        self.assert_exact(self.measure("haproxy, no tag", servers.haproxy, True,
+                                       OTEL_INTERSPAN_HEADER_TAG="false"))
+
+    def test_callers_that_all_send_the_same_header(self):
+        self.need("haproxy")
+        same = ("1" * 32, "2" * 16)
+        self.assert_exact(self.measure("haproxy, same header", servers.haproxy, True, caller=same))
+        verdict = self.measure("haproxy, same header, no tag", servers.haproxy, True, caller=same,
+                               OTEL_INTERSPAN_HEADER_TAG="false")
+        self.assertGreater(verdict.missing, COUNT // 2)
 
 
 class NeverWrong(Causality):

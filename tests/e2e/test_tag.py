@@ -106,7 +106,7 @@ class Copies(Feature):
         self.assertEqual((spans["second"]["kind"], spans["second"]["parent_span_id"]),
                          ("SERVER", spans["front"]["span_id"]))
         front.stop()
-        self.assertEqual(lab.total("tags_ended"), 1)
+        self.assertEqual(lab.total("tags_stale"), 1)
 
 
 class Distrust(Feature):

@@ -249,24 +249,32 @@ static void test_span_passes_the_trace_state_on(void **state) /* C46, C47 */
 	}
 }
 
+static bool is_called_by(const struct span *s, const struct trace_id *trace,
+			 const struct span_id *id)
+{
+	return span_ref_is_called_by(span_ref(s), trace, id);
+}
+
 static void test_span_knows_its_caller(void **state)
 {
 	static const struct span_id other = { { 1 } };
 	struct span_context p = parent_with(TRACE_FLAG_SAMPLED, "");
 	struct span *child = span_start(SPAN_SERVER, &p), *root = span_start(SPAN_SERVER, NULL);
+	struct span_ref ended = span_ref(child);
 
 	(void)state;
-	assert_true(span_is_called_by(child, &parent.trace, &parent.span));
-	assert_false(span_is_called_by(child, &parent.trace, &other));
-	assert_false(span_is_called_by(child, &root->trace, &parent.span));
-	assert_false(span_is_called_by(root, &parent.trace, &parent.span));
-	assert_false(span_is_called_by(NULL, &parent.trace, &parent.span));
+	assert_true(is_called_by(child, &parent.trace, &parent.span));
+	assert_false(is_called_by(child, &parent.trace, &other));
+	assert_false(is_called_by(child, &root->trace, &parent.span));
+	assert_false(is_called_by(root, &parent.trace, &parent.span));
+	assert_false(is_called_by(NULL, &parent.trace, &parent.span));
 	span_discard(child);
+	assert_false(span_ref_is_called_by(ended, &parent.trace, &parent.span));
 	/* One that is not trusted is no parent, and not told of: the item is not exported. */
 	span_keep_caller(root, &parent.trace, &parent.span);
-	assert_true(span_is_called_by(root, &parent.trace, &parent.span));
-	assert_false(span_is_called_by(root, &parent.trace, &other));
-	assert_false(span_is_called_by(root, &root->trace, &parent.span));
+	assert_true(is_called_by(root, &parent.trace, &parent.span));
+	assert_false(is_called_by(root, &parent.trace, &other));
+	assert_false(is_called_by(root, &root->trace, &parent.span));
 	span_end(root);
 	receive();
 	assert_int_equal(record.head.has_parent, 0);

@@ -135,6 +135,9 @@ static void test_tag_takes_the_place_of_the_parent_id(void **state)
 		{ "folded before the value", HEAD("traceparent:\r\n " VALUE "\r\n"), true },
 		{ "folded inside (C2)", HEAD("traceparent: 00-" TRACE "-" PARENT "\r\n -01\r\n"),
 		  false },
+		{ "folded behind", HEAD("traceparent: " VALUE "\r\n \r\n"), false },
+		{ "folded in fields to come (C8)",
+		  HEAD("traceparent: cc-" TRACE "-" PARENT "-01-\r\n what\r\n"), false },
 		{ "twice (C3)", HEAD("traceparent: " VALUE "\r\ntraceparent: " VALUE "\r\n"),
 		  false },
 		{ "joined (C3)", HEAD("traceparent: " VALUE ", " VALUE "\r\n"), false },
@@ -372,7 +375,7 @@ static void test_tag_replaces_all_of_a_caller_that_is_not_trusted(void **state)
 		assert_int_equal(s->has_parent, 0);
 		assert_int_equal(s->flags, TRACE_FLAG_SAMPLED | TRACE_FLAG_RANDOM);
 		assert_memory_not_equal(s->trace.bytes, trace.bytes, 16);
-		assert_true(span_is_called_by(s, &trace, &parent));
+		assert_true(span_ref_is_called_by(span_ref(s), &trace, &parent));
 		memcpy(wanted, rows[i].text, len + 1);
 		value = strstr(wanted, "traceparent: ") + 13;
 		traceparent_format(value, &s->trace, &s->id, s->flags);
@@ -410,10 +413,44 @@ static void test_tag_is_found_while_its_span_is_open(void **state)
 	assert_int_equal(tag_find(&trace, &id, &found), TAG_LIVE);
 	assert_ptr_equal(span_get(found), s);
 	span_discard(s);
-	assert_int_equal(tag_find(&trace, &id, &found), TAG_ENDED);
+	assert_int_equal(tag_find(&trace, &id, &found), TAG_STALE);
 	s = span_start(SPAN_SERVER, NULL); /* in the same slot, perhaps */
-	assert_int_equal(tag_find(&trace, &id, &found), TAG_ENDED);
+	assert_int_equal(tag_find(&trace, &id, &found), TAG_STALE);
 	span_discard(s);
+}
+
+/* Of a caller whose id the application still sees: found as long as it came once. */
+static void test_tag_of_a_caller_is_found_unless_it_comes_twice(void **state)
+{
+	static const struct span_context caller = {
+		.trace = { { 1 } },
+		.span = { { 2 } },
+		.flags = TRACE_FLAG_SAMPLED,
+	};
+	struct span *a = span_start(SPAN_SERVER, &caller), *b, *untrusted;
+	struct span_id other = { { 3 } };
+	struct span_ref found;
+
+	(void)state;
+	tag_remember(span_ref(a), &caller.span);
+	assert_int_equal(tag_find(&caller.trace, &caller.span, &found), TAG_LIVE);
+	assert_ptr_equal(span_get(found), a);
+	b = span_start(SPAN_SERVER, &caller);
+	tag_remember(span_ref(b), &caller.span);
+	assert_int_equal(tag_find(&caller.trace, &caller.span, &found), TAG_STALE);
+	span_discard(a); /* whose copy is it now? */
+	assert_int_equal(tag_find(&caller.trace, &caller.span, &found), TAG_STALE);
+	for (int i = 0; i < 10; i++) {
+		tag_remember(span_ref(b), &caller.span);
+		assert_int_equal(tag_find(&caller.trace, &caller.span, &found), TAG_STALE);
+	}
+	span_discard(b);
+	untrusted = span_start(SPAN_SERVER, NULL);
+	span_keep_caller(untrusted, &caller.trace, &other);
+	tag_remember(span_ref(untrusted), &other);
+	assert_int_equal(tag_find(&caller.trace, &other, &found), TAG_LIVE);
+	assert_ptr_equal(span_get(found), untrusted);
+	span_discard(untrusted);
 }
 
 static void test_tag_of_another_process_is_not_ours(void **state)
@@ -518,6 +555,8 @@ int main(void)
 		cmocka_unit_test(test_tag_replaces_all_of_a_caller_that_is_not_trusted),
 		cmocka_unit_test_setup_teardown(test_tag_is_found_while_its_span_is_open, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_tag_of_a_caller_is_found_unless_it_comes_twice,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_tag_of_another_process_is_not_ours, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_tag_table_is_bounded_and_counts, set_up,
