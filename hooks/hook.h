@@ -59,6 +59,10 @@ int __vdprintf_chk(int fd, int flag, const char *format, va_list args);
 int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t room);
 int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
 		size_t room);
+ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t at, int flags);
+ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off64_t at, int flags);
+ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t at, int flags);
+ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off64_t at, int flags);
 int close_range(unsigned first, unsigned last, int flags);
 void closefrom(int first);
 int epoll_pwait2(int epfd, struct epoll_event *events, int max, const struct timespec *timeout,

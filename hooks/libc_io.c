@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes in and out. */
-#include "conn.h"
 #include "fd_table.h"
 #include "hook.h"
-#include "write.h"
+#include "io.h"
 
-/* What these return is not taken off the stream.  MSG_TRUNC takes off, and returns nothing. */
-#define UNSEEN (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)
-#define EDITABLE (MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE | MSG_EOR)
-
-static NO_INLINE struct conn_token look_in(int fd)
+struct conn_token io_look_in(int fd)
 {
 	struct conn_token t = { 0 };
 	int error = errno;
@@ -26,8 +21,8 @@ static NO_INLINE struct conn_token look_in(int fd)
 	return t;
 }
 
-static NO_INLINE void saw(int fd, struct conn_token t, const struct iovec *iov, size_t count,
-			  ssize_t n, size_t wanted)
+void io_saw(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
+	    size_t wanted)
 {
 	int error = errno;
 
@@ -35,7 +30,7 @@ static NO_INLINE void saw(int fd, struct conn_token t, const struct iovec *iov, 
 }
 
 /* What MSG_PEEK shows is not taken in; that it was shown matters. */
-static NO_INLINE struct conn_token peek_begin(int fd, int flags)
+struct conn_token io_peek_begin(int fd, int flags)
 {
 	struct conn_token t = { 0 };
 	int error = errno;
@@ -52,32 +47,32 @@ static NO_INLINE struct conn_token peek_begin(int fd, int flags)
 	return t;
 }
 
-static NO_INLINE void peek_done(int fd, struct conn_token t, ssize_t n)
+void io_peek_done(int fd, struct conn_token t, ssize_t n)
 {
 	OBSERVE(conn_peek_done(fd, t, n));
 }
 
 /* A read into one buffer: the shape of most. */
-#define READ_ONE(call, fd, buf, len, flags)                                         \
-	do {                                                                        \
-		const int flags_ = (flags);                                         \
-		struct conn_token token_;                                           \
-		struct iovec iov_;                                                  \
-		ssize_t n_;                                                         \
-                                                                                    \
-		if (LIKELY(!fd_is_ours(fd)))                                        \
-			return call;                                                \
-		if (flags_ & UNSEEN) {                                              \
-			token_ = peek_begin(fd, flags_);                            \
-			n_ = call;                                                  \
-			peek_done(fd, token_, n_);                                  \
-			return n_;                                                  \
-		}                                                                   \
-		token_ = look_in(fd);                                               \
-		n_ = call;                                                          \
-		iov_ = (struct iovec){ (void *)(buf), (len) };                      \
-		saw(fd, token_, (flags_ & MSG_TRUNC) ? NULL : &iov_, 1, n_, (len)); \
-		return n_;                                                          \
+#define READ_ONE(call, fd, buf, len, flags)                                            \
+	do {                                                                           \
+		const int flags_ = (flags);                                            \
+		struct conn_token token_;                                              \
+		struct iovec iov_;                                                     \
+		ssize_t n_;                                                            \
+                                                                                       \
+		if (LIKELY(!fd_is_ours(fd)))                                           \
+			return call;                                                   \
+		if (flags_ & IO_UNSEEN) {                                              \
+			token_ = io_peek_begin(fd, flags_);                            \
+			n_ = call;                                                     \
+			io_peek_done(fd, token_, n_);                                  \
+			return n_;                                                     \
+		}                                                                      \
+		token_ = io_look_in(fd);                                               \
+		n_ = call;                                                             \
+		iov_ = (struct iovec){ (void *)(buf), (len) };                         \
+		io_saw(fd, token_, (flags_ & MSG_TRUNC) ? NULL : &iov_, 1, n_, (len)); \
+		return n_;                                                             \
 	} while (0)
 
 EXPORT ssize_t read(int fd, void *buf, size_t len)
@@ -113,7 +108,7 @@ EXPORT ssize_t __recvfrom_chk(int fd, void *restrict buf, size_t len, size_t roo
 		 flags);
 }
 
-static size_t vector_len(const struct iovec *iov, size_t count)
+size_t io_vector_len(const struct iovec *iov, size_t count)
 {
 	size_t n = 0;
 
@@ -122,82 +117,63 @@ static size_t vector_len(const struct iovec *iov, size_t count)
 	return n;
 }
 
+#define READ_VECTOR(call, fd, iov, count)                                    \
+	do {                                                                 \
+		struct conn_token token_;                                    \
+		ssize_t n_;                                                  \
+                                                                             \
+		if (LIKELY(!fd_is_ours(fd)))                                 \
+			return call;                                         \
+		token_ = io_look_in(fd);                                     \
+		n_ = call;                                                   \
+		if (n_ >= 0) /* the kernel has read the vector: so can we */ \
+			io_saw(fd, token_, iov, (size_t)(count), n_,         \
+			       io_vector_len(iov, (size_t)(count)));         \
+		else                                                         \
+			io_saw(fd, token_, NULL, 0, n_, 0);                  \
+		return n_;                                                   \
+	} while (0)
+
 EXPORT ssize_t readv(int fd, const struct iovec *iov, int count)
 {
-	struct conn_token t;
-	ssize_t n;
-
-	if (LIKELY(!fd_is_ours(fd)))
-		return REAL(readv)(fd, iov, count);
-	t = look_in(fd);
-	n = REAL(readv)(fd, iov, count);
-	if (n >= 0) /* the kernel has read the vector: so can we */
-		saw(fd, t, iov, (size_t)count, n, vector_len(iov, (size_t)count));
-	else
-		saw(fd, t, NULL, 0, n, 0);
-	return n;
+	READ_VECTOR(REAL(readv)(fd, iov, count), fd, iov, count);
 }
 
-/* Descriptors that came with a message are new, whatever we remember of their numbers. */
-static void forget_received(struct msghdr *msg)
+/* At -1 these two are readv() with flags, on sockets too; at any other place sockets refuse. */
+EXPORT ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t at, int flags)
 {
-	for (struct cmsghdr *m = CMSG_FIRSTHDR(msg); m; m = CMSG_NXTHDR(msg, m)) {
-		const unsigned char *data = CMSG_DATA(m);
-		size_t bytes = m->cmsg_len - CMSG_LEN(0);
-
-		if (m->cmsg_level != SOL_SOCKET || m->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i + sizeof(int) <= bytes; i += sizeof(int)) {
-			int fd;
-
-			memcpy(&fd, data + i, sizeof(fd));
-			conn_fd_closing(fd);
-		}
-	}
+	READ_VECTOR(REAL(preadv2)(fd, iov, count, at, flags), fd, iov, count);
 }
 
-EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+EXPORT ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off64_t at, int flags)
 {
-	struct conn_token t = { 0 };
-	bool is_ours = fd_is_ours(fd), is_unseen = flags & UNSEEN;
-	ssize_t n;
-
-	if (is_ours)
-		t = is_unseen ? peek_begin(fd, flags) : look_in(fd);
-	n = REAL(recvmsg)(fd, msg, flags);
-	if (n >= 0 && UNLIKELY(msg->msg_controllen))
-		OBSERVE(forget_received(msg));
-	if (is_ours && is_unseen)
-		peek_done(fd, t, n);
-	else if (is_ours && n >= 0)
-		saw(fd, t, flags & MSG_TRUNC ? NULL : msg->msg_iov, msg->msg_iovlen, n,
-		    vector_len(msg->msg_iov, msg->msg_iovlen));
-	else if (is_ours)
-		saw(fd, t, NULL, 0, n, 0);
-	return n;
+	READ_VECTOR(REAL(preadv64v2)(fd, iov, count, at, flags), fd, iov, count);
 }
 
-EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags, struct timespec *wait)
-{
-	if (UNLIKELY(fd_is_ours(fd)))
-		conn_make_blind(fd);
-	return REAL(recvmmsg)(fd, msgs, count, flags, wait);
-}
-
-EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
-{
-	if (UNLIKELY(fd_is_ours(fd)))
-		conn_make_blind(fd);
-	return REAL(sendmmsg)(fd, msgs, count, flags);
-}
-
-/* A byte that the peer reads beside the stream: what is in the stream is no longer known. */
-static bool is_unordered(int fd, int flags)
+bool io_is_unordered(int fd, int flags)
 {
 	if (LIKELY(!(flags & MSG_OOB)))
 		return false;
 	OBSERVE_OR_BLIND(fd, conn_make_blind(fd));
 	return true;
+}
+
+/* Where nothing can be: what the kernel answers with EFAULT would be our crash. */
+static bool is_nowhere(const void *at)
+{
+	return (uintptr_t)at < 4096 || (uintptr_t)at >> 56;
+}
+
+ssize_t io_write(const struct io_call *call)
+{
+	bool is_bad = is_nowhere(call->iov);
+
+	for (size_t i = 0; i < call->count && !is_bad; i++)
+		is_bad = call->iov[i].iov_len && is_nowhere(call->iov[i].iov_base);
+	if (LIKELY(!is_bad))
+		return conn_write(call);
+	OBSERVE_OR_BLIND(call->fd, conn_make_blind(call->fd));
+	return call->pass(call);
 }
 
 static ssize_t pass_write(const struct io_call *c)
@@ -215,17 +191,55 @@ static ssize_t again_writev(const struct io_call *c, const struct iovec *iov, si
 	return REAL(writev)(c->fd, iov, (int)count);
 }
 
+struct v2_args {
+	int flags;
+	bool is_64;
+};
+
+static ssize_t again_v2(const struct io_call *c, const struct iovec *iov, size_t count)
+{
+	const struct v2_args *a = c->arg;
+
+	return a->is_64 ? REAL(pwritev64v2)(c->fd, iov, (int)count, -1, a->flags) :
+			  REAL(pwritev2)(c->fd, iov, (int)count, -1, a->flags);
+}
+
+static ssize_t pass_v2(const struct io_call *c)
+{
+	return again_v2(c, c->iov, c->count);
+}
+
+static ssize_t write_v2(int fd, const struct iovec *iov, int count, int flags, bool is_64)
+{
+	return io_write(&(struct io_call){ .fd = fd,
+					   .iov = iov,
+					   .count = (size_t)count,
+					   .can_edit = true,
+					   .arg = &(struct v2_args){ flags, is_64 },
+					   .pass = pass_v2,
+					   .send = again_v2 });
+}
+
+EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t at, int flags)
+{
+	if (LIKELY(!fd_is_ours(fd)) || at != -1 || count <= 0 || count > 1024)
+		return REAL(pwritev2)(fd, iov, count, at, flags);
+	return write_v2(fd, iov, count, flags, false);
+}
+
+EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off64_t at, int flags)
+{
+	if (LIKELY(!fd_is_ours(fd)) || at != -1 || count <= 0 || count > 1024)
+		return REAL(pwritev64v2)(fd, iov, count, at, flags);
+	return write_v2(fd, iov, count, flags, true);
+}
+
 static ssize_t pass_send(const struct io_call *c)
 {
 	return REAL(send)(c->fd, c->iov->iov_base, c->iov->iov_len, c->flags);
 }
 
-static ssize_t pass_sendmsg(const struct io_call *c)
-{
-	return REAL(sendmsg)(c->fd, c->arg, c->flags);
-}
-
-static ssize_t again_sendmsg(const struct io_call *c, const struct iovec *iov, size_t count)
+ssize_t io_again(const struct io_call *c, const struct iovec *iov, size_t count)
 {
 	struct msghdr m = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = count };
 
@@ -238,39 +252,39 @@ EXPORT ssize_t write(int fd, const void *buf, size_t len)
 
 	if (LIKELY(!fd_is_ours(fd)))
 		return REAL(write)(fd, buf, len);
-	return conn_write(&(struct io_call){ .fd = fd,
-					     .iov = &iov,
-					     .count = 1,
-					     .can_edit = true,
-					     .pass = pass_write,
-					     .send = again_writev });
+	return io_write(&(struct io_call){ .fd = fd,
+					   .iov = &iov,
+					   .count = 1,
+					   .can_edit = true,
+					   .pass = pass_write,
+					   .send = again_writev });
 }
 
 EXPORT ssize_t writev(int fd, const struct iovec *iov, int count)
 {
 	if (LIKELY(!fd_is_ours(fd)) || count <= 0 || count > 1024)
 		return REAL(writev)(fd, iov, count);
-	return conn_write(&(struct io_call){ .fd = fd,
-					     .iov = iov,
-					     .count = (size_t)count,
-					     .can_edit = true,
-					     .pass = pass_writev,
-					     .send = again_writev });
+	return io_write(&(struct io_call){ .fd = fd,
+					   .iov = iov,
+					   .count = (size_t)count,
+					   .can_edit = true,
+					   .pass = pass_writev,
+					   .send = again_writev });
 }
 
 EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
 	struct iovec iov = { (void *)(uintptr_t)buf, len };
 
-	if (LIKELY(!fd_is_ours(fd)) || is_unordered(fd, flags))
+	if (LIKELY(!fd_is_ours(fd)) || io_is_unordered(fd, flags))
 		return REAL(send)(fd, buf, len, flags);
-	return conn_write(&(struct io_call){ .fd = fd,
-					     .iov = &iov,
-					     .count = 1,
-					     .can_edit = !(flags & ~EDITABLE),
-					     .flags = flags,
-					     .pass = pass_send,
-					     .send = again_sendmsg });
+	return io_write(&(struct io_call){ .fd = fd,
+					   .iov = &iov,
+					   .count = 1,
+					   .can_edit = !(flags & ~IO_EDITABLE),
+					   .flags = flags,
+					   .pass = pass_send,
+					   .send = io_again });
 }
 
 struct sendto_args {
@@ -290,35 +304,19 @@ EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, const stru
 {
 	struct iovec iov = { (void *)(uintptr_t)buf, len };
 
-	if (LIKELY(!fd_is_ours(fd)) || is_unordered(fd, flags))
+	if (LIKELY(!fd_is_ours(fd)) || io_is_unordered(fd, flags))
 		return REAL(sendto)(fd, buf, len, flags, to, to_len);
-	return conn_write(&(struct io_call){ .fd = fd,
-					     .iov = &iov,
-					     .count = 1,
-					     .can_edit = !to && !(flags & ~EDITABLE),
-					     .flags = flags,
-					     .arg = &(struct sendto_args){ to, to_len },
-					     .pass = pass_sendto,
-					     .send = again_sendmsg });
+	return io_write(&(struct io_call){ .fd = fd,
+					   .iov = &iov,
+					   .count = 1,
+					   .can_edit = !to && !(flags & ~IO_EDITABLE),
+					   .flags = flags,
+					   .arg = &(struct sendto_args){ to, to_len },
+					   .pass = pass_sendto,
+					   .send = io_again });
 }
 
-EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
-{
-	if (LIKELY(!fd_is_ours(fd)) || is_unordered(fd, flags) || !msg || !msg->msg_iovlen ||
-	    msg->msg_iovlen > 1024)
-		return REAL(sendmsg)(fd, msg, flags);
-	return conn_write(&(struct io_call){ .fd = fd,
-					     .iov = msg->msg_iov,
-					     .count = msg->msg_iovlen,
-					     .can_edit = !msg->msg_name && !msg->msg_controllen &&
-							 !(flags & ~EDITABLE),
-					     .flags = flags,
-					     .arg = msg,
-					     .pass = pass_sendmsg,
-					     .send = again_sendmsg });
-}
-
-static NO_INLINE struct conn_token look_out(int fd)
+struct conn_token io_look_out(int fd)
 {
 	struct conn_token t = { 0 };
 	int error = errno;
@@ -331,11 +329,18 @@ static NO_INLINE struct conn_token look_out(int fd)
 	return t;
 }
 
-static NO_INLINE void sent_unseen(int fd, struct conn_token t, ssize_t n)
+void io_sent_unseen(int fd, struct conn_token t, ssize_t n)
 {
 	int error = errno;
 
 	OBSERVE(conn_wrote(fd, t, NULL, 0, n, error));
+}
+
+/* From a socket into a pipe: Linux 5.12 and later. */
+static void not_from(int fd)
+{
+	if (UNLIKELY(fd_is_ours(fd)))
+		OBSERVE_OR_BLIND(fd, conn_make_blind(fd));
 }
 
 EXPORT ssize_t sendfile(int out, int in, off_t *at, size_t len)
@@ -343,11 +348,12 @@ EXPORT ssize_t sendfile(int out, int in, off_t *at, size_t len)
 	struct conn_token t;
 	ssize_t n;
 
+	not_from(in);
 	if (LIKELY(!fd_is_ours(out)))
 		return REAL(sendfile)(out, in, at, len);
-	t = look_out(out);
+	t = io_look_out(out);
 	n = REAL(sendfile)(out, in, at, len);
-	sent_unseen(out, t, n);
+	io_sent_unseen(out, t, n);
 	return n;
 }
 
@@ -356,11 +362,12 @@ EXPORT ssize_t sendfile64(int out, int in, off64_t *at, size_t len)
 	struct conn_token t;
 	ssize_t n;
 
+	not_from(in);
 	if (LIKELY(!fd_is_ours(out)))
 		return REAL(sendfile64)(out, in, at, len);
-	t = look_out(out);
+	t = io_look_out(out);
 	n = REAL(sendfile64)(out, in, at, len);
-	sent_unseen(out, t, n);
+	io_sent_unseen(out, t, n);
 	return n;
 }
 
@@ -371,14 +378,14 @@ EXPORT ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t l
 	ssize_t n;
 
 	if (is_in)
-		from = look_in(in);
+		from = io_look_in(in);
 	if (is_out)
-		to = look_out(out);
+		to = io_look_out(out);
 	n = REAL(splice)(in, in_at, out, out_at, len, flags);
 	/* An error may be of either side. */
 	if (is_in && n >= 0)
-		saw(in, from, NULL, 0, n, len);
+		io_saw(in, from, NULL, 0, n, len);
 	if (is_out && n > 0)
-		sent_unseen(out, to, n);
+		io_sent_unseen(out, to, n);
 	return n;
 }

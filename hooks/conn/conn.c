@@ -38,6 +38,7 @@ static void conn_reset(struct conn *c)
 
 	atomic_store(&c->is_opaque, false);
 	atomic_store(&c->is_blind, false);
+	atomic_store(&c->is_shared, false);
 	atomic_store(&c->is_never_edited, false);
 	c->is_eof = c->is_connecting = c->has_peer = c->is_read_again = false;
 	c->is_fresh = true;
@@ -107,7 +108,8 @@ static struct conn *conn_new(enum conn_role role, const struct sockaddr *peer, s
 void conn_end(struct conn *c)
 {
 	/* After a fork another process may go on with it: then what we do not know is not told. */
-	bool is_forked = c->epoch != process_epoch() || c->forks != process_forks();
+	bool is_forked = c->epoch != process_epoch() || c->forks != process_forks() ||
+			 atomic_load(&c->is_shared);
 
 	if (c->role == CONN_SERVER)
 		server_over(c, is_forked);
@@ -378,6 +380,17 @@ void conn_set_blind(struct conn *c)
 {
 	if (!atomic_exchange(&c->is_blind, true))
 		stats_inc(STAT_CONNS_BLIND);
+}
+
+void conn_handed_on(int fd)
+{
+	struct conn *c = conn_pin(fd);
+
+	if (!c)
+		return;
+	atomic_store(&c->is_shared, true);
+	conn_set_blind(c);
+	conn_unpin(c);
 }
 
 void conn_given_away(int fd)

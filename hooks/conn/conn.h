@@ -103,6 +103,7 @@ struct conn {
 	uint8_t role;
 	_Atomic bool is_opaque;
 	_Atomic bool is_blind;
+	_Atomic bool is_shared;       /* another process may have a descriptor of it */
 	_Atomic bool is_never_edited; /* somebody else counts its bytes, too */
 	bool is_eof;                  /* the peer has said that it will send no more */
 	bool is_fresh;                /* client: no request yet */
@@ -164,6 +165,8 @@ void conn_range_closing(unsigned first, unsigned last, unsigned flags);
 uint64_t conn_replacing(int to);
 void conn_duped(int from, int to, uint64_t was);
 void conn_shut(int fd, int how);
+/* Sent to somebody, who may go on with it (SCM_RIGHTS): nothing is known, nor told of the rest. */
+void conn_handed_on(int fd);
 /*
  * An option was set under which bytes or calls are counted (SO_ZEROCOPY, SO_TIMESTAMPING ...): no
  * line of ours goes into what fd sends.  Sockets that are connected later are asked.
@@ -207,6 +210,14 @@ void half_unlock(struct half *h);
 static ALWAYS_INLINE uint64_t half_turn(const struct half *h)
 {
 	return atomic_load_explicit(&h->word, memory_order_relaxed) & ~(uint64_t)(HALF_TURN - 1);
+}
+
+/* For a call that moved bytes several times: the token of the next, when one is taken in. */
+static ALWAYS_INLINE struct conn_token conn_token_next(struct conn_token t)
+{
+	uint32_t next = (uint32_t)t.word + HALF_TURN; /* wraps for itself */
+
+	return (struct conn_token){ t.entry, (t.word & ~(uint64_t)UINT32_MAX) | next };
 }
 
 MUST_USE bool half_borrow(struct half *h); /* scratch; false: none to be had */

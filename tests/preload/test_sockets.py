@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Descriptors and calls that are out of the ordinary, by host_sockets.c: its cases print the same bare
-and preloaded, and give these spans."""
+"""Descriptors and calls that are out of the ordinary, by host_bytes.c and host_sockets.c: their cases
+print the same bare and preloaded, and give these spans."""
 import os
 import unittest
 
 from support.case import Feature, Transparency
 from support.progs import BUILD
 
-HOST = os.path.join(BUILD, "tests", "host_sockets")
+HOSTS = os.path.join(BUILD, "tests")
 
 
 def both(*paths, status=204):
     return [f"{kind} {path} {status}" for path in paths for kind in ("CLIENT", "SERVER")]
 
 
-# Of each case: the spans that it must give, as kind, path, status and error.
-CASES = {
+# Of each host's cases: the spans that it must give, as kind, path, status and error.
+BYTES = {
     # A body may be thrown away unseen: its end is known.
     "trunc_of_bodies": both("/1", "/2", "/4") + both("/3", status=200),
     # A head may not: from then on the server's end is opaque.
@@ -23,8 +23,28 @@ CASES = {
     "trunc_beside_an_old_head": [*both("/1"), "CLIENT /2 204"],
     "trunc_of_nothing": both("/1", "/2"),
     "sendfile_of_bodies": both("/1", "/2", "/3", status=200),
-    "splice_of_bodies": both("/1", status=200) + both("/2", "/3"),
     "sendfile_of_half_a_head": ["CLIENT /1 200", "SERVER /1", "CLIENT /2 204"],
+    "splice_of_bodies": both("/1", status=200) + both("/2", "/3"),
+    # Sockets that no line of ours goes to (design 3): a request each, and it is counted.
+    "zerocopy_before": both("/1"),
+    "zerocopy_after": both("/1", "/2"),
+    "timestamping_before": both("/1"),
+    "timestamping_after": both("/1", "/2"),
+    "fastopen_connect": both("/1"),
+    "kernel_tls": both("/1", "/2"),
+    "repair": both("/1", "/2"),
+    "option_refused": both("/1"),
+    "zerocopy_is_told_once": ["CLIENT /1 204", *both("/1", "/2")[1::2]],
+    "fastopen": ["SERVER /1 204", "SERVER /2 204"] * 2,
+    "not_a_stream": both("/1"),
+    "urgent_bytes": [*both("/1"), "SERVER /2 204"],
+    "urgent_bytes_of_the_server": ["CLIENT /1 closed_by_peer", "SERVER /1"],
+    "vectors_with_flags": both("/1", "/2", "/3"),
+    "many_messages": both("/1", "/2", "/3"),
+    "flags_of_calls": both("/1", "/2"),
+    "pointers_to_nowhere": both("/1"),
+}
+SOCKETS = {
     # The target of a dup2() that fails is what it was.
     "dup_fails": both("/1", "/2", "/3"),
     "dup_is_interrupted": both("/1", "/2"),
@@ -40,20 +60,16 @@ CASES = {
     "unseen_close_client": both("/1"),
     "unseen_close_server": both("/1"),
     "unseen_close_before_socketpair": ["CLIENT /1"],
-    # Sockets that no line of ours goes to (design 3): a request each, and it is counted.
-    "zerocopy_before": both("/1"),
-    "zerocopy_after": both("/1", "/2"),
-    "timestamping_before": both("/1"),
-    "timestamping_after": both("/1", "/2"),
-    "fastopen_connect": both("/1"),
-    "kernel_tls": both("/1", "/2"),
-    "repair": both("/1", "/2"),
-    "option_refused": both("/1"),
-    "zerocopy_is_told_once": ["CLIENT /1 204", *both("/1", "/2")[1::2]],
-    "fastopen": ["SERVER /1 204", "SERVER /2 204"] * 2,
-    "not_a_stream": both("/1"),
-    "urgent_bytes": [*both("/1"), "SERVER /2 204"],
-    "urgent_bytes_of_the_server": ["CLIENT /1 closed_by_peer", "SERVER /1"],
+    # Who has sent a connection away knows no more of it.
+    "rights_to_a_child": [*both("/1"), "CLIENT /2 204"] * 2,
+    "rights_to_ourselves": both("/1"),
+    "rights_refused": both("/1"),
+    "rights_get_an_old_number": [*both("/1"), "CLIENT /2", "SERVER /2 no_response"],
+    "close_by_number": [f"{side} /{n} {error}" for n in (1, 2, 3, 4) for side, error in
+                        (("CLIENT", "closed_by_peer"), ("SERVER", "no_response"))],
+    "close_range_by_number": [*both("/1"), "CLIENT /2", "SERVER /2 no_response"],
+    "the_last_number": both("/1"),
+    "a_number_beyond_the_table": both("/1", "/2"),
 }
 REFUSED = {"zerocopy_before", "zerocopy_after", "timestamping_before", "timestamping_after",
            "fastopen_connect", "kernel_tls", "repair", "zerocopy_is_told_once"}
@@ -67,25 +83,25 @@ def told(span):
     return " ".join(str(word) for word in words if word is not None)
 
 
-def run(test, case):
+def run(test, host, case):
     lab = test.lab()
-    done = lab.run([HOST, case])
+    done = lab.run([os.path.join(HOSTS, host), case])
     if done.returncode == 77:
         test.skipTest(done.stderr.decode().strip())
     return lab, done
 
 
 class Same(Transparency):
-    def check(self, case, _):
-        lab, done = run(self, case)
+    def check(self, host, case, _):
+        lab, done = run(self, host, case)
         self.assertEqual((done.returncode, done.stdout.decode(), done.stderr),
                          (0, f"{case}: ok\n", b""))
-        self.assert_loaded(lab, "host_sockets", 1, hooked=True)
+        self.assert_loaded(lab, host, 1, hooked=True)
 
 
 class Spans(Feature):
-    def check(self, case, expected):
-        lab, _ = run(self, case)
+    def check(self, host, case, expected):
+        lab, _ = run(self, host, case)
         spans = self.spans(lab, len(expected), settle=0.1)
         self.assertEqual(sorted(map(told, spans)), sorted(expected))
         self.assertEqual(lab.total("headers_not_injected_refused"), case in REFUSED)
@@ -96,8 +112,9 @@ def add_cases():
         return lambda self: self.check(*row)
 
     for kind in (Same, Spans):
-        for row in CASES.items():
-            setattr(kind, "test_" + row[0], test_of(*row))
+        for host, cases in (("host_bytes", BYTES), ("host_sockets", SOCKETS)):
+            for case, expected in cases.items():
+                setattr(kind, "test_" + case, test_of(host, case, expected))
 
 
 add_cases()
