@@ -143,35 +143,47 @@ enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct
 
 /* --- bytes that a call returned --- */
 
-/* Copies len bytes at that position of the stream, out or in; false: this call brought not all. */
-static bool copy_at(const struct arrival *a, uint64_t at, char *bytes, size_t len, bool is_write)
+/* The byte at that position of the stream, and how many follow it there; NULL: not in this call. */
+static char *place(const struct arrival *a, uint64_t at, size_t *ret_run)
 {
 	uint64_t skip = at - a->at;
 
-	if (at < a->at || skip + len > a->len)
-		return false;
-	for (size_t i = 0; i < a->count && len; i++) {
-		char *piece = a->iov[i].iov_base;
-		size_t n = a->iov[i].iov_len;
-
-		if (skip >= n) {
-			skip -= n;
-			continue;
+	if (at < a->at || skip >= a->len)
+		return NULL;
+	for (size_t i = 0; i < a->count; i++) {
+		if (skip < a->iov[i].iov_len) {
+			*ret_run = a->iov[i].iov_len - skip;
+			return (char *)a->iov[i].iov_base + skip;
 		}
-		n = n - skip < len ? n - skip : len;
-		memcpy(is_write ? piece + skip : bytes, is_write ? bytes : piece + skip, n);
-		bytes += n;
-		len -= n;
-		skip = 0;
+		skip -= a->iov[i].iov_len;
 	}
-	return len == 0;
+	return NULL;
+}
+
+/* Copies len bytes at that position, out or in; false: this call brought not all. */
+static bool copy_at(const struct arrival *a, uint64_t at, char *bytes, size_t len, bool is_write)
+{
+	while (len) {
+		size_t run;
+		char *p = place(a, at, &run);
+
+		if (!p)
+			return false;
+		run = run < len ? run : len;
+		memcpy(is_write ? p : bytes, is_write ? bytes : p, run);
+		at += run;
+		bytes += run;
+		len -= run;
+	}
+	return true;
 }
 
 static bool is_at(const struct arrival *a, uint64_t at, char c)
 {
-	char got;
+	size_t run;
+	const char *p = place(a, at, &run);
 
-	return copy_at(a, at, &got, 1, false) && got == c;
+	return p && *p == c;
 }
 
 /*

@@ -89,6 +89,25 @@ static void test_trace_id_hex_is_lower_case_and_exact(void **state) /* C4 */
 		assert_int_equal(hex_decode(back, pair, 1), is_digit);
 		assert_int_equal(hex_decode(back, other, 1), is_digit);
 	}
+	/* Eight at once: each byte, at each place. */
+	for (int c = 0; c < 256; c++) {
+		bool is_digit = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+		uint8_t value = (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+
+		for (size_t at = 0; at < 8; at++) {
+			char eight[9] = "0f9a5fa0";
+			uint8_t want[4] = { 0x0f, 0x9a, 0x5f, 0xa0 };
+
+			eight[at] = (char)c;
+			assert_int_equal(hex_decode(back, eight, 4), is_digit);
+			if (at % 2)
+				want[at / 2] = (uint8_t)((want[at / 2] & 0xf0) | value);
+			else
+				want[at / 2] = (uint8_t)((want[at / 2] & 0x0f) | value << 4);
+			if (is_digit)
+				assert_memory_equal(back, want, 4);
+		}
+	}
 }
 
 /* C19: each bit of 4096 ids is set in about half of them (6 standard deviations: 192). */
