@@ -82,22 +82,31 @@ EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *time
 	return r;
 }
 
-/* The one descriptor in all three sets; CONTEXT_MANY if there are more. */
+/*
+ * The one of the first n descriptors that is in any of the sets; CONTEXT_MANY if there are more, or
+ * may be: a set that is larger than its type is not walked.
+ */
 static int only_selected(int n, const fd_set *a, const fd_set *b, const fd_set *c)
 {
 	const fd_set *sets[] = { a, b, c };
 	int one = NOTHING;
 
-	for (int fd = 0; fd < n && fd < FD_SETSIZE; fd++) {
-		bool is_in = false;
+	if (!a && !b && !c)
+		return NOTHING;
+	if (n > FD_SETSIZE)
+		return CONTEXT_MANY;
+	for (int at = 0; at < n; at += NFDBITS) {
+		unsigned long bits = 0;
 
 		for (size_t i = 0; i < ARRAY_LEN(sets); i++)
-			is_in |= sets[i] && FD_ISSET(fd, sets[i]);
-		if (!is_in)
+			bits |= sets[i] ? (unsigned long)sets[i]->fds_bits[at / NFDBITS] : 0;
+		if (n - at < NFDBITS)
+			bits &= (1ul << (n - at)) - 1;
+		if (!bits)
 			continue;
-		if (one >= 0)
+		if (one >= 0 || bits & (bits - 1))
 			return CONTEXT_MANY;
-		one = fd;
+		one = at + __builtin_ctzl(bits);
 	}
 	return one;
 }
