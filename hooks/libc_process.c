@@ -69,41 +69,20 @@ EXPORT void pthread_exit(void *ret)
 
 /* --- exec --- */
 
-EXPORT int execve(const char *path, char *const argv[], char *const envp[])
-{
-	host_ends(HOST_EXECS);
-	return REAL(execve)(path, argv, envp);
-}
+#define EXEC(name, params, args)        \
+	EXPORT int name params          \
+	{                               \
+		host_ends(HOST_EXECS);  \
+		return REAL(name) args; \
+	}
 
-EXPORT int execv(const char *path, char *const argv[])
-{
-	host_ends(HOST_EXECS);
-	return REAL(execv)(path, argv);
-}
-
-EXPORT int execvp(const char *file, char *const argv[])
-{
-	host_ends(HOST_EXECS);
-	return REAL(execvp)(file, argv);
-}
-
-EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
-{
-	host_ends(HOST_EXECS);
-	return REAL(execvpe)(file, argv, envp);
-}
-
-EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
-{
-	host_ends(HOST_EXECS);
-	return REAL(fexecve)(fd, argv, envp);
-}
-
-EXPORT int execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags)
-{
-	host_ends(HOST_EXECS);
-	return REAL(execveat)(dir, path, argv, envp, flags);
-}
+EXEC(execve, (const char *path, char *const argv[], char *const envp[]), (path, argv, envp))
+EXEC(execv, (const char *path, char *const argv[]), (path, argv))
+EXEC(execvp, (const char *file, char *const argv[]), (file, argv))
+EXEC(execvpe, (const char *file, char *const argv[], char *const envp[]), (file, argv, envp))
+EXEC(fexecve, (int fd, char *const argv[], char *const envp[]), (fd, argv, envp))
+EXEC(execveat, (int dir, const char *path, char *const argv[], char *const envp[], int flags),
+     (dir, path, argv, envp, flags))
 
 /*
  * The argument lists become arrays on the stack, as in libc's own functions of these names, so that
@@ -136,35 +115,29 @@ static void args_take(const char *first, va_list *rest, char **argv)
 		*++argv = va_arg(*rest, char *);
 }
 
-EXPORT int execl(const char *path, const char *first, ...)
-{
-	va_list rest;
-	char **argv;
+/* Leaves rest behind the NULL.  A macro: the array lives in the frame of who uses it. */
+#define ARGS_TAKE(argv, first, rest)                                           \
+	do {                                                                   \
+		va_start(rest, first);                                         \
+		(argv) = alloca(args_count(first, &(rest)) * sizeof(*(argv))); \
+		va_end(rest);                                                  \
+		va_start(rest, first);                                         \
+		args_take(first, &(rest), argv);                               \
+	} while (0)
 
-	va_start(rest, first);
-	argv = alloca(args_count(first, &rest) * sizeof(*argv));
-	va_end(rest);
-	va_start(rest, first);
-	args_take(first, &rest, argv);
-	va_end(rest);
-	host_ends(HOST_EXECS);
-	return REAL(execv)(path, argv);
-}
+#define EXECL(name, name_with_array)                              \
+	EXPORT int name(const char *path, const char *first, ...) \
+	{                                                         \
+		va_list rest;                                     \
+		char **argv;                                      \
+                                                                  \
+		ARGS_TAKE(argv, first, rest);                     \
+		va_end(rest);                                     \
+		return name_with_array(path, argv);               \
+	}
 
-EXPORT int execlp(const char *file, const char *first, ...)
-{
-	va_list rest;
-	char **argv;
-
-	va_start(rest, first);
-	argv = alloca(args_count(first, &rest) * sizeof(*argv));
-	va_end(rest);
-	va_start(rest, first);
-	args_take(first, &rest, argv);
-	va_end(rest);
-	host_ends(HOST_EXECS);
-	return REAL(execvp)(file, argv);
-}
+EXECL(execl, execv)
+EXECL(execlp, execvp)
 
 EXPORT int execle(const char *path, const char *first, ...)
 {
@@ -172,15 +145,10 @@ EXPORT int execle(const char *path, const char *first, ...)
 	va_list rest;
 	char **argv;
 
-	va_start(rest, first);
-	argv = alloca(args_count(first, &rest) * sizeof(*argv));
+	ARGS_TAKE(argv, first, rest);
+	envp = va_arg(rest, char *const *);
 	va_end(rest);
-	va_start(rest, first);
-	args_take(first, &rest, argv);
-	envp = va_arg(rest, char *const *); /* behind the NULL */
-	va_end(rest);
-	host_ends(HOST_EXECS);
-	return REAL(execve)(path, argv, envp);
+	return execve(path, argv, envp);
 }
 
 /* --- for the stubs --- */
