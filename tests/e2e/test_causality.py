@@ -16,6 +16,7 @@ from support.load import Backend, Load
 
 IS_LONG = os.environ.get("MATRIX") == "long"
 COUNT, CONCURRENCY, VANISH = 5000 if IS_LONG else 600, 64, 16
+SAME = ("1" * 32, "2" * 16)  # trace and span of a caller that has one header for all its requests
 
 
 class Verdict:
@@ -165,10 +166,12 @@ class Exact(Causality):
         self.both("Starman", servers.starman, True)
 
 
-    def test_nginx_without_the_header_tag(self):
-        verdict = self.measure("nginx, no tag", servers.nginx, True,
-                               OTEL_INTERSPAN_HEADER_TAG="false")
-        self.assert_exact(verdict)
+    def test_loops_without_help_of_the_header(self):
+        """One and the same for all requests, and not tagged: it tells nothing."""
+        self.need("lighttpd")
+        for name, start in (("nginx", servers.nginx), ("lighttpd", servers.lighttpd)):
+            self.assert_exact(self.measure(f"{name}, same header, no tag", start, True,
+                                           caller=SAME, OTEL_INTERSPAN_HEADER_TAG="false"))
 
 
 class Tagged(Causality):
@@ -205,9 +208,8 @@ class Tagged(Causality):
 
     def test_callers_that_all_send_the_same_header(self):
         self.need("haproxy")
-        same = ("1" * 32, "2" * 16)
-        self.assert_exact(self.measure("haproxy, same header", servers.haproxy, True, caller=same))
-        verdict = self.measure("haproxy, same header, no tag", servers.haproxy, True, caller=same,
+        self.assert_exact(self.measure("haproxy, same header", servers.haproxy, True, caller=SAME))
+        verdict = self.measure("haproxy, same header, no tag", servers.haproxy, True, caller=SAME,
                                OTEL_INTERSPAN_HEADER_TAG="false")
         self.assertGreater(verdict.missing, COUNT // 2)
 
