@@ -9,6 +9,7 @@
 #include "exporter_life.h"
 #include "fd_table.h"
 #include "hook.h"
+#include "socket.h"
 
 static ALWAYS_INLINE bool is_known(int fd)
 {
@@ -55,11 +56,15 @@ static void connected(int fd, const struct sockaddr *to, socklen_t len, int r, i
 {
 	bool in_progress = r < 0 && (error == EINPROGRESS || error == EINTR || error == EAGAIN);
 
-	if (fd_is_ours(fd) || (r < 0 && !in_progress) || !to || len < sizeof(to->sa_family))
+	if ((r < 0 && !in_progress) || !to || len < sizeof(to->sa_family))
 		return;
+	if (to->sa_family == AF_UNSPEC) /* ends what there is, and the socket may be used anew */
+		conn_fd_closing(fd);
 	if (to->sa_family != AF_INET && to->sa_family != AF_INET6 && to->sa_family != AF_UNIX)
 		return;
-	if (conn_is_stream(fd))
+	if (fd_is_ours(fd) && conn_leads_to(fd, to, len)) /* how is it? */
+		return;
+	if (socket_is_stream(fd))
 		conn_connected(fd, to, len, in_progress, started_ns);
 }
 
@@ -77,8 +82,10 @@ EXPORT int connect(int fd, const struct sockaddr *to, socklen_t len)
 /* The peer is asked for when a span wants it: the caller's buffer may be cut, or absent. */
 static void accepted(int fd)
 {
-	if (conn_is_stream(fd))
+	if (socket_is_stream(fd))
 		conn_accepted(fd);
+	else
+		conn_fd_closing(fd);
 }
 
 EXPORT int accept(int fd, struct sockaddr *restrict peer, socklen_t *restrict len)

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <netinet/tcp.h>
 #include <sys/syscall.h>
 
 #include "capture.h"
@@ -14,10 +13,10 @@
 #include "context.h"
 #include "fd_table.h"
 #include "guard.h"
-#include "loop.h"
 #include "pool.h"
 #include "process.h"
 #include "rawsys.h"
+#include "socket.h"
 #include "stats.h"
 
 struct pool conn_pool = { .item_bytes = sizeof(struct conn), .max_chunks = POOL_CHUNKS };
@@ -188,9 +187,15 @@ static void note_timeout(struct conn *c, int fd)
 		set_timed_out(c, true);
 }
 
-static bool owes_answer(struct conn *c)
+/* What the end of a request that has no answer is called depends on things that end with fd. */
+static void ask_before_end(struct conn *c, int fd)
 {
-	return c->role == CONN_CLIENT && exchange_count(c);
+	if (!exchange_count(c))
+		return;
+	if (c->role == CONN_CLIENT)
+		note_timeout(c, fd);
+	else if (socket_sent(fd) > c->out.bytes) /* by a child, or a call that no hook sees */
+		conn_set_blind(c);
 }
 
 /* fd no longer leads to its connection, which c is, pinned, if it is alive. */
@@ -213,8 +218,8 @@ void conn_fd_closing(int fd)
 {
 	struct conn *c = conn_pin(fd);
 
-	if (c && owes_answer(c))
-		note_timeout(c, fd);
+	if (c)
+		ask_before_end(c, fd);
 	forget(fd, c);
 }
 
@@ -234,69 +239,39 @@ void conn_range_closing(unsigned first, unsigned last, unsigned flags)
 			conn_fd_closing((int)fd);
 }
 
-bool conn_is_stream(int fd)
-{
-	int type = 0;
-	socklen_t len = sizeof(type);
-
-	raw_syscall6(SYS_getsockopt, fd, SOL_SOCKET, SO_TYPE, (long)&type, (long)&len, 0);
-	return type == SOCK_STREAM;
-}
-
-static uint64_t cookie_of(int fd)
-{
-	uint64_t cookie = 0;
-	socklen_t len = sizeof(cookie);
-
-	raw_syscall6(SYS_getsockopt, fd, SOL_SOCKET, SO_COOKIE, (long)&cookie, (long)&len, 0);
-	return cookie;
-}
-
 bool conn_is_still(const struct conn *c, int fd)
 {
-	return c->cookie ? cookie_of(fd) == c->cookie : conn_is_stream(fd);
+	return c->cookie ? socket_cookie(fd) == c->cookie : socket_is_stream(fd);
 }
 
 /* Has this process ever set one of them?  Most never do, and are spared the questions. */
-static _Atomic bool any_option;
-
-static const struct {
-	int level, name;
-} never_edited[] = {
-	{ SOL_SOCKET, SO_ZEROCOPY }, { SOL_SOCKET, SO_TIMESTAMPING },
-	{ SOL_SOCKET, 65 }, /* SO_TIMESTAMPING_NEW */
-	{ IPPROTO_TCP, TCP_REPAIR }, { IPPROTO_TCP, TCP_FASTOPEN_CONNECT },
-	{ IPPROTO_TCP, TCP_ULP },
-};
-
-static bool is_never_edited(int fd)
-{
-	for (size_t i = 0; i < ARRAY_LEN(never_edited); i++) {
-		uint64_t value[2] = { 0 }; /* an int, two, or a name */
-		socklen_t len = sizeof(value);
-
-		raw_syscall6(SYS_getsockopt, fd, never_edited[i].level, never_edited[i].name,
-			     (long)value, (long)&len, 0);
-		if (value[0])
-			return true;
-	}
-	return false;
-}
+static _Atomic bool any_counted;
 
 void conn_option_set(int fd, int level, int name)
 {
 	struct conn *c;
 
-	for (size_t i = 0; i < ARRAY_LEN(never_edited); i++) {
-		if (never_edited[i].level != level || never_edited[i].name != name)
-			continue;
-		atomic_store(&any_option, true);
-		c = conn_pin(fd);
-		if (!c)
-			return;
-		atomic_store(&c->is_never_edited, true);
-		conn_unpin(c);
-	}
+	if (!socket_option_counts(level, name))
+		return;
+	atomic_store(&any_counted, true);
+	c = conn_pin(fd);
+	if (!c)
+		return;
+	atomic_store(&c->is_never_edited, true);
+	conn_unpin(c);
+}
+
+bool conn_leads_to(int fd, const struct sockaddr *peer, socklen_t len)
+{
+	struct conn *c = conn_pin(fd);
+	bool is_it;
+
+	if (!c)
+		return false;
+	is_it = c->role == CONN_CLIENT && c->has_peer && len <= sizeof(c->peer) &&
+		memcmp(&c->peer, peer, len) == 0;
+	conn_unpin(c);
+	return is_it;
 }
 
 static void put(int fd, struct conn *c)
@@ -315,7 +290,6 @@ void conn_accepted(int fd)
 	if (!c)
 		return;
 	stats_inc(STAT_CONNS_SERVER);
-	context_touched((struct span_ref){ 0 });
 	c->acceptor = &thread_self;
 	c->connect_waits = context_waits();
 	put(fd, c);
@@ -329,9 +303,8 @@ void conn_connected(int fd, const struct sockaddr *peer, socklen_t len, bool in_
 	if (!c)
 		return;
 	stats_inc(STAT_CONNS_CLIENT);
-	loop_connected(fd);
-	c->cookie = cookie_of(fd);
-	atomic_store(&c->is_never_edited, atomic_load(&any_option) && is_never_edited(fd));
+	c->cookie = socket_cookie(fd);
+	atomic_store(&c->is_never_edited, atomic_load(&any_counted) && socket_is_counted(fd));
 	c->is_connecting = in_progress;
 	c->connect_ns = started_ns;
 	c->opened_ns = in_progress ? 0 : clock_monotonic_ns();
@@ -348,8 +321,7 @@ uint64_t conn_replacing(int to)
 
 	if (!c)
 		return was;
-	if (owes_answer(c))
-		note_timeout(c, to); /* afterwards its flags are another file's */
+	ask_before_end(c, to);
 	conn_unpin(c);
 	return was;
 }
@@ -375,10 +347,8 @@ void conn_make_opaque(struct conn *c, int fd)
 
 	if (!atomic_exchange(&c->is_opaque, true))
 		stats_inc(STAT_CONNS_OPAQUE);
-	if (fd_take_if(fd, entry)) {
-		loop_keep(fd, (enum conn_role)c->role);
+	if (fd_take_if(fd, entry))
 		conn_unpin(c);
-	}
 }
 
 void conn_set_blind(struct conn *c)

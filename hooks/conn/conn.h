@@ -176,7 +176,8 @@ void conn_option_set(int fd, int level, int name);
 /* To those who read, write and close it inside libc: nothing that comes is seen. */
 void conn_given_away(int fd);
 
-bool conn_is_stream(int fd);
+/* Is fd a connection to that peer, or on its way to it? */
+bool conn_leads_to(int fd, const struct sockaddr *peer, socklen_t len);
 /*
  * A number may have been closed where no hook sees it, and be a file's by now: is fd what c was
  * made for?  A system call.

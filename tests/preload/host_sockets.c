@@ -10,7 +10,9 @@
 #include <linux/close_range.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -246,6 +248,36 @@ static int unseen_close(int fd)
 	return libc_close(fd);
 }
 
+/* Whoever answers where we do not see it: what became of the request is not known. */
+static void unseen_answer(void)
+{
+	ssize_t (*libc_write)(int, const void *, size_t) =
+		(ssize_t(*)(int, const void *, size_t))dlsym(dlopen("libc.so.6", RTLD_NOW),
+							     "write");
+	char *argv[] = { "sh", "-c", "printf 'HTTP/1.1 204 No Content\\r\\n\\r\\n'", NULL };
+	posix_spawn_file_actions_t actions;
+
+	for (int i = 0; i < 2; i++) {
+		struct ends e = ends_open();
+		int status;
+		pid_t child;
+
+		ask(e, "/1");
+		take(e, "/1");
+		if (i) {
+			CHECK(libc_write(e.server, NO_CONTENT, sizeof(NO_CONTENT) - 1) > 0);
+		} else {
+			posix_spawn_file_actions_init(&actions);
+			posix_spawn_file_actions_adddup2(&actions, e.server, 1);
+			CHECK(posix_spawn(&child, "/bin/sh", &actions, NULL, argv, NULL) == 0);
+			CHECK(waitpid(child, &status, 0) == child && status == 0);
+		}
+		CHECK(close(e.server) == 0);
+		CHECK(strcmp(get(e.client, "\r\n\r\n"), NO_CONTENT) == 0);
+		CHECK(close(e.client) == 0);
+	}
+}
+
 static void unseen_close_client(void)
 {
 	struct ends e = ends_open();
@@ -413,6 +445,69 @@ static void rights_get_an_old_number(void)
 	CHECK(close(got) == 0 && close(e.client) == 0);
 }
 
+/* --- sockets that are connected again --- */
+
+/* The peer's port is in Host, too. */
+static void exchange_with(int client, int listener)
+{
+	struct sockaddr_in at;
+	socklen_t len = sizeof(at);
+	struct ends e = { client, accept(listener, NULL, NULL) };
+	char text[128];
+
+	CHECK(getsockname(listener, (struct sockaddr *)&at, &len) == 0);
+	snprintf(text, sizeof(text), "GET /port HTTP/1.1\r\nHost: h:%d\r\n\r\n",
+		 ntohs(at.sin_port));
+	put(client, text);
+	take_head(e.server);
+	answer(e);
+	CHECK(close(e.server) == 0);
+}
+
+static int listen_at(struct sockaddr_in *at)
+{
+	socklen_t len = sizeof(*at);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	*at = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	CHECK(bind(fd, (struct sockaddr *)at, len) == 0 && listen(fd, 2) == 0);
+	CHECK(getsockname(fd, (struct sockaddr *)at, &len) == 0);
+	return fd;
+}
+
+static void connect_again(void)
+{
+	struct sockaddr_in first, second, nobody;
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	int one = listen_at(&first), two = listen_at(&second), refusing = listen_at(&nobody);
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	struct pollfd p = { .fd = client, .events = POLLOUT };
+
+	CHECK(close(refusing) == 0);
+	CHECK(connect(client, (struct sockaddr *)&nobody, sizeof(nobody)) == -1);
+	CHECK(errno == EINPROGRESS || errno == ECONNREFUSED);
+	if (errno == EINPROGRESS) {
+		CHECK(poll(&p, 1, -1) == 1);
+		CHECK(connect(client, (struct sockaddr *)&nobody, sizeof(nobody)) == -1);
+		CHECK(errno == ECONNREFUSED);
+	}
+	CHECK(connect(client, (struct sockaddr *)&first, sizeof(first)) == -1);
+	CHECK(errno == EINPROGRESS && poll(&p, 1, -1) == 1);
+	CHECK(connect(client, (struct sockaddr *)&first, sizeof(first)) == 0); /* how is it? */
+	CHECK(fcntl(client, F_SETFL, 0) == 0);
+	exchange_with(client, one);
+	CHECK(read(client, &(char){ 0 }, 1) == 0);
+	CHECK(connect(client, (struct sockaddr *)&first, sizeof(first)) == -1 && errno == EISCONN);
+	CHECK(connect(client, &none, sizeof(none)) == 0);
+	CHECK(connect(client, (struct sockaddr *)&second, sizeof(second)) == 0);
+	put(client, "GET /half HTTP/1.1\r\nX: ");
+	CHECK(close(accept(two, NULL, NULL)) == 0);
+	CHECK(connect(client, &none, sizeof(none)) == 0);
+	CHECK(connect(client, (struct sockaddr *)&second, sizeof(second)) == 0);
+	exchange_with(client, two);
+	CHECK(close(client) == 0);
+}
+
 /* --- numbers --- */
 
 /* The kernel looks at the lower half of the call's number, and of the descriptor's. */
@@ -499,6 +594,7 @@ static const struct host_case cases[] = {
 	{ "stdio_closes_server", stdio_closes_server },
 	{ "stdio_answers", stdio_answers },
 	{ "dprintf_answers", dprintf_answers },
+	{ "unseen_answer", unseen_answer },
 	{ "unseen_close_client", unseen_close_client },
 	{ "unseen_close_server", unseen_close_server },
 	{ "unseen_close_before_socketpair", unseen_close_before_socketpair },
@@ -506,6 +602,7 @@ static const struct host_case cases[] = {
 	{ "rights_to_ourselves", rights_to_ourselves },
 	{ "rights_refused", rights_refused },
 	{ "rights_get_an_old_number", rights_get_an_old_number },
+	{ "connect_again", connect_again },
 	{ "close_by_number", close_by_number },
 	{ "close_range_by_number", close_range_by_number },
 	{ "the_last_number", the_last_number },

@@ -57,6 +57,7 @@ SOCKETS = {
     "dprintf_answers": [f"{s} /{n}{t}" for n in (1, 2, 3, 4)
                         for s, t in (("CLIENT", " 204"), ("SERVER", ""))],
     # The file that has the number of a connection is no connection.
+    "unseen_answer": ["CLIENT /1 204", "SERVER /1"] * 2,
     "unseen_close_client": both("/1"),
     "unseen_close_server": both("/1"),
     "unseen_close_before_socketpair": ["CLIENT /1"],
@@ -65,6 +66,7 @@ SOCKETS = {
     "rights_to_ourselves": both("/1"),
     "rights_refused": both("/1"),
     "rights_get_an_old_number": [*both("/1"), "CLIENT /2", "SERVER /2 no_response"],
+    "connect_again": both("/port", "/port"),
     "close_by_number": [f"{side} /{n} {error}" for n in (1, 2, 3, 4) for side, error in
                         (("CLIENT", "closed_by_peer"), ("SERVER", "no_response"))],
     "close_range_by_number": [*both("/1"), "CLIENT /2", "SERVER /2 no_response"],
@@ -105,6 +107,15 @@ class Spans(Feature):
         spans = self.spans(lab, len(expected), settle=0.1)
         self.assertEqual(sorted(map(told, spans)), sorted(expected))
         self.assertEqual(lab.total("headers_not_injected_refused"), case in REFUSED)
+
+
+class Peers(Feature):
+    def test_peer_of_a_socket_that_is_connected_again(self):
+        lab, _ = run(self, "host_sockets", "connect_again")
+        ports = [(s["attributes"]["network.peer.port"], s["attributes"]["server.port"])
+                 for s in self.spans(lab, 4) if s["kind"] == "CLIENT"]
+        self.assertEqual([peer for peer, _ in ports], [named for _, named in ports])
+        self.assertEqual(len(set(ports)), 2)
 
 
 def add_cases():
