@@ -4,6 +4,7 @@
 #include "capture.h"
 #include "compiler.h"
 #include "copy.h"
+#include "signature.h"
 #include "traceparent.h"
 #include "utf8.h"
 #include "word.h"
@@ -60,6 +61,7 @@ void head_start(struct head *h, char *text, const struct http1 *p)
 	head_init(h);
 	keep(h, text, HEAD_METHOD, p->method, 64);
 	keep(h, text, HEAD_TARGET, p->target, TARGET_MAX);
+	h->signed_names = (uint8_t)signature_in_target(p->target);
 }
 
 struct line_head {
@@ -149,6 +151,8 @@ void head_field(struct head *h, char *text, const struct http1 *p, uint64_t at)
 	} else if (word_is(name, BYTES("baggage"))) {
 		h->baggages = 1;
 		keep_line(h, text, p, &h->baggage_first, &h->baggage_last);
+	} else if (signature_is_name(name)) {
+		h->signed_names |= (uint8_t)(p->is_cut ? SIGNED_ALL : signature_in_value(p->value));
 	}
 	if (UNLIKELY(capture_any(CAPTURE_SERVER_REQUEST) || capture_any(CAPTURE_CLIENT_REQUEST)))
 		capture(h, text, p);

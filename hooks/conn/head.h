@@ -41,6 +41,7 @@ struct head {
 	uint8_t traceparents;
 	uint8_t tracestates;
 	uint8_t baggages;
+	uint8_t signed_names;     /* enum signature: those are never changed */
 	bool is_full;             /* members of tracestate or baggage did not fit */
 	uint64_t traceparent_at;  /* in the stream; UINT64_MAX: not in one piece */
 	uint64_t traceparent_end; /* of a request that is read: where the line behind it begins */
@@ -61,7 +62,7 @@ struct head {
 /* What head_field() looks for: see http1_tell(). */
 #define HEAD_TELL                                                                          \
 	(HTTP1_TELL(4) | HTTP1_TELL(7) | HTTP1_TELL(9) | HTTP1_TELL(10) | HTTP1_TELL(11) | \
-	 HTTP1_TELL(15) | HTTP1_TELL(16) | HTTP1_TELL(17))
+	 HTTP1_TELL(13) | HTTP1_TELL(15) | HTTP1_TELL(16) | HTTP1_TELL(17))
 
 void head_init(struct head *h);
 void head_start(struct head *h, char *text, const struct http1 *p);

@@ -7,6 +7,7 @@
 #include "context.h"
 #include "http_attrs.h"
 #include "http_side.h"
+#include "signature.h"
 #include "tag.h"
 #include "traceparent.h"
 #include "tracestate.h"
@@ -101,11 +102,12 @@ static bool is_passed_on(const struct conn *c, const struct head *head, struct s
 	       span_ref_is_called_by(from, &trace, &span);
 }
 
-/* Is the value in front of us as a whole, and as long as what takes its place? */
+/* Is the value in front of us as a whole, as long as what takes its place, and not signed? */
 static bool is_replaceable(const struct conn *c, const struct head *head)
 {
 	return head->field[HEAD_TRACEPARENT].len == TRACEPARENT_LEN &&
-	       head->traceparent_at != UINT64_MAX && head->traceparent_at >= c->out.bytes;
+	       !(head->signed_names & SIGNED_TRACEPARENT) && head->traceparent_at != UINT64_MAX &&
+	       head->traceparent_at >= c->out.bytes;
 }
 
 static void set_baggage(struct span *s, struct span_ref from, char *buf)

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "conn.h"
 #include "process.h"
+#include "signature.h"
 #include "stats.h"
 #include "store.h"
 #include "traceparent.h"
@@ -276,6 +277,10 @@ static bool write_tag(struct conn *c, const struct span_context *own, bool is_al
 
 	if (!tag_is_allowed())
 		return false;
+	if (h->signed_names & SIGNED_TRACEPARENT) {
+		stats_inc(STAT_TAG_SIGNED);
+		return false;
+	}
 	if (!a || h->traceparent_end <= a->at) {
 		stats_inc(STAT_TAG_LATE);
 		return false;

@@ -159,6 +159,29 @@ class Distrust(Feature):
         self.assertEqual(lab.total("traceparent_untrusted"), 1)
 
 
+SIGNED = (b"Authorization: AWS4-HMAC-SHA256 Credential=A/20130524/us-east-1/s3/aws4_request, "
+          b"SignedHeaders=host;traceparent;x-amz-date, Signature=fe5f80\r\n")
+
+
+class Signed(Feature):
+    """What a signature covers is not touched, neither on its way in nor out, and the trace is right."""
+
+    def test_proxy_passes_on_what_is_signed(self):
+        head = HEAD.replace(b"X-After: 1\r\n", SIGNED)
+        lab = self.lab()
+        with rawhttp.listen() as listener:
+            edge = lab.nginx(listener.getsockname()[1], service="edge")
+            with rawhttp.Background(rawhttp.serve, listener,
+                                    [[["head", 0, 65536], ["send", ANSWER]]]) as backend:
+                rawhttp.connect(edge.port, [[["send", head], ["head", 2, 4096]]])
+        server, = self.spans(lab, 1)
+        self.assertEqual((server["kind"], server["parent_span_id"]), ("SERVER", PARENT))
+        received, = backend.records()
+        self.assertIn(LINE.encode() + SIGNED, received)
+        edge.stop()
+        self.assertEqual(lab.total("headers_not_tagged_signed"), 1)
+
+
 class Same(Transparency):
     def test_nothing_else_changes_in_what_is_read(self):
         reads = ([["read", len(HEAD), 65536]], [["read", len(HEAD), 9]],

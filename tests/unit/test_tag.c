@@ -146,6 +146,21 @@ static void test_tag_takes_the_place_of_the_parent_id(void **state)
 		  HEAD("traceparent: 00-00000000000000000000000000000000-" PARENT "-01\r\n"),
 		  false },
 		{ "longer (C5)", HEAD("traceparent: " VALUE "-x\r\n"), false },
+		{ "signed",
+		  HEAD("Authorization: AWS4-HMAC-SHA256 Credential=A, "
+		       "SignedHeaders=host;traceparent, Signature=f\r\ntraceparent: " VALUE "\r\n"),
+		  false },
+		{ "signed, told behind",
+		  HEAD("traceparent: " VALUE "\r\nSignature-Input: s=(\"traceparent\")\r\n"),
+		  false },
+		{ "signed by its URL",
+		  "GET /?X-Amz-SignedHeaders=host%3Btraceparent HTTP/1.1\r\ntraceparent: " VALUE
+		  "\r\n\r\n",
+		  false },
+		{ "others are signed",
+		  HEAD("Authorization: AWS4-HMAC-SHA256 Credential=A, "
+		       "SignedHeaders=host, Signature=f\r\ntraceparent: " VALUE "\r\n"),
+		  true },
 		{ "telemetry",
 		  "POST /v1/traces HTTP/1.1\r\nUser-Agent: OTel-OTLP-Exporter-Python/1.27\r\n"
 		  "Content-Length: 0\r\ntraceparent: " VALUE "\r\n\r\n",
