@@ -40,6 +40,9 @@ struct worker {
 	struct resource resource;
 	struct endpoint endpoint;
 	char line[CONSOLE_LINE_MAX];
+	uint32_t index[COLLECT_MAX]; /* slots that were collected */
+	size_t given;                /* of those, back to the store; read: copied out */
+	size_t read;
 	struct record record;
 	struct otlp_encoder encoder;
 };
@@ -48,6 +51,12 @@ static struct worker *kept;
 
 /* --- one batch --- */
 
+static void give_back(struct worker *w)
+{
+	store_give_back(w->x->store, w->index + w->given, w->read - w->given);
+	w->given = w->read;
+}
+
 static void batch_send(struct worker *w)
 {
 	size_t spans = w->batch.spans;
@@ -55,6 +64,7 @@ static void batch_send(struct worker *w)
 
 	if (spans == 0)
 		return; /* O9 */
+	give_back(w);   /* delivery may take its time */
 	body = batch_finish(&w->batch, &w->resource);
 	if (body.ptr)
 		deliver_send(&w->deliver, body, spans);
@@ -96,18 +106,14 @@ static void record_take(struct worker *w)
 
 static size_t collect(struct worker *w, size_t max)
 {
-	uint32_t index[COLLECT_MAX];
 	struct store *st = w->x->store;
-	size_t n = store_collect(st, index, max < COLLECT_MAX ? max : COLLECT_MAX);
+	size_t n = store_collect(st, w->index, max < COLLECT_MAX ? max : COLLECT_MAX);
 
-	for (size_t i = 0; i < n; i++) {
-		/* Copied out and given back first: delivery may take its time. */
-		bool is_sound = store_read(st, index[i], &w->record);
-
-		slot_free(st, store_slot(st, index[i]));
-		if (is_sound)
+	w->given = w->read = 0;
+	while (w->read < n)
+		if (store_read(st, w->index[w->read++], &w->record))
 			record_take(w);
-	}
+	give_back(w);
 	return n;
 }
 
@@ -263,6 +269,7 @@ static struct worker *worker_get(struct exporter *x)
 			       x->config->bsp_batch_size :
 			       x->config->bsp_queue_size;
 	batch_reset(&kept->batch);
+	kept->given = kept->read = 0;
 	if (x->config->traces_exporter == EXPORTER_OTLP && !otlp_init(kept))
 		return NULL;
 	return kept;

@@ -62,13 +62,12 @@ enum slot_state {
  * (index + 1, 0 ends).  An item may straddle slots.
  */
 struct span {
-	_Atomic uint32_t state; /* enum slot_state */
-	_Atomic uint32_t
-		generation; /* raised whenever the slot is freed: span_ref of old spans die */
-	uint32_t next;      /* slot index + 1 of the continuation */
-	uint32_t last;      /* slot index + 1 of the chain's end; 0: this slot */
-	uint32_t used;      /* bytes of items in the whole chain */
-	uint32_t pid;       /* process whose resource it belongs to */
+	_Atomic uint32_t state;      /* enum slot_state */
+	_Atomic uint32_t generation; /* raised when it is taken: span_ref of old spans die */
+	uint32_t next;               /* slot index + 1 of the continuation */
+	uint32_t last;               /* slot index + 1 of the chain's end; 0: this slot */
+	uint32_t used;               /* bytes of items in the whole chain */
+	uint32_t pid;                /* process whose resource it belongs to */
 	uint32_t tid;
 	uint8_t kind;    /* enum span_kind */
 	uint8_t status;  /* enum span_status */
@@ -252,9 +251,11 @@ struct record {
 
 /*
  * Takes up to max finished slots off the done map into ret_index; owner only.  Each is then read
- * with store_read() and given back with slot_free().
+ * with store_read() and given back: by slot_free(), or all that were collected together at once,
+ * without a write to the slots, which are in their producers' caches, and to be used again.
  */
 size_t store_collect(struct store *st, uint32_t *ret_index, size_t max);
+void store_give_back(struct store *st, const uint32_t *index, size_t n);
 
 /* False: the record is damaged; counted as STAT_SPANS_DAMAGED; free it all the same. */
 MUST_USE bool store_read(struct store *st, uint32_t index, struct record *ret);

@@ -61,8 +61,8 @@ bool span_ref_context(struct span_ref ref, struct span_context *ret, char *state
 	context_peek(s, &seen);
 	seen.tracestate = (struct bytes){ state, span_tracestate(s, state, cap) };
 	/*
-	 * Whoever writes the slot for another span has raised the generation before (index_free(),
-	 * then word_take()): if it is still the same, none of what we read was theirs.
+	 * Whoever writes the slot for another span has raised the generation before (slot_take()):
+	 * if it is still the same, none of what we read was theirs.
 	 */
 	read_barrier();
 	if (span_get(ref) != s)

@@ -16,7 +16,8 @@
 #define SLOTS_PER_QUEUED 4u /* open spans and continuations need room beside the finished ones */
 #define RETRY_NS 1000000000u
 #define NO_SLOT UINT32_MAX
-#define EXTEND_MAX 16u /* slots taken in one go: more than the longest value needs */
+#define PREFETCH_BYTES 384u /* of a slot: what a usual span fills */
+#define EXTEND_MAX 16u      /* slots taken in one go: more than the longest value needs */
 
 void (*_Atomic span_ended_without_owner)(struct store *st);
 
@@ -123,6 +124,22 @@ static void word_full(struct store *st, uint32_t word)
 		word_not_full(st, word);
 }
 
+/*
+ * The slot that will be taken next: the exporter's processor has its lines, and to wait for them
+ * takes longer than to fill them.
+ */
+static ALWAYS_INLINE void slot_prefetch(const struct store *st, uint32_t index)
+{
+	const char *s = (const char *)store_slot(st, index);
+
+	for (size_t i = 0; i < PREFETCH_BYTES; i += 64)
+#if defined(__x86_64__)
+		__asm__ volatile("prefetchw %0" : : "m"(s[i]));
+#else
+		__builtin_prefetch(s + i, 1);
+#endif
+}
+
 static uint32_t word_take(struct store *st, uint32_t word)
 {
 	_Atomic uint64_t *taken = map_word(st, STORE_TAKEN_MAP, word);
@@ -138,6 +155,8 @@ static uint32_t word_take(struct store *st, uint32_t word)
 			continue;
 		if (UNLIKELY((seen | bit) == UINT64_MAX))
 			word_full(st, word);
+		else
+			slot_prefetch(st, word * 64 + (uint32_t)__builtin_ctzll(~(seen | bit)));
 		return word * 64 + at;
 	}
 	word_full(st, word);
@@ -165,21 +184,31 @@ static uint32_t index_take(struct store *st)
 	return NO_SLOT;
 }
 
-static void index_free(struct store *st, uint32_t index)
+static void bits_free(struct store *st, uint32_t word, uint64_t bits)
 {
-	struct span *s = store_slot(st, index);
-	uint32_t word = index / 64;
-	uint32_t generation = atomic_load_explicit(&s->generation, memory_order_relaxed);
-
-	atomic_store_explicit(&s->state, SLOT_FREE, memory_order_relaxed);
-	atomic_store_explicit(&s->generation, generation + 1, memory_order_relaxed);
 	/* Also a release: pairs with the acquire in word_take(). */
-	atomic_fetch_and(map_word(st, STORE_TAKEN_MAP, word), ~(1ull << index % 64));
+	atomic_fetch_and(map_word(st, STORE_TAKEN_MAP, word), ~bits);
 	if (atomic_load(map_word(st, STORE_FULL_MAP, word / 64)) >> word % 64 & 1)
 		word_not_full(st, word);
 }
 
+static void index_free(struct store *st, uint32_t index)
+{
+	atomic_store_explicit(&store_slot(st, index)->state, SLOT_FREE, memory_order_relaxed);
+	bits_free(st, index / 64, 1ull << index % 64);
+}
+
 /* --- slots --- */
+
+/* What was written above is seen before what is written below: see span_ref_context(). */
+static ALWAYS_INLINE void write_barrier(void)
+{
+#ifdef __SANITIZE_THREAD__ /* gcc warns that its thread sanitizer knows no fences */
+	atomic_signal_fence(memory_order_release);
+#else
+	atomic_thread_fence(memory_order_release);
+#endif
+}
 
 struct span *slot_take(struct store *st)
 {
@@ -189,6 +218,14 @@ struct span *slot_take(struct store *st)
 	if (UNLIKELY(index == NO_SLOT))
 		return NULL;
 	s = store_slot(st, index);
+	/*
+	 * From here on references to its last span are dead.  Raised by who takes it, since who
+	 * frees it may be the exporter, and must not take its lines away.
+	 */
+	atomic_store_explicit(&s->generation,
+			      atomic_load_explicit(&s->generation, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+	write_barrier();
 	/* All behind the generation. */
 	memset((char *)s + offsetof(struct span, next), 0,
 	       sizeof(*s) - offsetof(struct span, next));
@@ -299,4 +336,23 @@ void slot_free(struct store *st, struct span *s)
 		index_free(st, store_index(st, (struct span *)m));
 	}
 	index_free(st, store_index(st, s));
+}
+
+void store_give_back(struct store *st, const uint32_t *index, size_t n)
+{
+	uint64_t bits = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct span *s = store_slot(st, index[i]);
+
+		if (UNLIKELY(*(const volatile uint32_t *)&s->next)) {
+			slot_free(st, s);
+			continue;
+		}
+		bits |= 1ull << index[i] % 64;
+		if (i + 1 < n && index[i + 1] / 64 == index[i] / 64)
+			continue;
+		bits_free(st, index[i] / 64, bits);
+		bits = 0;
+	}
 }
