@@ -5,6 +5,7 @@
 #include "exporter_life.h"
 #include "fd_table.h"
 #include "hook.h"
+#include "loop.h"
 #include "socket.h"
 
 /* An opaque connection's number may have gone to something else unseen: is it a stream still? */
@@ -13,9 +14,28 @@ static bool is_own_client(int fd)
 	return fd_is_own_client(fd) && socket_is_stream(fd);
 }
 
+static bool is_own(int fd)
+{
+	return fd >= 0 && (is_own_client(fd) || conn_serves_current(fd));
+}
+
 static NO_INLINE void waited(int fd)
 {
-	OBSERVE(context_waited(fd, fd >= 0 && (is_own_client(fd) || conn_serves_current(fd))));
+	OBSERVE(context_waited(fd, is_own(fd)));
+	if (fd < 0)
+		OBSERVE(context_doubt()); /* a loop by poll(), select(): whose events? */
+}
+
+static NO_INLINE void waited_many(const struct epoll_event *events, int n, int timeout_ms)
+{
+	OBSERVE(context_waited(CONTEXT_MANY, false));
+	OBSERVE(loop_waited(events, n, timeout_ms));
+}
+
+static ALWAYS_INLINE void after_epoll(const struct epoll_event *events, int n, int timeout_ms)
+{
+	if (UNLIKELY(fd_highest() >= 0))
+		waited_many(events, n, timeout_ms);
 }
 
 /* A wait for nothing but time brings no new work: urllib3 does one to try poll() out. */
@@ -144,7 +164,7 @@ EXPORT int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout
 	int r = REAL(epoll_wait)(epfd, events, max, timeout);
 
 	exporter_chance();
-	after_wait(CONTEXT_MANY);
+	after_epoll(events, r, timeout);
 	return r;
 }
 
@@ -154,7 +174,7 @@ EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeou
 	int r = REAL(epoll_pwait)(epfd, events, max, timeout, mask);
 
 	exporter_chance();
-	after_wait(CONTEXT_MANY);
+	after_epoll(events, r, timeout);
 	return r;
 }
 
@@ -164,7 +184,7 @@ EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int max,
 	int r = REAL(epoll_pwait2)(epfd, events, max, timeout, mask);
 
 	exporter_chance();
-	after_wait(CONTEXT_MANY);
+	after_epoll(events, r, 0);
 	return r;
 }
 
@@ -179,10 +199,21 @@ static void handed_over(int fd)
 	conn_unpin(c);
 }
 
+static NO_INLINE void controlled(int op, int fd, const struct epoll_event *event)
+{
+	if (op == EPOLL_CTL_DEL) {
+		OBSERVE(loop_unwatched(fd));
+		return;
+	}
+	OBSERVE(loop_watched(fd, event));
+	if (fd_is_ours(fd))
+		OBSERVE(handed_over(fd));
+}
+
 /* Observed before the call: afterwards another thread may have the connection already. */
 EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
-	if (UNLIKELY(fd_is_ours(fd)) && op != EPOLL_CTL_DEL)
-		OBSERVE(handed_over(fd));
+	if (UNLIKELY(fd_is_ours(fd) || context_is_loop()))
+		controlled(op, fd, event);
 	return REAL(epoll_ctl)(epfd, op, fd, event);
 }

@@ -16,7 +16,7 @@
  *          have just accepted: there that is as good.
  *   loop   a native event loop that is known to act on a descriptor's event by touching that very
  *          descriptor first (nginx, lighttpd): the context is that of the descriptor touched last,
- *          and a wait ends it.
+ *          and a wait ends it.  What else may set it going puts all in doubt (loop.h).
  *
  * In runtimes that run several tasks on one thread behind our back (greenlets, node, JVM, BEAM,
  * Ruby, Lua) neither holds, and the answer is always none.  A span that has ended is none, too.
@@ -64,11 +64,25 @@ void context_request_read(struct span_ref server, bool is_synchronous);
 /* The calling thread touched a descriptor that works for bound (none: {0, 0}). */
 void context_touched(struct span_ref bound);
 
+/*
+ * In a loop: until its next wait it may work for requests whose descriptors it does not touch
+ * first, so that context_current() has no answer.  Elsewhere nothing.
+ */
+void context_doubt(void);
+
 /* The request that the calling thread works for; {0, 0} if none is proven. */
 struct span_ref context_current(void);
 
 /* Does this program have the loop shape, so that touches matter at all? */
 bool context_is_loop(void);
+
+/*
+ * In a loop the limit of whose waits is the time until its next timer (context_tells_timers()):
+ * from that time on, in milliseconds of the monotonic clock, a timer may have fired.  It is asked
+ * when context_current() is, which is later than the loop can have asked.
+ */
+bool context_tells_timers(void);
+void context_timer(uint32_t due_ms);
 
 /* For tests: the runtime's flags (runtime.h) are taken from here instead. */
 void context_assume(uint32_t runtime_flags);

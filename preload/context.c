@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "clock.h"
 #include "compiler.h"
 #include "guard.h"
 #include "runtime.h"
@@ -41,6 +42,7 @@ void context_waited(int fd, bool is_own)
 
 	t->waits++;
 	t->wait_fd = fd;
+	t->in_doubt = 0;
 	/* Waiting for what is one's own is part of the request's work, all else may end it. */
 	if (!is_own || context_is_loop())
 		t->current = none;
@@ -131,6 +133,28 @@ void context_touched(struct span_ref bound)
 		thread_self.current = bound;
 }
 
+void context_doubt(void)
+{
+	thread_self.in_doubt = context_is_loop();
+}
+
+bool context_tells_timers(void)
+{
+	return flags() & RUNTIME_NGINX;
+}
+
+void context_timer(uint32_t due_ms)
+{
+	thread_self.due_ms = due_ms;
+}
+
+static bool is_doubtful(const struct thread *t)
+{
+	uint32_t now = (uint32_t)(clock_monotonic_ns() / 1000000u);
+
+	return t->in_doubt || (context_tells_timers() && (int32_t)(now - t->due_ms) >= 0);
+}
+
 static bool is_solo(struct thread *t)
 {
 	return open_requests(t) == 1 && !t->crowded;
@@ -142,7 +166,7 @@ struct span_ref context_current(void)
 
 	if (flags() & RUNTIME_MANY_TASKS || !span_get(t->current))
 		return none;
-	if (context_is_loop() || is_solo(t))
+	if (context_is_loop() ? !is_doubtful(t) : is_solo(t))
 		return t->current;
 	stats_inc(STAT_PARENT_AMBIGUOUS);
 	return none;

@@ -13,6 +13,7 @@
 #include "context.h"
 #include "fd_table.h"
 #include "guard.h"
+#include "loop.h"
 #include "pool.h"
 #include "process.h"
 #include "rawsys.h"
@@ -290,6 +291,7 @@ void conn_accepted(int fd)
 	if (!c)
 		return;
 	stats_inc(STAT_CONNS_SERVER);
+	context_touched((struct span_ref){ 0 });
 	c->acceptor = &thread_self;
 	c->connect_waits = context_waits();
 	put(fd, c);
@@ -303,6 +305,7 @@ void conn_connected(int fd, const struct sockaddr *peer, socklen_t len, bool in_
 	if (!c)
 		return;
 	stats_inc(STAT_CONNS_CLIENT);
+	loop_connected(fd);
 	c->cookie = socket_cookie(fd);
 	atomic_store(&c->is_never_edited, atomic_load(&any_counted) && socket_is_counted(fd));
 	c->is_connecting = in_progress;
@@ -347,8 +350,10 @@ void conn_make_opaque(struct conn *c, int fd)
 
 	if (!atomic_exchange(&c->is_opaque, true))
 		stats_inc(STAT_CONNS_OPAQUE);
-	if (fd_take_if(fd, entry))
+	if (fd_take_if(fd, entry)) {
+		loop_keep(fd, (enum conn_role)c->role);
 		conn_unpin(c);
+	}
 }
 
 void conn_set_blind(struct conn *c)

@@ -117,6 +117,8 @@ void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t
 	c = conn_hold(t, true, true);
 	if (!c)
 		return;
+	/* A body that goes on, an answer, or their end: the request it belongs to goes on, too. */
+	context_touched(conn_bound(c));
 	if (n < 0) {
 		c->error = error;
 	} else if (n == 0 && wanted) {
@@ -127,8 +129,6 @@ void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t
 		c->is_read_again = false;
 		if (UNLIKELY(atomic_load_explicit(&c->is_timed_out, memory_order_relaxed)))
 			conn_waited(fd, false);
-		/* A body that goes on, or an answer: the request it belongs to goes on, too. */
-		context_touched(conn_bound(c));
 		c->arrival = &(struct arrival){ iov, iov ? count : 0, (size_t)n, c->in.bytes };
 		ok = take_in(c, fd, true, iov, count, (size_t)n);
 		c->arrival = NULL;
@@ -148,6 +148,7 @@ void conn_wrote(int fd, struct conn_token t, const struct iovec *iov, size_t cou
 	if (!c)
 		return;
 	if (n < 0) {
+		context_touched(conn_bound(c));
 		c->error = error;
 	} else {
 		ok = conn_took(c, fd, iov, count, (size_t)n);

@@ -3,6 +3,7 @@
 #include "compiler.h"
 #include "conn_impl.h"
 #include "fd_table.h"
+#include "loop.h"
 #include "pool.h"
 #include "stats.h"
 
@@ -41,8 +42,11 @@ struct conn_token conn_look(int fd, bool is_in)
 	struct conn *c = entry ? conn_at(entry) : NULL;
 	uint64_t word;
 
-	if (UNLIKELY(!c))
+	if (UNLIKELY(!c)) {
+		if (entry)
+			loop_touched(entry, is_in);
 		return (struct conn_token){ 0 };
+	}
 	if (UNLIKELY(atomic_load_explicit(&c->is_opaque, memory_order_relaxed) |
 		     atomic_load_explicit(&c->is_blind, memory_order_relaxed)))
 		return look_slow(fd, entry, is_in);

@@ -180,6 +180,8 @@ static void response_over(struct conn *c)
 	c->first_byte_ns = 0;
 	exchange_end(x);
 	exchange_pop(c);
+	if (exchange_count(c)) /* the next one has been read already */
+		context_doubt();
 }
 
 static void response_event(struct conn *c, enum http1_event e)

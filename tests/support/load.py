@@ -6,14 +6,18 @@ import asyncio
 import random
 import re
 import socket
+import ssl
 import struct
 import threading
 
 HEADER = re.compile(rb"\r\ntraceparent: *([^\r]*)", re.I)
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.I)
+AGENT = re.compile(rb"\r\nuser-agent: *([^\r]*)", re.I)
 CLOSE = re.compile(rb"\r\nconnection: *close|^[^\r]*HTTP/1\.0", re.I)
 CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.I)
 
+UNVERIFIED = ssl.create_default_context()
+UNVERIFIED.check_hostname, UNVERIFIED.verify_mode = False, ssl.CERT_NONE
 GONE = b"\r\nConnection: close"
 
 
@@ -32,10 +36,11 @@ async def read_message(reader):
 
 class Backend:
     """Answers every request after 0-10 ms; seen[id] = list of the traceparent values it came with.
-    An id that came by /leaf has been reversed by the application."""
+    An id that came by /leaf has been reversed by the application; a request without a body has its
+    id in its user agent.  hang: of so many requests, one is never answered."""
 
-    def __init__(self, delay=0.010):
-        self.delay, self.seen, self.port = delay, {}, 0
+    def __init__(self, delay=0.010, hang=0):
+        self.delay, self.seen, self.port, self.hang = delay, {}, 0, hang
         self.loop = asyncio.new_event_loop()
 
     def __enter__(self):
@@ -68,11 +73,13 @@ class Backend:
         try:
             while True:
                 head, body = await read_message(reader)
-                ident = body.decode("latin-1")
+                ident = (body or AGENT.search(head)[1]).decode("latin-1")
                 if head.split(b" ", 2)[1].endswith(b"/leaf"):
                     ident = ident[::-1]
                 self.seen.setdefault(ident, []).append(
                     [value.decode("latin-1") for value in HEADER.findall(head)])
+                if self.hang and random.randrange(self.hang) == 0:
+                    await asyncio.sleep(30)
                 await asyncio.sleep(random.random() * self.delay)
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n")
                 await writer.drain()
@@ -86,11 +93,13 @@ class Backend:
 
 class Load:
     """count requests, concurrency at once.  headers(id): extra header lines; ports: each connection
-    takes the next one; vanish: of so many requests, one's client goes away before the answer."""
+    takes the next one, and those in tls speak TLS; vanish: of so many requests, one's client goes
+    away before the answer; pipeline: so many requests are sent at once on a connection, in pieces."""
 
-    def __init__(self, *ports, count=600, concurrency=64, headers=None, vanish=0):
-        self.ports, self.headers, self.vanish = ports, headers, vanish
-        self.concurrency, self.opened = concurrency, 0
+    def __init__(self, *ports, count=600, concurrency=64, headers=None, vanish=0, pipeline=1,
+                 line="POST /work", tls=()):
+        self.ports, self.headers, self.vanish, self.tls = ports, headers, vanish, tls
+        self.concurrency, self.opened, self.pipeline, self.line = concurrency, 0, pipeline, line
         self.left = [f"q{n:05d}-{random.getrandbits(32):08x}" for n in range(count)]
         self.outcome = {}  # id: status, or 0 if the client did not wait for it
         self.again = 0  # requests that had to be sent again
@@ -98,14 +107,32 @@ class Load:
     def run(self, seconds=60):
         async def main():
             await asyncio.wait_for(asyncio.gather(
-                *(self.worker() for _ in range(self.concurrency))), seconds)
+                *(self.piper() if self.pipeline > 1 else self.worker()
+                  for _ in range(self.concurrency))), seconds)
 
         asyncio.run(main())
         return self.outcome
 
     async def connect(self):
         self.opened += 1
-        return await asyncio.open_connection("127.0.0.1", self.ports[self.opened % len(self.ports)])
+        port = self.ports[self.opened % len(self.ports)]
+        return await asyncio.open_connection("127.0.0.1", port,
+                                             ssl=UNVERIFIED if port in self.tls else None)
+
+    async def piper(self):
+        """Several requests in one write, or in two cut anywhere."""
+        reader, writer = await self.connect()
+        while idents := self.left[-self.pipeline:]:
+            del self.left[-self.pipeline:]
+            data = b"".join(map(self.request, idents))
+            cut = random.randrange(len(data))
+            writer.write(data[:cut])
+            await asyncio.sleep(random.random() * 0.002)
+            writer.write(data[cut:])
+            for ident in idents:
+                head, _ = await read_message(reader)
+                self.outcome[ident] = int(head.split(b" ", 2)[1])
+        writer.close()
 
     async def worker(self):
         reader, writer = await self.connect()
@@ -140,8 +167,9 @@ class Load:
     def request(self, ident):
         """The user agent tells which span is whose."""
         extra = self.headers(ident) if self.headers else ""
-        return (f"POST /work HTTP/1.1\r\nHost: front\r\nUser-Agent: {ident}\r\n{extra}"
-                f"Content-Type: text/plain\r\nContent-Length: {len(ident)}\r\n\r\n{ident}").encode()
+        body = ident if self.line.startswith("POST") else ""
+        return (f"{self.line} HTTP/1.1\r\nHost: front\r\nUser-Agent: {ident}\r\n{extra}"
+                f"Content-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode()
 
     async def go_away(self, writer):
         """In the middle, by a proper close or by a reset."""

@@ -54,6 +54,7 @@ class Program:
 
     def __init__(self, argv, env, directory, name, port=0):
         self.port, self.name = port, name
+        self.ports, self.tls = [port], []  # all of them; those that speak TLS
         self.output = os.path.join(directory, f"{name}.out")
         with open(self.output, "wb") as out:
             self.process = subprocess.Popen(argv, env=env, cwd=directory, stdin=subprocess.DEVNULL,

@@ -62,10 +62,10 @@ def nginx(lab, upstream, **env):
     return lab.nginx(upstream, **env)
 
 
-def lighttpd(lab, upstream, workers=0, more="", **env):
+def lighttpd(lab, upstream, *more_upstreams, workers=0, host="", more="", **env):
     port = free_port()
-    ports = upstream if isinstance(upstream, (list, tuple)) else [upstream]
-    hosts = ", ".join(f'("host" => "127.0.0.1", "port" => {p})' for p in ports)
+    hosts = ", ".join(f'("host" => "127.0.0.1", "port" => {p}, {host})'
+                      for p in (upstream, *more_upstreams))
     config = lab.write(f"lighttpd-{port}.conf", LIGHTTPD.format(
         directory=lab.directory, port=port, workers=workers, hosts=hosts, more=more,
         user=root_user('server.username = "{user}"')))

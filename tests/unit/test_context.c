@@ -181,7 +181,7 @@ static void test_context_loop_follows_the_touched_descriptor(void **state)
 	struct span *a, *b;
 
 	(void)state;
-	begin(RUNTIME_NGINX);
+	begin(RUNTIME_LIGHTTPD);
 	a = open_request();
 	b = open_request();
 	context_request_read(span_ref(a), false);
@@ -195,6 +195,14 @@ static void test_context_loop_follows_the_touched_descriptor(void **state)
 	context_touched(span_ref(b));
 	context_waited(CONTEXT_MANY, false);
 	assert_true(answers_none()); /* a wait ends it: what comes next is another event */
+	context_touched(span_ref(a));
+	context_doubt();
+	assert_true(answers_none()); /* until the next wait */
+	context_touched(span_ref(a));
+	assert_true(answers_none());
+	context_waited(CONTEXT_MANY, false);
+	context_touched(span_ref(a));
+	assert_true(answers(a));
 	span_discard(a);
 	span_discard(b);
 }
