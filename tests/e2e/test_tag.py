@@ -109,6 +109,27 @@ class Copies(Feature):
         self.assertEqual(lab.total("tags_stale"), 1)
 
 
+    def test_head_that_is_sent_twice(self):
+        """A proxy that tries again: two calls of one request, each with an id of its own (C17)."""
+        lab = self.lab()
+        with rawhttp.listen() as bad, rawhttp.listen() as good:
+            where = "".join("location %s {{ proxy_pass http://127.0.0.1:%d; %s }}\n" % (
+                name, listener.getsockname()[1], more) for name, listener, more in (
+                    ("/a", bad, "error_page 502 = @again;"), ("@again", good, "")))
+            edge = lab.nginx(bad.getsockname()[1], location=where.format())
+            with rawhttp.Background(rawhttp.serve, bad, [[["head", 0, 65536]]]) as first, \
+                    rawhttp.Background(rawhttp.serve, good,
+                                       [[["head", 0, 65536], ["send", ANSWER]]]) as second:
+                rawhttp.connect(edge.port, [[["send", HEAD], ["head", 2, 4096]]])
+        spans = self.spans(lab, 3)
+        server, = [s for s in spans if s["kind"] == "SERVER"]
+        calls = [s for s in spans if s["kind"] == "CLIENT"]
+        self.assertEqual({s["parent_span_id"] for s in calls}, {server["span_id"]})
+        told = re.findall(f"traceparent: 00-{TRACE}-(.*)-01\r\n".encode(),
+                          first.records()[0] + second.records()[0])
+        self.assertEqual(sorted(t.decode() for t in told), sorted(s["span_id"] for s in calls))
+
+
 class Distrust(Feature):
     """OTEL_INTERSPAN_TRUST_INBOUND=false: what comes in starts a trace of its own, and nothing of the
     caller's goes on (C24)."""
