@@ -187,6 +187,8 @@ void request_decide(struct conn *c, int fd, const struct head *head, const struc
 	if (!config.sdk_disabled)
 		s = open_span(c, fd, head, p, from);
 	c->pending.span = span_ref(s);
+	/* A traceparent of ours would make valid a tracestate that is not (C29). */
+	can_edit &= !head->tracestates || head->traceparents;
 	if (!can_edit || atomic_load(&c->is_never_edited))
 		stats_inc(STAT_INJECT_REFUSED);
 	else if (s && is_copy) {
