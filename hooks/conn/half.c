@@ -47,7 +47,7 @@ struct conn_token conn_look(int fd, bool is_in)
 			loop_touched(entry, is_in);
 		return (struct conn_token){ 0 };
 	}
-	if (UNLIKELY(atomic_load_explicit(&c->is_opaque, memory_order_relaxed) |
+	if (UNLIKELY(atomic_load_explicit(&c->is_opaque, memory_order_relaxed) ||
 		     atomic_load_explicit(&c->is_blind, memory_order_relaxed)))
 		return look_slow(fd, entry, is_in);
 	word = atomic_load_explicit(is_in ? &c->in.word : &c->out.word, memory_order_acquire);
