@@ -10,6 +10,7 @@
 #define POOL_CHUNK (64u << 10)
 #define CLASS_MIN_SHIFT 5u  /* 32 bytes, header included */
 #define CLASS_MAX_SHIFT 15u /* 32 KiB; larger ones are mappings of their own */
+#define SPARE_MAX (128u << 10)
 #define CLASSES (CLASS_MAX_SHIFT - CLASS_MIN_SHIFT + 1)
 
 /* Before every block; also keeps the block aligned. */
@@ -26,6 +27,11 @@ static struct {
 	size_t mapped;
 	size_t in_use;
 	size_t limit; /* of in_use; 0: POOL_LIMIT */
+	/*
+	 * The mapping that was freed last: libcurl wants one like it for every request, and to
+	 * unmap it stops every processor that the host runs on.
+	 */
+	struct block *spare;
 } pool;
 
 static size_t round_up(size_t len, size_t to)
@@ -112,9 +118,38 @@ static struct block *block_take(size_t bytes)
 	return b;
 }
 
+static struct block *spare_take(size_t bytes)
+{
+	struct block *b = pool.spare;
+
+	if (!b || b->bytes < bytes || b->bytes / 2 > bytes)
+		return NULL;
+	pool.spare = NULL;
+	return b;
+}
+
+/* Keeps b, unless it is long; gives back what was kept before. */
+static void unmap(struct block *b)
+{
+	struct block *old = b;
+
+	if (b->bytes <= SPARE_MAX) {
+		old = pool.spare;
+		pool.spare = b;
+	}
+	if (!old)
+		return;
+	pool.mapped -= old->bytes;
+	raw_munmap(old, old->bytes);
+}
+
 static struct block *block_map(size_t bytes)
 {
-	struct block *b = pool_map(round_up(bytes, PAGE));
+	struct block *b = spare_take(bytes);
+
+	if (b)
+		return b;
+	b = pool_map(round_up(bytes, PAGE));
 
 	if (b)
 		b->bytes = round_up(bytes, PAGE);
@@ -149,8 +184,7 @@ void pool_free(void *at)
 	b = (struct block *)at - 1;
 	pool.in_use -= b->bytes;
 	if (b->bytes > (size_t)1 << CLASS_MAX_SHIFT) {
-		pool.mapped -= b->bytes;
-		raw_munmap(b, b->bytes);
+		unmap(b);
 		return;
 	}
 	c = class_of(b->bytes);
@@ -294,11 +328,17 @@ static void scratch_release(struct scratch *a, struct scratch_chunk *from)
 
 void scratch_trim(struct scratch *a)
 {
+	size_t kept = 0;
+
 	scratch_reset(a);
-	if (!a->first)
+	for (struct scratch_chunk **c = &a->first; *c; c = &(*c)->next) {
+		kept += (*c)->bytes;
+		if (kept <= SCRATCH_KEPT || c == &a->first)
+			continue;
+		scratch_release(a, *c);
+		*c = NULL;
 		return;
-	scratch_release(a, a->first->next);
-	a->first->next = NULL;
+	}
 }
 
 void scratch_done(struct scratch *a)

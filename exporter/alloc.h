@@ -50,7 +50,8 @@ void scratch_shrink(struct scratch *a, void *last, size_t len);
 /* All is free again; the mappings stay for the next batch. */
 void scratch_reset(struct scratch *a);
 
-/* As reset, and all mappings but the first are given back: before a long sleep. */
+/* As reset, and what a usual batch does not need is given back: before a long sleep. */
+#define SCRATCH_KEPT (512u << 10)
 void scratch_trim(struct scratch *a);
 void scratch_done(struct scratch *a);
 

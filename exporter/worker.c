@@ -27,6 +27,7 @@
 
 #define MS_NS 1000000u
 #define COLLECT_MAX 64u /* slots in one go */
+#define READ_AHEAD 4u   /* slots on their way from the producer's processor */
 #define TOO_LATE_NS (20 * MS_NS)
 
 /* All that the thread needs, in one mapping; kept for the next thread and for a forked child. */
@@ -110,9 +111,16 @@ static size_t collect(struct worker *w, size_t max)
 	size_t n = store_collect(st, w->index, max < COLLECT_MAX ? max : COLLECT_MAX);
 
 	w->given = w->read = 0;
-	while (w->read < n)
-		if (store_read(st, w->index[w->read++], &w->record))
+	for (size_t i = 0; i < n && i < READ_AHEAD; i++)
+		store_prefetch(st, w->index[i]);
+	while (w->read < n) {
+		size_t i = w->read++;
+
+		if (i + READ_AHEAD < n)
+			store_prefetch(st, w->index[i + READ_AHEAD]);
+		if (store_read(st, w->index[i], &w->record))
 			record_take(w);
+	}
 	give_back(w);
 	return n;
 }
@@ -168,7 +176,7 @@ static bool is_alone(struct exporter *x)
 /*
  * Returns when there is something to do: enough finished spans, or some for long enough, or the
  * host asked for something else than in seen.  False: there is no host any more.  That is looked
- * for only when something woke us anyway.
+ * for before a sleep, and only then: it takes longer than to encode a hundred spans.
  */
 static bool wait_for_work(struct worker *w, struct asked seen)
 {
@@ -177,19 +185,21 @@ static bool wait_for_work(struct worker *w, struct asked seen)
 	while (!is_asked(w->x, seen)) {
 		uint32_t done = atomic_load(&w->x->store->done);
 		uint64_t now = clock_monotonic_ns();
+		bool is_due = done >= w->enough || now >= due;
 
-		if (is_alone(w->x))
+		if (atomic_load(&w->x->main_gone) || (!is_due && is_alone(w->x)))
 			return false;
 		if (done == 0) {
 			due = SLEEP_FOR_EVER;
 			scratch_trim(&w->batch.memory);
 		} else if (due == SLEEP_FOR_EVER) {
 			due = now + schedule_delay_ns(w->x);
+			is_due |= now >= due;
 		}
 		/* Past its deadline the host is about to end; nothing may be sent. */
 		if (is_too_late(w->x))
 			exporter_sleep(w->x, now + TOO_LATE_NS, seen, SLEEP_WHATEVER_WAITS);
-		else if (done >= w->enough || now >= due)
+		else if (is_due)
 			return true;
 		else
 			exporter_sleep(w->x, due, seen, done ? w->enough : 1);

@@ -35,6 +35,7 @@
 #define STORE_MAGIC 0x6e707369u /* "ispn" */
 #define STORE_VERSION 1u
 #define STORE_SLOT_BYTES 1024u
+#define STORE_USUAL_BYTES 384u /* of a slot: what a usual span fills */
 #define STORE_MAX_SLOTS (1u << 20)
 #define STORE_RECORD_SLOTS 40u /* longest chain of one record */
 #define STORE_VALUE_MAX 8192u  /* longer values are cut */
@@ -256,6 +257,15 @@ struct record {
  */
 size_t store_collect(struct store *st, uint32_t *ret_index, size_t max);
 void store_give_back(struct store *st, const uint32_t *index, size_t n);
+
+/* Asks for the memory of a record that will be read soon. */
+static ALWAYS_INLINE void store_prefetch(const struct store *st, uint32_t index)
+{
+	const char *s = (const char *)store_slot(st, index);
+
+	for (size_t i = 0; i < STORE_USUAL_BYTES; i += 64)
+		__builtin_prefetch(s + i);
+}
 
 /* False: the record is damaged; counted as STAT_SPANS_DAMAGED; free it all the same. */
 MUST_USE bool store_read(struct store *st, uint32_t index, struct record *ret);

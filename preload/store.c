@@ -16,8 +16,7 @@
 #define SLOTS_PER_QUEUED 4u /* open spans and continuations need room beside the finished ones */
 #define RETRY_NS 1000000000u
 #define NO_SLOT UINT32_MAX
-#define PREFETCH_BYTES 384u /* of a slot: what a usual span fills */
-#define EXTEND_MAX 16u      /* slots taken in one go: more than the longest value needs */
+#define EXTEND_MAX 16u /* slots taken in one go: more than the longest value needs */
 
 void (*_Atomic span_ended_without_owner)(struct store *st);
 
@@ -132,7 +131,7 @@ static ALWAYS_INLINE void slot_prefetch(const struct store *st, uint32_t index)
 {
 	const char *s = (const char *)store_slot(st, index);
 
-	for (size_t i = 0; i < PREFETCH_BYTES; i += 64)
+	for (size_t i = 0; i < STORE_USUAL_BYTES; i += 64)
 #if defined(__x86_64__)
 		__asm__ volatile("prefetchw %0" : : "m"(s[i]));
 #else

@@ -101,10 +101,36 @@ static void test_alloc_pool_is_bounded(void **state)
 	pool_free(at[0]);
 }
 
+/* The buffer of one request is that of the next, and there is one of them. */
+static void test_alloc_pool_keeps_one_mapping(void **state)
+{
+	char *a = pool_malloc(70000);
+	char *b = pool_malloc(70000);
+	size_t both = pool_mapped();
+
+	(void)state;
+	pool_free(a);
+	pool_free(b);
+	assert_in_range(pool_mapped(), both - 2 * 73728, both - 73728);
+	both = pool_mapped();
+	assert_ptr_equal(pool_malloc(65000), b);
+	assert_int_equal(pool_mapped(), both);
+	pool_free(b);
+	assert_int_equal(pool_mapped(), both);
+	/* Not for what is far shorter, nor for what is longer. */
+	a = pool_malloc(33000);
+	assert_int_equal(pool_mapped(), both + 36864);
+	pool_free(a);
+	assert_int_equal(pool_mapped(), both - 73728 + 36864);
+	a = pool_malloc(1 << 20);
+	pool_free(a);
+	assert_int_equal(pool_mapped(), both - 73728 + 36864);
+}
+
 static void test_alloc_scratch_is_given_back_at_once(void **state)
 {
 	struct scratch s = { .limit = 1 << 20 };
-	size_t mapped;
+	size_t mapped = 0;
 
 	(void)state;
 	for (int round = 0; round < 3; round++) {
@@ -127,9 +153,14 @@ static void test_alloc_scratch_is_given_back_at_once(void **state)
 		assert_int_equal(s.mapped, mapped);
 		scratch_reset(&s);
 	}
+	/* What a usual batch needs stays; a large one's does not. */
 	scratch_trim(&s);
-	assert_int_equal(s.mapped, SCRATCH_CHUNK);
-	assert_non_null(scratch_alloc(&s, 200000));
+	assert_int_equal(s.mapped, mapped);
+	assert_non_null(scratch_alloc(&s, 300000));
+	assert_non_null(scratch_alloc(&s, 300000));
+	assert_in_range(s.mapped, mapped + 600000, 1 << 20);
+	scratch_trim(&s);
+	assert_in_range(s.mapped, SCRATCH_CHUNK, SCRATCH_KEPT);
 	scratch_done(&s);
 	assert_int_equal(s.mapped, 0);
 }
@@ -170,6 +201,7 @@ int main(void)
 		cmocka_unit_test(test_alloc_pool_blocks_do_not_overlap),
 		cmocka_unit_test(test_alloc_pool_uses_memory_again),
 		cmocka_unit_test(test_alloc_pool_keeps_the_contracts),
+		cmocka_unit_test(test_alloc_pool_keeps_one_mapping),
 		cmocka_unit_test(test_alloc_pool_is_bounded),
 		cmocka_unit_test(test_alloc_scratch_is_given_back_at_once),
 		cmocka_unit_test(test_alloc_scratch_shrinks_the_last),
