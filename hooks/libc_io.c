@@ -243,7 +243,7 @@ ssize_t io_again(const struct io_call *c, const struct iovec *iov, size_t count)
 {
 	struct msghdr m = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = count };
 
-	return REAL(sendmsg)(c->fd, &m, c->flags);
+	return REAL(sendmsg)(c->fd, &m, c->flags & IO_EDITABLE);
 }
 
 EXPORT ssize_t write(int fd, const void *buf, size_t len)

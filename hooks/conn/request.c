@@ -209,3 +209,11 @@ void request_undecide(struct conn *c)
 	c->has_pending = c->pending_decided = false;
 	c->edit = (struct edit){ 0 };
 }
+
+void request_give_up(struct conn *c)
+{
+	if (!c->edit.is_set || c->edit.sent)
+		return;
+	c->edit = (struct edit){ 0 };
+	stats_inc(STAT_INJECT_REFUSED);
+}

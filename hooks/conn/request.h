@@ -14,4 +14,7 @@ void request_decide(struct conn *c, int fd, const struct head *head, const struc
 /* Nothing of it left: as if it had not been decided. */
 void request_undecide(struct conn *c);
 
+/* The rest of it leaves by a call that is not to be changed: no edit, unless part of it is out. */
+void request_give_up(struct conn *c);
+
 #endif

@@ -183,7 +183,8 @@ static void lay_out(struct segment *s, struct conn *c, const struct io_call *cal
 	e->is_under_way = true;
 	got = e->is_replace ? s->ours : 0;
 	s->len = before + got;
-	s->len += add_app(s, call, done + s->len, len - s->len, PIECES + 2);
+	if (call->can_edit) /* else what is owed goes alone, and then the call as it is */
+		s->len += add_app(s, call, done + s->len, len - s->len, PIECES + 2);
 }
 
 static void plan_client(struct segment *s, struct conn *c, const struct io_call *call, size_t done,
@@ -218,6 +219,8 @@ static void plan_client(struct segment *s, struct conn *c, const struct io_call 
 	/* What is told of each call, or carried by it, stays with one call. */
 	if (a->limit < len && call->can_edit)
 		len = a->limit;
+	if (!call->can_edit && c->edit.at < h->bytes + len)
+		request_give_up(c);
 	if (c->edit.is_set && c->edit.sent < c->edit.len && c->edit.at < h->bytes + len)
 		lay_out(s, c, call, done, len);
 	else if (done == 0 && len == total)
@@ -401,7 +404,7 @@ ssize_t conn_write(const struct io_call *call)
 		if (s.is_pass)
 			return n;
 		done += app;
-		if ((app < s.len && app) || done >= total || n == 0)
+		if ((app < s.len && app) || done >= total || n == 0 || (done && !call->can_edit))
 			return (ssize_t)done;
 	}
 }

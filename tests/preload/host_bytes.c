@@ -11,6 +11,7 @@
 #include <linux/net_tstamp.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
@@ -465,6 +466,117 @@ static void many_messages(void)
 	CHECK(close(e.client) == 0);
 }
 
+/* --- control data goes with the bytes of its call --- */
+
+static struct ends unix_ends(void)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(at);
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct ends e = { .client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0) };
+
+	CHECK(bind(listener, (struct sockaddr *)&at, sizeof(sa_family_t)) == 0);
+	CHECK(listen(listener, 1) == 0);
+	CHECK(getsockname(listener, (struct sockaddr *)&at, &len) == 0);
+	CHECK(setsockopt(e.client, SOL_SOCKET, SO_SNDBUF, &(int){ 1 }, sizeof(int)) == 0);
+	CHECK(connect(e.client, (struct sockaddr *)&at, len) == 0);
+	e.server = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+	CHECK(e.server >= 0 && close(listener) == 0);
+	return e;
+}
+
+union one_right {
+	char bytes[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr align;
+};
+
+/* Takes what there is; counts the descriptors that came with it. */
+static int drain(int fd, char *to, size_t *have)
+{
+	int rights = 0;
+
+	for (;;) {
+		union one_right control;
+		struct iovec iov = { to + *have, 4096 };
+		struct msghdr m = { .msg_iov = &iov,
+				    .msg_iovlen = 1,
+				    .msg_control = &control,
+				    .msg_controllen = sizeof(control) };
+		ssize_t n = recvmsg(fd, &m, 0);
+		int right;
+
+		if (n < 0)
+			return rights;
+		*have += (size_t)n;
+		if (!m.msg_controllen)
+			continue;
+		memcpy(&right, CMSG_DATA(&control.align), sizeof(right));
+		CHECK(close(right) == 0);
+		rights++;
+	}
+}
+
+/* All of text, with a descriptor once no more than left of it is left. */
+static void send_with_rights(struct ends e, char *text, size_t len, size_t left, char *got)
+{
+	union one_right control = { .align = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+	size_t have = 0, sent = 0;
+	int calls = 0, rights = 0;
+
+	memset(CMSG_DATA(&control.align), 0, sizeof(int)); /* standard input */
+	while (sent < len) {
+		struct iovec iov = { text + sent, len - sent };
+		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+		ssize_t n;
+
+		if (sent && len - sent <= left) {
+			m.msg_control = &control;
+			m.msg_controllen = sizeof(control);
+		}
+		n = sendmsg(e.client, &m, 0);
+		CHECK(n > 0 || (n == -1 && errno == EAGAIN));
+		if (n > 0) {
+			calls += m.msg_control != NULL;
+			sent += (size_t)n;
+		}
+		rights += drain(e.server, got, &have);
+	}
+	got[have] = 0;
+	CHECK(calls == rights);
+}
+
+/* The padding walks the places where the kernel cuts over a line of ours. */
+static void control_data(size_t left)
+{
+	static char text[32768], got[65536];
+
+	for (int pad = 0; pad < 2400; pad += 40) {
+		struct ends e = unix_ends();
+		int len = snprintf(text, sizeof(text), "GET /1 HTTP/1.1\r\nHost: h\r\n");
+
+		for (int i = 0; i < 120; i++)
+			len += sprintf(text + len, "X: %0*d\r\n", 90, i);
+		len += sprintf(text + len, "Y: %0*d\r\n\r\n", pad + 1, 0);
+		send_with_rights(e, text, (size_t)len, left, got);
+		strip(got);
+		CHECK(strcmp(got, text) == 0);
+		CHECK(fcntl(e.client, F_SETFL, 0) == 0);
+		answer(e);
+		ends_close(e);
+	}
+}
+
+static void control_data_ahead_of_our_line(void)
+{
+	control_data(SIZE_MAX);
+}
+
+/* Only the empty line is left, so the cut was in our line, or right before it. */
+static void control_data_behind_our_line(void)
+{
+	control_data(2);
+}
+
 /* --- flags of ordinary calls --- */
 
 static void flags_of_calls(void)
@@ -562,6 +674,8 @@ static const struct host_case cases[] = {
 	{ "urgent_bytes_of_the_server", urgent_bytes_of_the_server },
 	{ "vectors_with_flags", vectors_with_flags },
 	{ "many_messages", many_messages },
+	{ "control_data_ahead_of_our_line", control_data_ahead_of_our_line },
+	{ "control_data_behind_our_line", control_data_behind_our_line },
 	{ "flags_of_calls", flags_of_calls },
 	{ "pointers_to_nowhere", pointers_to_nowhere },
 	{ NULL, NULL },
