@@ -110,7 +110,7 @@ EXPORT int accept4(int fd, struct sockaddr *restrict peer, socklen_t *restrict l
 
 static void asked_for_error(int fd)
 {
-	struct conn *c = conn_pin(fd);
+	struct conn *c = conn_seems_connecting(fd) ? conn_pin(fd) : NULL;
 
 	if (!c)
 		return;

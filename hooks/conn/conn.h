@@ -227,6 +227,7 @@ void half_return(struct half *h);
 /* --- bytes --- */
 struct conn_token conn_look(int fd, bool is_in);
 enum conn_role conn_role(struct conn_token t); /* of a token that is not empty */
+bool conn_seems_connecting(int fd);            /* loads alone: to be looked at again under a pin */
 /* iov NULL: the n bytes passed by unseen (sendfile, MSG_TRUNC); they must lie in a body. */
 void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
 		    size_t wanted, int error);

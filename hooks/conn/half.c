@@ -64,6 +64,14 @@ enum conn_role conn_role(struct conn_token t)
 	return (enum conn_role)c->role;
 }
 
+bool conn_seems_connecting(int fd)
+{
+	uint64_t entry = fd_entry(fd);
+	const struct conn *c = entry ? conn_at(entry) : NULL;
+
+	return c && c->role == CONN_CLIENT && c->is_connecting;
+}
+
 /* --- the end --- */
 
 /* False: it is another connection by now.  *ret_busy: somebody holds the half. */

@@ -44,7 +44,8 @@ void *pool_get(struct pool *p, uint32_t *ret_index)
 			bit = take_bit(&p->free[c]);
 		if (bit < 0)
 			continue;
-		atomic_store(&p->first, c);
+		if (c != atomic_load_explicit(&p->first, memory_order_relaxed))
+			atomic_store(&p->first, c);
 		*ret_index = c * POOL_CHUNK_ITEMS + (uint32_t)bit;
 		return pool_at(p, *ret_index);
 	}

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,6 +61,42 @@ static void test_stats_is_exact_with_threads(void **state)
 	assert_int_equal(stats_read(STAT_INJECTED), 3 * THREADS * EACH);
 }
 
+static volatile uint64_t handled;
+
+static void on_alarm(int signal)
+{
+	(void)signal;
+	stats_add(STAT_HOOKS, 2);
+	handled += 2;
+}
+
+/* The thread that counts without locks, beside others, with handlers in its midst. */
+static void test_stats_is_exact_with_a_first_thread_and_its_signals(void **state)
+{
+	struct itimerval often = { { 0, 50 }, { 0, 50 } }, never = { { 0, 0 }, { 0, 0 } };
+	pthread_t threads[THREADS];
+	uint64_t mine = 0;
+
+	(void)state;
+	stats_inc(STAT_HOOKS);
+	assert_true(thread_self.counts_first);
+	stats_reset();
+	handled = 0;
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, count, NULL), 0);
+	signal(SIGALRM, on_alarm);
+	setitimer(ITIMER_REAL, &often, NULL);
+	while (handled < 1000) {
+		stats_inc(STAT_HOOKS);
+		mine++;
+	}
+	setitimer(ITIMER_REAL, &never, NULL);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(stats_read(STAT_HOOKS), THREADS * EACH + mine + handled);
+	assert_int_equal(stats_read(STAT_INJECTED), 3 * THREADS * EACH);
+}
+
 static void test_stats_of_a_forked_child_start_from_zero(void **state)
 {
 	int status;
@@ -100,6 +138,7 @@ int main(void)
 		cmocka_unit_test(test_stats_start_from_zero_when_the_fork_is_told),
 		cmocka_unit_test(test_stats_has_a_text_of_its_own_for_each),
 		cmocka_unit_test(test_stats_is_exact_with_threads),
+		cmocka_unit_test(test_stats_is_exact_with_a_first_thread_and_its_signals),
 		cmocka_unit_test(test_stats_of_a_forked_child_start_from_zero),
 	};
 

@@ -33,7 +33,7 @@
 
 static uint64_t count_of(enum stat_id which)
 {
-	return atomic_load(&stats.count[which]);
+	return stats_read(which);
 }
 
 static int set_up(void **state)
