@@ -61,7 +61,7 @@ static void test_stats_is_exact_with_threads(void **state)
 	assert_int_equal(stats_read(STAT_INJECTED), 3 * THREADS * EACH);
 }
 
-static volatile uint64_t handled;
+static _Atomic uint64_t handled; /* the signal is the process's: any thread may take it */
 
 static void on_alarm(int signal)
 {
