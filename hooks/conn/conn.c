@@ -20,7 +20,7 @@
 #include "socket.h"
 #include "stats.h"
 
-struct pool conn_pool = { .item_bytes = sizeof(struct conn), .max_chunks = POOL_CHUNKS };
+struct pool conn_pool;
 /* Connections with is_timed_out. */
 static _Atomic uint32_t timed_out;
 
@@ -87,7 +87,7 @@ static void parsers_init(struct conn *c)
 static struct conn *conn_new(enum conn_role role, const struct sockaddr *peer, socklen_t len)
 {
 	uint32_t index;
-	struct conn *c = pool_get(&conn_pool, &index);
+	struct conn *c = pool_get(&conn_pool, sizeof(struct conn), POOL_CHUNKS, &index);
 
 	if (!c) {
 		stats_inc(STAT_CONNS_UNTRACKED);

@@ -10,7 +10,7 @@ extern struct pool conn_pool;
 /* The connection that an entry names, or one that took its place: entry is not 0. */
 static ALWAYS_INLINE struct conn *conn_at(uint64_t entry)
 {
-	return pool_at(&conn_pool, (uint32_t)entry - 1);
+	return pool_at(&conn_pool, sizeof(struct conn), (uint32_t)entry - 1);
 }
 
 /* Nothing leads there any more: ends it, or leaves that to who holds a half of it. */

@@ -8,7 +8,8 @@
 #include "stats.h"
 
 /* A thousand heads at once: who sends slowly by the thousand is passed through untraced. */
-static struct pool scratches = { .item_bytes = sizeof(struct scratch), .max_chunks = 16 };
+#define SCRATCH_CHUNKS 16
+static struct pool scratches;
 
 /* Part of a line of ours is out: the rest must go before the application's next byte. */
 static bool owes(const struct conn *c, bool is_in)
@@ -155,7 +156,8 @@ void half_unlock(struct half *h)
 bool half_borrow(struct half *h)
 {
 	if (!h->scratch)
-		h->scratch = pool_get(&scratches, &h->scratch_index);
+		h->scratch = pool_get(&scratches, sizeof(struct scratch), SCRATCH_CHUNKS,
+				      &h->scratch_index);
 	return h->scratch != NULL;
 }
 

@@ -6,9 +6,9 @@
 
 #include "rawsys.h"
 
-static bool chunk_make(struct pool *p, uint32_t c)
+static bool chunk_make(struct pool *p, size_t item_bytes, uint32_t c)
 {
-	size_t bytes = p->item_bytes * POOL_CHUNK_ITEMS;
+	size_t bytes = item_bytes * POOL_CHUNK_ITEMS;
 	char *none = NULL;
 	long made = raw_mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -33,12 +33,12 @@ static int take_bit(_Atomic uint64_t *map)
 	return -1;
 }
 
-void *pool_get(struct pool *p, uint32_t *ret_index)
+void *pool_get(struct pool *p, size_t item_bytes, uint32_t max_chunks, uint32_t *ret_index)
 {
-	for (uint32_t c = atomic_load(&p->first); c < p->max_chunks; c++) {
+	for (uint32_t c = atomic_load(&p->first); c < max_chunks; c++) {
 		int bit = take_bit(&p->free[c]);
 
-		if (bit < 0 && !atomic_load(&p->chunk[c]) && !chunk_make(p, c))
+		if (bit < 0 && !atomic_load(&p->chunk[c]) && !chunk_make(p, item_bytes, c))
 			return NULL;
 		if (bit < 0)
 			bit = take_bit(&p->free[c]);
@@ -47,7 +47,7 @@ void *pool_get(struct pool *p, uint32_t *ret_index)
 		if (c != atomic_load_explicit(&p->first, memory_order_relaxed))
 			atomic_store(&p->first, c);
 		*ret_index = c * POOL_CHUNK_ITEMS + (uint32_t)bit;
-		return pool_at(p, *ret_index);
+		return pool_at(p, item_bytes, *ret_index);
 	}
 	return NULL;
 }

@@ -15,27 +15,29 @@
 #define POOL_CHUNKS 1024u
 #define POOL_CHUNK_ITEMS 64u
 
+/* Of zeros, so that no start of a process has a page of them to map: callers tell the sizes. */
 struct pool {
-	size_t item_bytes;
-	uint32_t max_chunks;    /* at most POOL_CHUNKS */
 	_Atomic uint32_t first; /* no chunk before it has anything free: a hint */
 	_Atomic uint64_t free[POOL_CHUNKS];
 	char *_Atomic chunk[POOL_CHUNKS];
 };
 
-/* NULL: no memory, or the bound is reached. */
-void *pool_get(struct pool *p, uint32_t *ret_index);
+/*
+ * item_bytes is the same in all calls for a pool.  NULL: no memory, or max_chunks, at most
+ * POOL_CHUNKS, are in use.
+ */
+void *pool_get(struct pool *p, size_t item_bytes, uint32_t max_chunks, uint32_t *ret_index);
 void pool_put(struct pool *p, uint32_t index);
 
 /* NULL: never handed out. */
-static ALWAYS_INLINE void *pool_at(struct pool *p, uint32_t index)
+static ALWAYS_INLINE void *pool_at(struct pool *p, size_t item_bytes, uint32_t index)
 {
 	char *base = index / POOL_CHUNK_ITEMS < POOL_CHUNKS ?
 			     atomic_load_explicit(&p->chunk[index / POOL_CHUNK_ITEMS],
 						  memory_order_acquire) :
 			     NULL;
 
-	return base ? base + (size_t)(index % POOL_CHUNK_ITEMS) * p->item_bytes : NULL;
+	return base ? base + (size_t)(index % POOL_CHUNK_ITEMS) * item_bytes : NULL;
 }
 
 #endif

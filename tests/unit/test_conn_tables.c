@@ -54,21 +54,21 @@ static void test_fd_table_takes_only_the_entry_that_was_meant(void **state)
 
 static void test_pool_hands_out_each_item_once_and_ends_at_its_bound(void **state)
 {
-	static struct pool p = { .item_bytes = 64, .max_chunks = 2 };
+	static struct pool p;
 	static unsigned char seen[2 * POOL_CHUNK_ITEMS];
 	uint32_t index;
 
 	(void)state;
-	assert_null(pool_at(&p, 0));
+	assert_null(pool_at(&p, 64, 0));
 	for (size_t i = 0; i < sizeof(seen); i++) {
-		assert_non_null(pool_get(&p, &index));
+		assert_non_null(pool_get(&p, 64, 2, &index));
 		assert_in_range(index, 0, sizeof(seen) - 1);
 		assert_int_equal(seen[index], 0);
 		seen[index] = 1;
 	}
-	assert_null(pool_get(&p, &index));
+	assert_null(pool_get(&p, 64, 2, &index));
 	pool_put(&p, 3);
-	assert_non_null(pool_get(&p, &index));
+	assert_non_null(pool_get(&p, 64, 2, &index));
 	assert_int_equal(index, 3);
 }
 
