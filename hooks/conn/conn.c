@@ -64,6 +64,7 @@ static void conn_reset(struct conn *c)
 	atomic_store(&c->exchanges.head, 0);
 	atomic_store(&c->exchanges.tail, 0);
 	c->has_pending = c->pending_decided = false;
+	atomic_store(&c->offer, OFFER_NONE);
 	c->edit = (struct edit){ 0 };
 	c->common.version = 0;
 	c->epoch = process_epoch();

@@ -137,12 +137,20 @@ struct conn {
 	struct exchange pending;
 	bool has_pending;
 	bool pending_decided;
+	_Atomic uint8_t offer; /* enum offer */
 	struct edit edit;
 	union {
 		struct sockaddr sa;
 		struct sockaddr_storage storage;
 	} peer;
 	struct common common;
+};
+
+enum offer {
+	OFFER_NONE,
+	OFFER_MADE,
+	OFFER_BUSY, /* one of the halves is about to push it */
+	OFFER_TAKEN,
 };
 
 /* What is remembered over the application's call; entry 0: not ours. */
@@ -252,6 +260,16 @@ bool error_is_final(int error); /* of a read or write: not to be tried again */
 
 /* --- exchanges --- */
 MUST_USE bool exchange_push(struct conn *c, const struct exchange *x);
+/*
+ * The answer may be there, and another thread may read it, before the one that has written the
+ * request gets to tell that it left.  So c->pending is on offer while the head is on its way out,
+ * and the half that reads may take it, which pushes it.  Otherwise the half that writes pushes it
+ * when it was sent, or withdraws it: false, if the exchange is the other half's.
+ */
+void exchange_offer(struct conn *c);
+bool exchange_withdraw(struct conn *c);
+MUST_USE bool exchange_sent(struct conn *c, const struct exchange *x);
+MUST_USE bool exchange_take(struct conn *c);
 struct exchange *exchange_first(struct conn *c); /* NULL: none */
 void exchange_pop(struct conn *c);
 unsigned exchange_count(const struct conn *c);

@@ -19,6 +19,69 @@ bool exchange_push(struct conn *c, const struct exchange *x)
 	return true;
 }
 
+void exchange_offer(struct conn *c)
+{
+	/* Publishes c->pending; pairs with exchange_take(). */
+	atomic_store_explicit(&c->offer, OFFER_MADE, memory_order_release);
+}
+
+/*
+ * False: the half that reads has it.  True: it is nobody's but the caller's, until it is put into
+ * that state.
+ */
+static bool offer_end(struct conn *c, enum offer state)
+{
+	uint8_t was = OFFER_MADE;
+
+	if (atomic_compare_exchange_strong(&c->offer, &was, state) || was == OFFER_NONE)
+		return true;
+	/* There are two who push now. */
+	if (was == OFFER_BUSY)
+		conn_set_blind(c);
+	else
+		atomic_store_explicit(&c->offer, OFFER_NONE, memory_order_relaxed);
+	return false;
+}
+
+bool exchange_withdraw(struct conn *c)
+{
+	return offer_end(c, OFFER_NONE);
+}
+
+bool exchange_sent(struct conn *c, const struct exchange *x)
+{
+	bool is_pushed;
+
+	if (!offer_end(c, OFFER_BUSY))
+		return true;
+	is_pushed = exchange_push(c, x);
+	atomic_store_explicit(&c->offer, OFFER_NONE, memory_order_release);
+	return is_pushed;
+}
+
+/* The other half is about to push it: that takes no time, unless it is interrupted right there. */
+#define SPINS 1000
+
+bool exchange_take(struct conn *c)
+{
+	for (unsigned i = 0; i < SPINS; i++) {
+		uint8_t was = OFFER_MADE;
+
+		if (atomic_compare_exchange_strong(&c->offer, &was, OFFER_BUSY)) {
+			bool is_pushed = exchange_push(c, &c->pending);
+
+			/* Hands the queue's tail back to the half that writes. */
+			atomic_store_explicit(&c->offer, OFFER_TAKEN, memory_order_release);
+			return is_pushed;
+		}
+		if (exchange_first(c))
+			return true;
+		if (was != OFFER_BUSY)
+			return false;
+	}
+	return false;
+}
+
 unsigned exchange_count(const struct conn *c)
 {
 	return atomic_load_explicit(&c->exchanges.tail, memory_order_acquire) -

@@ -20,7 +20,7 @@ static bool request_sent(struct conn *c)
 	c->has_pending = c->pending_decided = false;
 	c->edit = (struct edit){ 0 };
 	c->is_fresh = c->is_connecting = false;
-	if (!exchange_push(c, &x)) {
+	if (!exchange_sent(c, &x)) {
 		span_discard(span_mine(x.span));
 		return false;
 	}
@@ -106,8 +106,8 @@ bool client_read(struct conn *c, struct bytes in)
 
 	if (!in.ptr)
 		return peer_closed(c);
-	if (!c->out.bytes) /* the server speaks first: not HTTP */
-		return false;
+	if (!c->out.bytes && !exchange_first(c) && !exchange_take(c))
+		return false; /* the server speaks first: not HTTP */
 	h->bytes += in.len;
 	for (;;) {
 		enum http1_event e = http1_step(&h->parser, &in);
@@ -115,6 +115,8 @@ bool client_read(struct conn *c, struct bytes in)
 
 		if (e == HTTP1_NEED_MORE)
 			return true;
+		if (e == HTTP1_START_LINE && !x && exchange_take(c))
+			x = exchange_first(c);
 		if (e == HTTP1_START_LINE && !x) /* an answer that nobody asked for */
 			return false;
 		if (e == HTTP1_START_LINE)
@@ -138,7 +140,7 @@ void client_over(struct conn *c, bool is_forked)
 {
 	struct exchange *x;
 
-	if (c->has_pending)
+	if (exchange_withdraw(c) && c->has_pending)
 		span_discard(span_mine(c->pending.span)); /* its request never left as a whole */
 	c->has_pending = false;
 	while ((x = exchange_first(c))) {

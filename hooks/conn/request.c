@@ -158,8 +158,8 @@ static struct span *open_span(struct conn *c, int fd, const struct head *head,
 	return s;
 }
 
-void request_decide(struct conn *c, int fd, const struct head *head, const struct http1 *p,
-		    uint64_t at, bool can_edit)
+static void decide(struct conn *c, int fd, const struct head *head, const struct http1 *p,
+		   uint64_t at, bool can_edit)
 {
 	enum tag tag;
 	struct span_ref from = cause(c, head, &tag);
@@ -202,9 +202,17 @@ void request_decide(struct conn *c, int fd, const struct head *head, const struc
 	}
 }
 
+void request_decide(struct conn *c, int fd, const struct head *head, const struct http1 *p,
+		    uint64_t at, bool can_edit)
+{
+	decide(c, fd, head, p, at, can_edit);
+	if (c->pending_decided)
+		exchange_offer(c);
+}
+
 void request_undecide(struct conn *c)
 {
-	if (c->has_pending)
+	if (exchange_withdraw(c) && c->has_pending)
 		span_discard(span_mine(c->pending.span));
 	c->has_pending = c->pending_decided = false;
 	c->edit = (struct edit){ 0 };
