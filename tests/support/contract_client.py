@@ -2,6 +2,7 @@
 """Both ends of a server under test, bare, in the test's process: a plain client that asks for all of
 the contract (apps/contract.py), and a back end that notes what it was asked."""
 import hashlib
+import io
 import re
 import socket
 import sys
@@ -22,13 +23,35 @@ def md5(data):
     return hashlib.md5(data).hexdigest().encode()
 
 
+class Tee(io.RawIOBase):
+    """Reads a socket, and keeps what it has read."""
+
+    def __init__(self, sock, kept):
+        super().__init__()
+        self.sock, self.kept = sock, kept
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        n = self.sock.recv_into(buffer)
+        self.kept += memoryview(buffer)[:n]
+        return n
+
+
 class Recorder:
-    """A back end that keeps the contract; asked = [(method, path, [traceparent, ...]), ...]."""
+    """A back end that keeps the contract; asked = [(method, path, [traceparent, ...]), ...];
+    streams: every byte that came, by connection."""
 
     def __init__(self):
-        asked = self.asked = []
+        asked, streams = self.asked, self.streams = [], []
 
         class Handler(contract.Contract):
+            def setup(self):
+                super().setup()
+                streams.append(bytearray())
+                self.rfile = io.BufferedReader(Tee(self.connection, streams[-1]))
+
             def parse_request(self):
                 good = super().parse_request()
                 if good:

@@ -38,10 +38,12 @@ def free_port():
 
 
 def have(*names):
-    """Is every program (a name) or python module (module:NAME) there?"""
+    """Is every program (a name), python module (module:NAME) and Perl module (perl:NAME) there?"""
     for name in names:
-        if name.startswith("module:"):
-            probe = [PYTHON, "-c", f"import {name[7:]}"]
+        if name.startswith(("module:", "perl:")):
+            kind, _, module = name.partition(":")
+            probe = ["perl", f"-M{module}", "-e1"] if kind == "perl" else [
+                PYTHON, "-c", f"import {module}"]
             if subprocess.run(probe, capture_output=True, check=False).returncode != 0:
                 return False
         elif not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin"):

@@ -146,11 +146,11 @@ def node(lab, upstream, shape="plain", **env):
 
 
 @functools.lru_cache(None)
-def compile_java(name):
+def compile_java(name, directory=APPS):
     """Once; returns the class path."""
     classes = tempfile.mkdtemp(prefix="interspan-java-")
     atexit.register(shutil.rmtree, classes, True)
-    subprocess.run(["javac", "-d", classes, os.path.join(APPS, f"{name}.java")], check=True,
+    subprocess.run(["javac", "-d", classes, os.path.join(directory, f"{name}.java")], check=True,
                    capture_output=True, timeout=60)
     return classes
 
@@ -197,7 +197,7 @@ SERVERS = {
     "uwsgi": Server(uwsgi, ["uwsgi"], is_exact=True, asks="stream sum"),
     "php -S": Server(php, ["php"], asks="stream sum"),
     "puma": Server(puma, ["puma"]),
-    "Starman": Server(starman, ["starman"], is_exact=True),
+    "Starman": Server(starman, ["starman", "perl:LWP"], is_exact=True),
     "node": Server(node, ["node"]),
     "java HttpServer": Server(java, ["java", "javac"]),
     "busybox httpd": Server(busybox, ["busybox"], "files", asks=""),
