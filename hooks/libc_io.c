@@ -3,8 +3,9 @@
 #include "fd_table.h"
 #include "hook.h"
 #include "io.h"
+#include "memory.h"
 
-struct conn_token io_look_in(int fd)
+static struct conn_token look(int fd, bool is_in)
 {
 	struct conn_token t = { 0 };
 	int error = errno;
@@ -12,13 +13,23 @@ struct conn_token io_look_in(int fd)
 	if (!host_is_observed())
 		return t;
 	if (guard_enter()) {
-		t = conn_look(fd, true);
+		t = conn_look(fd, is_in);
 		guard_leave();
 	} else {
 		conn_make_blind(fd);
 	}
 	errno = error;
 	return t;
+}
+
+struct conn_token io_look_in(int fd)
+{
+	return look(fd, true);
+}
+
+struct conn_token io_look_out(int fd)
+{
+	return look(fd, false);
 }
 
 void io_saw(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
@@ -158,22 +169,23 @@ bool io_is_unordered(int fd, int flags)
 	return true;
 }
 
-/* Where nothing can be: what the kernel answers with EFAULT would be our crash. */
-static bool is_nowhere(const void *at)
-{
-	return (uintptr_t)at < 4096 || (uintptr_t)at >> 56;
-}
-
+/* A client's bytes are read before the call, a server's once the kernel has read them. */
 ssize_t io_write(const struct io_call *call)
 {
-	bool is_bad = is_nowhere(call->iov);
+	struct conn_token t = io_look_out(call->fd);
+	int error;
+	ssize_t n;
 
-	for (size_t i = 0; i < call->count && !is_bad; i++)
-		is_bad = call->iov[i].iov_len && is_nowhere(call->iov[i].iov_base);
-	if (LIKELY(!is_bad))
-		return conn_write(call);
-	OBSERVE_OR_BLIND(call->fd, conn_make_blind(call->fd));
-	return call->pass(call);
+	if (t.entry && conn_role(t) == CONN_CLIENT) {
+		if (!call->has_vector ||
+		    memory_is_readable(call->iov, call->count * sizeof(*call->iov)))
+			return conn_write(call);
+		conn_make_blind(call->fd);
+	}
+	n = call->pass(call);
+	error = errno;
+	OBSERVE(conn_wrote(call->fd, t, call->iov, call->count, n, error));
+	return n;
 }
 
 static ssize_t pass_write(const struct io_call *c)
@@ -214,6 +226,7 @@ static ssize_t write_v2(int fd, const struct iovec *iov, int count, int flags, b
 	return io_write(&(struct io_call){ .fd = fd,
 					   .iov = iov,
 					   .count = (size_t)count,
+					   .has_vector = true,
 					   .can_edit = true,
 					   .arg = &(struct v2_args){ flags, is_64 },
 					   .pass = pass_v2,
@@ -267,6 +280,7 @@ EXPORT ssize_t writev(int fd, const struct iovec *iov, int count)
 	return io_write(&(struct io_call){ .fd = fd,
 					   .iov = iov,
 					   .count = (size_t)count,
+					   .has_vector = true,
 					   .can_edit = true,
 					   .pass = pass_writev,
 					   .send = again_writev });
@@ -314,19 +328,6 @@ EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, const stru
 					   .arg = &(struct sendto_args){ to, to_len },
 					   .pass = pass_sendto,
 					   .send = io_again });
-}
-
-struct conn_token io_look_out(int fd)
-{
-	struct conn_token t = { 0 };
-	int error = errno;
-
-	if (host_is_observed() && guard_enter()) {
-		t = conn_look(fd, false);
-		guard_leave();
-	}
-	errno = error;
-	return t;
 }
 
 void io_sent_unseen(int fd, struct conn_token t, ssize_t n)

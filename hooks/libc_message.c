@@ -3,17 +3,22 @@
 #include "fd_table.h"
 #include "hook.h"
 #include "io.h"
+#include "memory.h"
 
-/* Each descriptor in a message's control data, which the kernel has accepted or written. */
+/*
+ * Each descriptor in a message's control data, which the kernel has accepted or written; a protocol
+ * that has no use for it does not look at it, though.
+ */
 static void each_right(struct msghdr *msg, void (*take)(int fd))
 {
 	for (struct cmsghdr *m = CMSG_FIRSTHDR(msg); m; m = CMSG_NXTHDR(msg, m)) {
-		const unsigned char *data = CMSG_DATA(m);
-		size_t bytes = m->cmsg_len - CMSG_LEN(0);
+		const char *data = (const char *)m;
+		size_t room = (size_t)((char *)msg->msg_control + msg->msg_controllen - data);
+		size_t len = m->cmsg_len < room ? m->cmsg_len : room;
 
 		if (m->cmsg_level != SOL_SOCKET || m->cmsg_type != SCM_RIGHTS)
 			continue;
-		for (size_t i = 0; i + sizeof(int) <= bytes; i += sizeof(int)) {
+		for (size_t i = CMSG_LEN(0); i + sizeof(int) <= len; i += sizeof(int)) {
 			int fd;
 
 			memcpy(&fd, data + i, sizeof(fd));
@@ -93,11 +98,13 @@ static ssize_t pass_sendmsg(const struct io_call *c)
 
 static ssize_t send_ours(int fd, const struct msghdr *msg, int flags)
 {
-	if (io_is_unordered(fd, flags) || !msg || !msg->msg_iovlen || msg->msg_iovlen > 1024)
+	if (io_is_unordered(fd, flags) || !memory_is_readable(msg, sizeof(*msg)) ||
+	    !msg->msg_iovlen || msg->msg_iovlen > 1024)
 		return REAL(sendmsg)(fd, msg, flags);
 	return io_write(&(struct io_call){ .fd = fd,
 					   .iov = msg->msg_iov,
 					   .count = msg->msg_iovlen,
+					   .has_vector = true,
 					   .can_edit = !msg->msg_name && !msg->msg_controllen &&
 						       !(flags & ~IO_EDITABLE),
 					   .flags = flags,

@@ -6,6 +6,7 @@
 #include "fd_table.h"
 #include "hook.h"
 #include "loop.h"
+#include "memory.h"
 #include "socket.h"
 
 /* An opaque connection's number may have gone to something else unseen: is it a stream still? */
@@ -116,6 +117,9 @@ static int only_selected(int n, const fd_set *a, const fd_set *b, const fd_set *
 		return NOTHING;
 	if (n > FD_SETSIZE)
 		return CONTEXT_MANY;
+	for (size_t i = 0; i < ARRAY_LEN(sets) && n > 0; i++)
+		if (sets[i] && !memory_is_readable(sets[i], ((size_t)n + NFDBITS - 1) / 8))
+			return CONTEXT_MANY; /* EFAULT */
 	for (int at = 0; at < n; at += NFDBITS) {
 		unsigned long bits = 0;
 
@@ -205,7 +209,8 @@ static NO_INLINE void controlled(int op, int fd, const struct epoll_event *event
 		OBSERVE(loop_unwatched(fd));
 		return;
 	}
-	OBSERVE(loop_watched(fd, event));
+	if (memory_is_readable(event, sizeof(*event)))
+		OBSERVE(loop_watched(fd, event));
 	if (fd_is_ours(fd))
 		OBSERVE(handed_over(fd));
 }

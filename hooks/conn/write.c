@@ -20,6 +20,7 @@
 #include "guard.h"
 #include "host.h"
 #include "http_side.h"
+#include "memory.h"
 #include "request.h"
 #include "tag.h"
 #include "traceparent.h"
@@ -141,6 +142,17 @@ static bool look_ahead(struct conn *c, struct ahead *a, const struct io_call *ca
 	}
 }
 
+/* So much at once: what lies far behind a head may be a file that is not in memory yet. */
+#define LOOK_MAX 65536u
+
+/* A body is only counted; all else is read, and must be there. */
+static bool can_look(const struct ahead *a, struct bytes in)
+{
+	struct http1 p = a->parser;
+
+	return http1_skip(&p, in.len) || memory_is_readable(in.ptr, in.len);
+}
+
 /* The application's bytes from skip on, at most len, added to the segment's vector. */
 static size_t add_app(struct segment *s, const struct io_call *call, size_t skip, size_t len,
 		      size_t max)
@@ -187,7 +199,8 @@ static void lay_out(struct segment *s, struct conn *c, const struct io_call *cal
 		s->len += add_app(s, call, done + s->len, len - s->len, PIECES + 2);
 }
 
-static void plan_client(struct segment *s, struct conn *c, const struct io_call *call, size_t done,
+/* False: it cannot be read, as the kernel will say. */
+static bool plan_client(struct segment *s, struct conn *c, const struct io_call *call, size_t done,
 			size_t total)
 {
 	struct half *h = &c->out;
@@ -202,15 +215,19 @@ static void plan_client(struct segment *s, struct conn *c, const struct io_call 
 	a->has_closing = false;
 	a->has_start = a->has_head = a->has_end = false;
 	a->is_plain = true;
-	for (size_t i = 0; i < call->count; i++) {
+	for (size_t i = 0; i < call->count;) {
 		struct bytes in = { call->iov[i].iov_base, call->iov[i].iov_len };
 
 		if (skip >= in.len) {
 			skip -= in.len;
+			i++;
 			continue;
 		}
 		in = bytes_skip(in, skip);
-		skip = 0;
+		in.len = in.len < LOOK_MAX ? in.len : LOOK_MAX;
+		skip += in.len;
+		if (!can_look(a, in))
+			return false;
 		if (!look_ahead(c, a, call, in, at, c->pending_decided))
 			break;
 		at += in.len;
@@ -227,21 +244,25 @@ static void plan_client(struct segment *s, struct conn *c, const struct io_call 
 		s->is_pass = true;
 	else
 		s->len = add_app(s, call, done, len, PIECES + 2);
+	return true;
 }
 
-static void plan_held(struct segment *s, struct conn *c, const struct io_call *call, size_t done,
+/* False: it is blind as of now. */
+static bool plan_held(struct segment *s, struct conn *c, const struct io_call *call, size_t done,
 		      size_t total)
 {
-	if (c->edit.is_under_way) { /* longjmp, cancellation: how much left? */
-		conn_set_blind(c);
-		s->token.entry = 0;
-		return;
-	}
+	bool is_known = !c->edit.is_under_way; /* longjmp, cancellation: how much left? */
+
 	s->is_pass = false;
 	s->len = 0;
-	plan_client(s, c, call, done, total);
+	is_known = is_known && plan_client(s, c, call, done, total);
+	if (!is_known) {
+		conn_set_blind(c);
+		s->is_pass = done == 0;
+	}
 	if (s->is_pass)
 		s->len = total - done;
+	return is_known;
 }
 
 /* It is blind, perhaps as of now: only what it owes still goes first. */
@@ -280,12 +301,12 @@ static void plan(struct segment *s, const struct io_call *call, size_t done, siz
 	if (s->token.entry && conn_role(s->token) == CONN_CLIENT) {
 		struct conn *c = conn_hold(s->token, false, false);
 
-		if (c) {
-			plan_held(s, c, call, done, total);
+		bool is_planned = c && plan_held(s, c, call, done, total);
+
+		if (c)
 			conn_release(c, &c->out);
-		} else {
+		if (!is_planned)
 			plan_blind(s, call, done, total);
-		}
 	}
 	if (!s->is_pass && !s->count)
 		s->len = add_app(s, call, done, total - done, PIECES + 2);

@@ -14,8 +14,9 @@ struct io_call {
 	int fd;
 	const struct iovec *iov; /* the application's bytes */
 	size_t count;
-	bool can_edit; /* no flags or control data that would make another call of it */
-	int flags;     /* for send */
+	bool has_vector; /* iov itself is the application's, and may be anywhere */
+	bool can_edit;   /* no flags or control data that would make another call of it */
+	int flags;       /* for send */
 	const void *arg;
 	/* The application's call exactly as it was made. */
 	ssize_t (*pass)(const struct io_call *call);
@@ -23,7 +24,10 @@ struct io_call {
 	ssize_t (*send)(const struct io_call *call, const struct iovec *iov, size_t count);
 };
 
-/* Outside the guard; may block, be cancelled, longjmp.  errno is the real call's. */
+/*
+ * The vector can be read, its bytes may be anywhere.  Outside the guard; may block, be cancelled,
+ * longjmp.  errno is the real call's.
+ */
 ssize_t conn_write(const struct io_call *call);
 
 #endif

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,7 @@ int main(int argc, char **argv)
 	struct msghdr empty = { 0 };
 	char buf[4096];
 	struct iovec room[] = { { buf, 1 }, { NULL, 0 }, { buf + 1, sizeof(buf) - 1 } };
+	struct pollfd answer = { .fd = fd, .events = POLLIN };
 	void *volatile nowhere = (void *)8;
 
 	SAY(write(fd, "", 0));
@@ -86,12 +88,16 @@ int main(int argc, char **argv)
 	SAY(sendmsg(fd, &empty, 0));
 	SAY(write(fd, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n", 28));
 	SAY(read(fd, buf, 0));
+	SAY(poll(&answer, 1, -1)); /* else the next one says what the peer's haste wants */
 	SAY(recv(fd, NULL, 0, MSG_DONTWAIT | MSG_PEEK) <= 0);
 	SAY(readv(fd, room, 3) > 0);
 	SAY(writev(fd, holes, 5));
 	SAY(read(fd, nowhere, 10));
 	SAY(readv(fd, nowhere, 2));
 	SAY(recvmsg(fd, nowhere, 0));
+	SAY(write(fd, nowhere, 10));
+	SAY(writev(fd, nowhere, 2));
+	SAY(sendmsg(fd, nowhere, 0));
 	SAY(fcntl(fd, F_GETFL) == fcntl(fd, F_GETFL, 0));
 	SAY(fcntl(fd, F_SETFD, FD_CLOEXEC));
 	SAY(fcntl(fd, F_GETFD));

@@ -76,7 +76,9 @@ class HostsUnharmed(Transparency):
         self.assertIn('write(fd, "GET /a HTTP/1.1\\r\\nHost: h\\r\\n\\r\\n", 28) = 28, errno 77', output)
         self.assertIn("writev(fd, holes, 5) = 28, errno 77", output)
         self.assertIn("writev(fd, holes, 1025) = -1, errno 22", output)
-        self.assertIn("read(fd, nowhere, 10) = -1, errno 14", output)
+        for call in ("read(fd, nowhere, 10)", "write(fd, nowhere, 10)", "writev(fd, nowhere, 2)",
+                     "sendmsg(fd, nowhere, 0)"):
+            self.assertIn(f"{call} = -1, errno 14", output)
 
     def test_a_signals_are_the_host_s(self):
         text = ("import http.client, os, signal, time\n"

@@ -45,7 +45,12 @@ BYTES = {
     "control_data_ahead_of_our_line": both("/1") * 60,
     "control_data_behind_our_line": both("/1") * 60,
     "flags_of_calls": both("/1", "/2"),
-    "pointers_to_nowhere": both("/1"),
+    # A client that sends what cannot be read is watched no more.
+    "pointers_to_nowhere": [*both("/1"), "SERVER /2 204"],
+    "memory_that_is_not_there": [*both("/1"), "SERVER /2 204", *both("/1", "/2")] * 3,
+    "memory_that_is_not_there_in_a_head": [*both("/1"), "SERVER /2 204"] * 3,
+    "body_that_is_not_there": both("/1"),
+    "waits_for_nothing_there": both("/1", "/2"),
 }
 SOCKETS = {
     # The target of a dup2() that fails is what it was.
