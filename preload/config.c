@@ -20,22 +20,49 @@ enum type {
 	TYPE_exporter,
 };
 
-struct row {
-	struct bytes name;
-	struct bytes fallback;
-	enum type type;
-	size_t field; /* offset in struct config */
-};
-
-static const struct row rows[] = {
+/* Names and defaults, not pointers to them: those would be relocated in every process. */
+static const struct texts {
 #define VAR(field, name, type, fallback, help) \
-	{ { name, sizeof(name) - 1 },          \
-	  { fallback, sizeof(fallback) - 1 },  \
-	  TYPE_##type,                         \
-	  offsetof(struct config, field) },
+	char field##_name[sizeof(name)];       \
+	char field##_fallback[sizeof(fallback)];
+#include "config.def"
+#undef VAR
+} texts = {
+#define VAR(field, name, type, fallback, help) name, fallback,
 #include "config.def"
 #undef VAR
 };
+
+/* A piece of texts. */
+struct piece {
+	uint16_t at;
+	uint16_t len;
+};
+
+struct row {
+	struct piece name;
+	struct piece fallback;
+	uint16_t type;  /* enum type */
+	uint16_t field; /* offset in struct config */
+};
+
+static const struct row rows[] = {
+#define PIECE(member)                                                    \
+	{                                                                \
+		offsetof(struct texts, member), sizeof(texts.member) - 1 \
+	}
+#define VAR(field, name, type, fallback, help)                       \
+	{ PIECE(field##_name), PIECE(field##_fallback), TYPE_##type, \
+	  offsetof(struct config, field) },
+#include "config.def"
+#undef VAR
+#undef PIECE
+};
+
+static struct bytes piece_text(struct piece p)
+{
+	return (struct bytes){ (const char *)&texts + p.at, p.len };
+}
 
 _Static_assert(ARRAY_LEN(rows) <= 64, "seen is one word");
 
@@ -85,7 +112,7 @@ static bool exporter_parse(struct bytes value, enum config_exporter *ret)
 /* False: refused; the field keeps what it had, which for the two booleans is the safe value. */
 static bool field_parse(const struct row *row, struct bytes value, void *field)
 {
-	switch (row->type) {
+	switch ((enum type)row->type) {
 	case TYPE_enabled:
 		return bool_parse(value, true, field);
 	case TYPE_flag:
@@ -112,7 +139,7 @@ static void fallback_set(struct config *c, const struct row *row)
 	if (row->type == TYPE_timeout)
 		*(uint32_t *)field = CONFIG_UNSET;
 	if (row->fallback.len || row->type == TYPE_text)
-		(void)field_parse(row, row->fallback, field);
+		(void)field_parse(row, piece_text(row->fallback), field);
 }
 
 /* Our own copy, with a NUL behind it; what does not fit is unset and told of, never cut. */
@@ -150,7 +177,7 @@ static void entry_set(struct config *c, struct bytes entry, uint64_t *seen)
 	if (!value.ptr)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		if (!bytes_equal(name, rows[i].name))
+		if (!bytes_equal(name, piece_text(rows[i].name)))
 			continue;
 		if (!(*seen >> i & 1))
 			row_set(c, &rows[i], value);

@@ -6,18 +6,18 @@
 
 static const struct {
 	int error;
-	struct bytes name;
+	char name[16]; /* no pointer: it would be relocated in every process */
 } names[] = {
-	{ ECONNRESET, { "ECONNRESET", 10 } },     { EPIPE, { "EPIPE", 5 } },
-	{ ETIMEDOUT, { "ETIMEDOUT", 9 } },        { ECONNREFUSED, { "ECONNREFUSED", 12 } },
-	{ EHOSTUNREACH, { "EHOSTUNREACH", 12 } }, { ENETUNREACH, { "ENETUNREACH", 11 } },
-	{ ECONNABORTED, { "ECONNABORTED", 12 } }, { ENOTCONN, { "ENOTCONN", 8 } },
+	{ ECONNRESET, "ECONNRESET" },     { EPIPE, "EPIPE" },
+	{ ETIMEDOUT, "ETIMEDOUT" },       { ECONNREFUSED, "ECONNREFUSED" },
+	{ EHOSTUNREACH, "EHOSTUNREACH" }, { ENETUNREACH, "ENETUNREACH" },
+	{ ECONNABORTED, "ECONNABORTED" }, { ENOTCONN, "ENOTCONN" },
 };
 
 struct bytes error_name(int error)
 {
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (names[i].error == error)
-			return names[i].name;
+			return bytes_from_str(names[i].name);
 	return BYTES("_OTHER");
 }
