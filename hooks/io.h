@@ -27,7 +27,8 @@ void io_sent_unseen(int fd, struct conn_token t, ssize_t n);
 
 /* conn_write(), for pointers that may be anything. */
 ssize_t io_write(const struct io_call *call);
-ssize_t io_again(const struct io_call *c, const struct iovec *iov, size_t count); /* sendmsg */
+/* By sendmsg(). */
+ssize_t io_again(const struct io_call *c, const struct iovec *iov, size_t count, bool is_more);
 
 /* A byte that the peer reads beside the stream: what is in the stream is no longer known. */
 bool io_is_unordered(int fd, int flags);

@@ -198,9 +198,21 @@ static ssize_t pass_writev(const struct io_call *c)
 	return REAL(writev)(c->fd, c->iov, (int)c->count);
 }
 
-static ssize_t again_writev(const struct io_call *c, const struct iovec *iov, size_t count)
+ssize_t io_again(const struct io_call *c, const struct iovec *iov, size_t count, bool is_more)
 {
-	return REAL(writev)(c->fd, iov, (int)count);
+	struct msghdr m = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = count };
+
+	return REAL(sendmsg)(c->fd, &m, (c->flags & IO_EDITABLE) | (is_more ? MSG_MORE : 0));
+}
+
+/*
+ * What was one call of the application's, and had to become two, leaves as one: where Nagle's
+ * algorithm is on, the second would wait for the peer to answer the first.
+ */
+static ssize_t again_writev(const struct io_call *c, const struct iovec *iov, size_t count,
+			    bool is_more)
+{
+	return is_more ? io_again(c, iov, count, true) : REAL(writev)(c->fd, iov, (int)count);
 }
 
 struct v2_args {
@@ -208,17 +220,19 @@ struct v2_args {
 	bool is_64;
 };
 
-static ssize_t again_v2(const struct io_call *c, const struct iovec *iov, size_t count)
+static ssize_t again_v2(const struct io_call *c, const struct iovec *iov, size_t count,
+			bool is_more)
 {
 	const struct v2_args *a = c->arg;
 
+	(void)is_more;
 	return a->is_64 ? REAL(pwritev64v2)(c->fd, iov, (int)count, -1, a->flags) :
 			  REAL(pwritev2)(c->fd, iov, (int)count, -1, a->flags);
 }
 
 static ssize_t pass_v2(const struct io_call *c)
 {
-	return again_v2(c, c->iov, c->count);
+	return again_v2(c, c->iov, c->count, false);
 }
 
 static ssize_t write_v2(int fd, const struct iovec *iov, int count, int flags, bool is_64)
@@ -250,13 +264,6 @@ EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int count, off64_t a
 static ssize_t pass_send(const struct io_call *c)
 {
 	return REAL(send)(c->fd, c->iov->iov_base, c->iov->iov_len, c->flags);
-}
-
-ssize_t io_again(const struct io_call *c, const struct iovec *iov, size_t count)
-{
-	struct msghdr m = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = count };
-
-	return REAL(sendmsg)(c->fd, &m, c->flags & IO_EDITABLE);
 }
 
 EXPORT ssize_t write(int fd, const void *buf, size_t len)
@@ -337,6 +344,12 @@ void io_sent_unseen(int fd, struct conn_token t, ssize_t n)
 	OBSERVE(conn_wrote(fd, t, NULL, 0, n, error));
 }
 
+/* The rest of a line of ours goes ahead of bytes that we do not see; false: it would not. */
+static bool pay(int fd)
+{
+	return conn_pay(&(struct io_call){ .fd = fd, .can_edit = true, .send = again_writev });
+}
+
 /* From a socket into a pipe: Linux 5.12 and later. */
 static void not_from(int fd)
 {
@@ -352,6 +365,8 @@ EXPORT ssize_t sendfile(int out, int in, off_t *at, size_t len)
 	not_from(in);
 	if (LIKELY(!fd_is_ours(out)))
 		return REAL(sendfile)(out, in, at, len);
+	if (!pay(out))
+		return -1;
 	t = io_look_out(out);
 	n = REAL(sendfile)(out, in, at, len);
 	io_sent_unseen(out, t, n);
@@ -366,6 +381,8 @@ EXPORT ssize_t sendfile64(int out, int in, off64_t *at, size_t len)
 	not_from(in);
 	if (LIKELY(!fd_is_ours(out)))
 		return REAL(sendfile64)(out, in, at, len);
+	if (!pay(out))
+		return -1;
 	t = io_look_out(out);
 	n = REAL(sendfile64)(out, in, at, len);
 	io_sent_unseen(out, t, n);
@@ -378,6 +395,8 @@ EXPORT ssize_t splice(int in, off64_t *in_at, int out, off64_t *out_at, size_t l
 	struct conn_token from = { 0 }, to = { 0 };
 	ssize_t n;
 
+	if (is_out && !pay(out))
+		return -1;
 	if (is_in)
 		from = io_look_in(in);
 	if (is_out)

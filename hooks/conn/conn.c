@@ -65,7 +65,8 @@ static void conn_reset(struct conn *c)
 	atomic_store(&c->exchanges.tail, 0);
 	c->has_pending = c->pending_decided = false;
 	atomic_store(&c->offer, OFFER_NONE);
-	c->edit = (struct edit){ 0 };
+	edits_clear(&c->edits);
+	atomic_store(&c->edits.is_under_way, false);
 	c->common.version = 0;
 	c->epoch = process_epoch();
 	c->forks = process_forks();

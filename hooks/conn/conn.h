@@ -31,12 +31,15 @@
 
 enum conn_role { CONN_SERVER, CONN_CLIENT };
 
+#define VECTOR_MAX 1024u /* UIO_MAXIOV */
+
 /* Memory that a half needs only while a head or an edit of it is under way. */
 struct scratch {
 	char line[HTTP1_LINE_BYTES +
 		  256]; /* a list of 8 KiB, and the name ahead of it (C43, C66) */
 	char text[HEAD_TEXT_BYTES];
 	char edit[HEAD_EDIT_BYTES];
+	struct iovec vector[VECTOR_MAX]; /* of a call with edits, for those with many pieces */
 };
 
 /*
@@ -80,15 +83,59 @@ struct exchanges {
 	struct exchange at[CONN_EXCHANGES];
 };
 
-/* A change of the bytes of one request head on their way out (edit.c). */
+/* A change of a request head's bytes on their way out. */
 struct edit {
-	uint64_t at;       /* position in the application's stream */
-	uint32_t len;      /* bytes of ours, in scratch->edit */
-	uint32_t sent;     /* of those */
-	bool is_replace;   /* they stand for as many of the application's */
-	bool is_set;       /* there is an edit for the head under way */
-	bool is_under_way; /* in the kernel's hands: left so by a longjmp, nothing is known */
+	uint64_t at;      /* position in the application's stream */
+	const char *text; /* ours; what was made for this head is in scratch->edit */
+	const char
+		*old; /* as many of the application's, any case, that it stands for; NULL: none */
+	uint32_t len;
 };
+
+#define EDITS_MAX 8u
+
+/* Those of the head under way, in their order: the last one may be an insertion. */
+struct edits {
+	struct edit list[EDITS_MAX];
+	uint8_t count;
+	uint8_t done;    /* those that are out */
+	uint8_t renames; /* among them */
+	uint8_t why_not; /* enum stat_id: the head is not told of our span; 0: it is */
+	bool is_rewrite;
+	_Atomic bool
+		is_under_way; /* in the kernel's hands: left so by a longjmp, nothing is known */
+	uint32_t sent;        /* bytes of the next one that are out */
+	/* What the head was that they were made for. */
+	uint64_t closing;
+	uint8_t traceparents;
+	uint8_t tracestates;
+};
+
+static inline void edits_clear(struct edits *e)
+{
+	e->count = e->done = e->renames = e->why_not = 0;
+	e->sent = 0;
+	e->is_rewrite = false;
+}
+
+/* No more of them; why: counted when the head has left. */
+static inline void edits_refuse(struct edits *e, unsigned why)
+{
+	e->count = e->done;
+	e->sent = 0;
+	e->why_not = (uint8_t)why;
+}
+
+static inline bool edits_have_begun(const struct edits *e)
+{
+	return e->done || e->sent;
+}
+
+/* Part of a line of ours is out: the rest must go before the application's next byte. */
+static inline bool edits_owe(const struct edits *e)
+{
+	return e->sent && !e->list[e->done].old;
+}
 
 /* Of the request with that number (exchange_number()): the other half's thread may ask. */
 struct body_size {
@@ -138,7 +185,7 @@ struct conn {
 	bool has_pending;
 	bool pending_decided;
 	_Atomic uint8_t offer; /* enum offer */
-	struct edit edit;
+	struct edits edits;
 	union {
 		struct sockaddr sa;
 		struct sockaddr_storage storage;

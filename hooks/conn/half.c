@@ -11,12 +11,6 @@
 #define SCRATCH_CHUNKS 16
 static struct pool scratches;
 
-/* Part of a line of ours is out: the rest must go before the application's next byte. */
-static bool owes(const struct conn *c, bool is_in)
-{
-	return !is_in && c->edit.is_set && c->edit.sent && c->edit.sent < c->edit.len;
-}
-
 /* Opaque or blind, but for what it owes. */
 static NO_INLINE struct conn_token look_slow(int fd, uint64_t entry, bool is_in)
 {
@@ -25,7 +19,7 @@ static NO_INLINE struct conn_token look_slow(int fd, uint64_t entry, bool is_in)
 
 	if (!c)
 		return t;
-	if (owes(c, is_in))
+	if (!is_in && edits_owe(&c->edits))
 		t = (struct conn_token){ entry, half_turn(is_in ? &c->in : &c->out) };
 	else
 		conn_make_opaque(c, fd);

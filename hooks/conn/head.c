@@ -39,7 +39,7 @@ static enum head_field field_of(struct bytes name)
 
 void head_init(struct head *h)
 {
-	*h = (struct head){ .used = 8, .traceparent_at = UINT64_MAX }; /* 0 is "no line" */
+	*h = (struct head){ .used = 8 }; /* 0 is "no line" */
 }
 
 static void keep(struct head *h, char *text, enum head_field which, struct bytes value, size_t max)
@@ -133,7 +133,12 @@ static NO_INLINE void capture(struct head *h, char *text, const struct http1 *p)
 	chain(h, text, l, &h->captured_first, &h->captured_last);
 }
 
-void head_field(struct head *h, char *text, const struct http1 *p, uint64_t at)
+static uint8_t count(uint8_t n)
+{
+	return n < 255 ? n + 1 : n;
+}
+
+void head_field(struct head *h, char *text, const struct http1 *p)
 {
 	struct bytes name = p->name;
 	enum head_field field = field_of(name);
@@ -141,12 +146,10 @@ void head_field(struct head *h, char *text, const struct http1 *p, uint64_t at)
 	if (field != HEAD_FIELDS) {
 		keep(h, text, field, p->value, FIELD_MAX);
 	} else if (traceparent_is_name(name)) {
-		if (h->traceparents < 255)
-			h->traceparents++;
-		h->traceparent_at = p->is_cut ? UINT64_MAX : at;
+		h->traceparents = count(h->traceparents);
 		keep(h, text, HEAD_TRACEPARENT, p->value, FIELD_MAX);
 	} else if (word_is(name, BYTES("tracestate"))) {
-		h->tracestates = 1;
+		h->tracestates = count(h->tracestates);
 		keep_line(h, text, p, &h->tracestate_first, &h->tracestate_last);
 	} else if (word_is(name, BYTES("baggage"))) {
 		h->baggages = 1;

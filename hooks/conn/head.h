@@ -39,11 +39,10 @@ struct head {
 	uint16_t used; /* of the text */
 	uint16_t seen; /* bit per field */
 	uint8_t traceparents;
-	uint8_t tracestates;
+	uint8_t tracestates; /* lines, as above */
 	uint8_t baggages;
 	uint8_t signed_names;     /* enum signature: those are never changed */
 	bool is_full;             /* members of tracestate or baggage did not fit */
-	uint64_t traceparent_at;  /* in the stream; UINT64_MAX: not in one piece */
 	uint64_t traceparent_end; /* of a request that is read: where the line behind it begins */
 	struct head_piece field[HEAD_FIELDS];
 	/*
@@ -67,8 +66,7 @@ struct head {
 void head_init(struct head *h);
 void head_start(struct head *h, char *text, const struct http1 *p);
 
-/* at: position of the value in the stream, UINT64_MAX if it is not in one piece. */
-void head_field(struct head *h, char *text, const struct http1 *p, uint64_t at);
+void head_field(struct head *h, char *text, const struct http1 *p);
 
 struct bytes head_get(const struct head *h, const char *text, enum head_field which);
 static inline bool head_has(const struct head *h, enum head_field which)

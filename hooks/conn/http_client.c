@@ -7,18 +7,30 @@
 #include "http_attrs.h"
 #include "http_side.h"
 
+/* Once for a head, however often it was tried. */
+static void count_edits(const struct edits *e)
+{
+	if (e->renames)
+		stats_add(STAT_DISCARDED, e->renames);
+	if (e->why_not)
+		stats_inc((enum stat_id)e->why_not);
+	else if (e->count)
+		stats_inc(e->is_rewrite ? STAT_REWRITTEN : STAT_INJECTED);
+}
+
 static bool request_sent(struct conn *c)
 {
 	struct half *h = &c->out;
 	struct exchange x = c->pending;
 
+	count_edits(&c->edits);
 	if (!c->has_pending) { /* the end of the head left before we could decide anything */
 		stats_inc(STAT_INJECT_LATE);
 		x = (struct exchange){ .is_head = h->parser.is_head,
 				       .is_connect = h->parser.is_connect };
 	}
 	c->has_pending = c->pending_decided = false;
-	c->edit = (struct edit){ 0 };
+	edits_clear(&c->edits);
 	c->is_fresh = c->is_connecting = false;
 	if (!exchange_sent(c, &x)) {
 		span_discard(span_mine(x.span));
@@ -28,21 +40,9 @@ static bool request_sent(struct conn *c)
 	return true;
 }
 
-/* Position in the stream of a value that lies in this piece of input as a whole. */
-static uint64_t position(const struct half *h, const char *start, uint64_t base, size_t len)
-{
-	const char *v = h->parser.value.ptr;
-
-	return v >= start && v + h->parser.value.len <= start + len ? base + (uint64_t)(v - start) :
-								      UINT64_MAX;
-}
-
 bool client_wrote(struct conn *c, struct bytes in)
 {
 	struct half *h = &c->out;
-	const char *start = in.ptr;
-	size_t len = in.len;
-	uint64_t base = h->bytes;
 
 	if (!detect_is(c, in, DETECT_HTTP1_REQUEST))
 		return false;
@@ -54,9 +54,7 @@ bool client_wrote(struct conn *c, struct bytes in)
 			return true;
 		if (e == HTTP1_MESSAGE_END)
 			body_size_keep(c, &h->parser);
-		if (e == HTTP1_HEAD_END ?
-			    !request_sent(c) :
-			    !half_take(h, e, e == HTTP1_HEADER ? position(h, start, base, len) : 0))
+		if (e == HTTP1_HEAD_END ? !request_sent(c) : !half_take(h, e))
 			return false;
 	}
 }
@@ -129,7 +127,7 @@ bool client_read(struct conn *c, struct bytes in)
 			attrs_response(x ? span_mine(x->span) : NULL, false, &h->parser);
 		if (e == HTTP1_MESSAGE_END || e == HTTP1_TUNNEL)
 			response_over(c);
-		if (!half_take(h, e, UINT64_MAX))
+		if (!half_take(h, e))
 			return false;
 		if (e == HTTP1_HEAD_END)
 			half_settle(h);

@@ -160,7 +160,7 @@ bool server_read(struct conn *c, int fd, struct bytes in)
 			return true;
 		if (e == HTTP1_MESSAGE_END)
 			body_size_keep(c, &h->parser);
-		if (e == HTTP1_HEAD_END ? !request_begun(c, fd) : !half_take(h, e, UINT64_MAX))
+		if (e == HTTP1_HEAD_END ? !request_begun(c, fd) : !half_take(h, e))
 			return false;
 		if (e == HTTP1_HEADER && traceparent_is_name(h->parser.name))
 			h->head.traceparent_end = base + (uint64_t)(in.ptr - start);
@@ -223,7 +223,7 @@ bool server_wrote(struct conn *c, struct bytes in)
 		if (e == HTTP1_NEED_MORE)
 			return true;
 		response_event(c, e);
-		if (!half_take(h, e, UINT64_MAX))
+		if (!half_take(h, e))
 			return false;
 		if (e == HTTP1_HEAD_END)
 			half_settle(h);

@@ -16,7 +16,7 @@ static inline bool detect_is(struct conn *c, struct bytes in, enum detect_result
 }
 
 /* The part of an event that is about memory and facts; false: the half makes no sense any more. */
-static inline bool half_take(struct half *h, enum http1_event e, uint64_t at)
+static inline bool half_take(struct half *h, enum http1_event e)
 {
 	switch (e) {
 	case HTTP1_NEED_LINE:
@@ -33,7 +33,7 @@ static inline bool half_take(struct half *h, enum http1_event e, uint64_t at)
 		return true;
 	case HTTP1_HEADER:
 		if (!h->parser.is_response)
-			head_field(&h->head, h->scratch->text, &h->parser, at);
+			head_field(&h->head, h->scratch->text, &h->parser);
 		return true;
 	case HTTP1_DEAD:
 		if (h->parser.reason == HTTP1_SMUGGLING)

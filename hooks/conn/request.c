@@ -12,12 +12,6 @@
 #include "traceparent.h"
 #include "tracestate.h"
 
-static size_t put(char *to, size_t at, struct bytes b)
-{
-	memcpy(to + at, b.ptr, b.len);
-	return at + b.len;
-}
-
 /* The one header that there is, if it is valid. */
 static bool header_get(const struct conn *c, const struct head *head, struct trace_id *ret_trace,
 		       struct span_id *ret_span)
@@ -51,44 +45,6 @@ static struct span_ref cause(const struct conn *c, const struct head *head, enum
 	return context_current();
 }
 
-static void set_insertion(struct conn *c, const struct head *head, const struct span_context *ctx,
-			  struct span_ref from, uint64_t at)
-{
-	char *to = c->out.scratch->edit;
-	struct span *server = span_get(from);
-	size_t len = put(to, 0, BYTES("traceparent: "));
-	size_t got;
-
-	traceparent_format(to + len, &ctx->trace, &ctx->span, ctx->flags);
-	len = put(to, len + TRACEPARENT_LEN, BYTES("\r\n"));
-	if (!head->tracestates && server) {
-		size_t start = len;
-
-		len = put(to, len, BYTES("tracestate: "));
-		got = span_tracestate(server, to + len, TRACESTATE_BYTES);
-		len = got ? put(to, len + got, BYTES("\r\n")) : start;
-	}
-	if (!head->baggages && server) {
-		size_t start = len;
-
-		len = put(to, len, BYTES("baggage: "));
-		got = span_baggage(server, to + len, 8192);
-		len = got ? put(to, len + got, BYTES("\r\n")) : start;
-	}
-	c->edit = (struct edit){ .at = at, .len = (uint32_t)len, .is_set = true };
-	stats_inc(STAT_INJECTED);
-}
-
-static void set_replacement(struct conn *c, const struct head *head, const struct span_context *ctx)
-{
-	traceparent_format(c->out.scratch->edit, &ctx->trace, &ctx->span, ctx->flags);
-	c->edit = (struct edit){ .at = head->traceparent_at,
-				 .len = TRACEPARENT_LEN,
-				 .is_set = true,
-				 .is_replace = true };
-	stats_inc(STAT_REWRITTEN);
-}
-
 /*
  * Is the header that the application wrote a copy of the one that came in with its request?  Then
  * it is ours to rewrite.  Any other belongs to somebody who traces on their own.
@@ -102,12 +58,19 @@ static bool is_passed_on(const struct conn *c, const struct head *head, struct s
 	       span_ref_is_called_by(from, &trace, &span);
 }
 
-/* Is the value in front of us as a whole, as long as what takes its place, and not signed? */
-static bool is_replaceable(const struct conn *c, const struct head *head)
+static enum header classify(const struct conn *c, const struct head *head, struct span_ref from,
+			    enum tag tag)
 {
-	return head->field[HEAD_TRACEPARENT].len == TRACEPARENT_LEN &&
-	       !(head->signed_names & SIGNED_TRACEPARENT) && head->traceparent_at != UINT64_MAX &&
-	       head->traceparent_at >= c->out.bytes;
+	struct trace_id trace;
+	struct span_id span;
+
+	if (!head->traceparents)
+		return HEADER_NONE;
+	if (head->signed_names & SIGNED_TRACEPARENT)
+		return HEADER_FOREIGN;
+	if (!header_get(c, head, &trace, &span))
+		return HEADER_BAD;
+	return tag == TAG_LIVE || is_passed_on(c, head, from) ? HEADER_OURS : HEADER_FOREIGN;
 }
 
 static void set_baggage(struct span *s, struct span_ref from, char *buf)
@@ -158,13 +121,27 @@ static struct span *open_span(struct conn *c, int fd, const struct head *head,
 	return s;
 }
 
+static void edit(struct conn *c, const struct head *head, const struct written *w,
+		 enum header header, const struct span *s, struct span_ref from)
+{
+	struct span_context ctx;
+
+	if (!w->can_edit || atomic_load(&c->is_never_edited)) {
+		edits_refuse(&c->edits, STAT_INJECT_REFUSED);
+	} else if (s) {
+		ctx = span_get_context(s);
+		inject_headers(c, head, w, header, &ctx, from);
+	} else if (config.sdk_disabled && span_ref_context(from, &ctx, NULL, 0)) {
+		inject_headers(c, head, w, header, &ctx, from);
+	}
+}
+
 static void decide(struct conn *c, int fd, const struct head *head, const struct http1 *p,
-		   uint64_t at, bool can_edit)
+		   const struct written *w)
 {
 	enum tag tag;
 	struct span_ref from = cause(c, head, &tag);
-	bool is_copy = (tag == TAG_LIVE || is_passed_on(c, head, from)) && is_replaceable(c, head);
-	struct span_context ctx;
+	enum header header = classify(c, head, from, tag);
 	struct span *s = NULL;
 
 	if (!conn_is_still(c, fd)) { /* no request, and nothing of ours in somebody's file */
@@ -175,37 +152,31 @@ static void decide(struct conn *c, int fd, const struct head *head, const struct
 					.is_head = p->is_head,
 					.is_connect = p->is_connect };
 	c->has_pending = c->pending_decided = true;
-	c->edit = (struct edit){ 0 };
+	edits_clear(&c->edits);
+	c->edits.closing = w->closing;
+	c->edits.traceparents = head->traceparents;
+	c->edits.tracestates = head->tracestates;
 	if (head_is_otlp(head, c->out.scratch->text)) {
 		stats_inc(STAT_CONNS_OTLP);
 		return;
 	}
 	if (tag == TAG_STALE)
 		stats_inc(STAT_TAG_STALE);
-	if (head->traceparents && !is_copy)
+	if (header == HEADER_FOREIGN && head->signed_names & SIGNED_TRACEPARENT)
+		edits_refuse(&c->edits, STAT_INJECT_SIGNED);
+	/* What comes in is passed on as it is when nothing is told (E18). */
+	if (header == HEADER_FOREIGN || (config.sdk_disabled && (header || head->tracestates)))
 		return;
 	if (!config.sdk_disabled)
 		s = open_span(c, fd, head, p, from);
 	c->pending.span = span_ref(s);
-	/* A traceparent of ours would make valid a tracestate that is not (C29). */
-	can_edit &= !head->tracestates || head->traceparents;
-	if (!can_edit || atomic_load(&c->is_never_edited))
-		stats_inc(STAT_INJECT_REFUSED);
-	else if (s && is_copy) {
-		ctx = span_get_context(s);
-		set_replacement(c, head, &ctx);
-	} else if (s) {
-		ctx = span_get_context(s);
-		set_insertion(c, head, &ctx, from, at);
-	} else if (config.sdk_disabled && span_ref_context(from, &ctx, NULL, 0)) {
-		set_insertion(c, head, &ctx, from, at);
-	}
+	edit(c, head, w, header, s, from);
 }
 
 void request_decide(struct conn *c, int fd, const struct head *head, const struct http1 *p,
-		    uint64_t at, bool can_edit)
+		    const struct written *w)
 {
-	decide(c, fd, head, p, at, can_edit);
+	decide(c, fd, head, p, w);
 	if (c->pending_decided)
 		exchange_offer(c);
 }
@@ -215,13 +186,11 @@ void request_undecide(struct conn *c)
 	if (exchange_withdraw(c) && c->has_pending)
 		span_discard(span_mine(c->pending.span));
 	c->has_pending = c->pending_decided = false;
-	c->edit = (struct edit){ 0 };
+	edits_clear(&c->edits);
 }
 
 void request_give_up(struct conn *c)
 {
-	if (!c->edit.is_set || c->edit.sent)
-		return;
-	c->edit = (struct edit){ 0 };
-	stats_inc(STAT_INJECT_REFUSED);
+	if (c->edits.done < c->edits.count && !c->edits.sent)
+		edits_refuse(&c->edits, STAT_INJECT_REFUSED);
 }

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef REQUEST_H
 #define REQUEST_H
-/* What happens to a request head that is about to leave: its span, and the edit that carries it. */
+/* What happens to a request head that is about to leave: its span, and the edits that carry it. */
 #include "conn.h"
+#include "inject.h"
 
-/*
- * The head is complete in head (text in c->out.scratch->text), closing at position at of the
- * stream.  Sets c->pending and c->edit.
- */
+/* The head is complete in head (text in c->out.scratch->text).  Sets c->pending and c->edits. */
 void request_decide(struct conn *c, int fd, const struct head *head, const struct http1 *p,
-		    uint64_t at, bool can_edit);
+		    const struct written *w);
 
 /* Nothing of it left: as if it had not been decided. */
 void request_undecide(struct conn *c);

@@ -144,8 +144,7 @@ enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct
 
 /* --- bytes that a call returned --- */
 
-/* The byte at that position of the stream, and how many follow it there; NULL: not in this call. */
-static char *place(const struct arrival *a, uint64_t at, size_t *ret_run)
+char *arrival_at(const struct arrival *a, uint64_t at, size_t *ret_run)
 {
 	uint64_t skip = at - a->at;
 
@@ -166,7 +165,7 @@ static bool copy_at(const struct arrival *a, uint64_t at, char *bytes, size_t le
 {
 	while (len) {
 		size_t run;
-		char *p = place(a, at, &run);
+		char *p = arrival_at(a, at, &run);
 
 		if (!p)
 			return false;
@@ -179,10 +178,15 @@ static bool copy_at(const struct arrival *a, uint64_t at, char *bytes, size_t le
 	return true;
 }
 
+bool arrival_copy(const struct arrival *a, uint64_t at, char *to, size_t len)
+{
+	return copy_at(a, at, to, len, false);
+}
+
 static bool is_at(const struct arrival *a, uint64_t at, char c)
 {
 	size_t run;
-	const char *p = place(a, at, &run);
+	const char *p = arrival_at(a, at, &run);
 
 	return p && *p == c;
 }
@@ -191,7 +195,8 @@ static bool is_at(const struct arrival *a, uint64_t at, char c)
  * The value lies ahead of the blanks and the line end that end its line.  A line that was gathered
  * from several pieces lies there as well; one that was folded inside the value does not compare.
  */
-bool arrival_find(const struct arrival *a, uint64_t line_end, struct bytes value, uint64_t *ret_at)
+static bool value_find(const struct arrival *a, uint64_t line_end, struct bytes value,
+		       uint64_t *ret_at)
 {
 	uint64_t at = line_end - 1;
 	char got[TRACEPARENT_LEN];
@@ -285,7 +290,7 @@ static bool write_tag(struct conn *c, const struct span_context *own, bool is_al
 		stats_inc(STAT_TAG_LATE);
 		return false;
 	}
-	if (a->count > PIECES_MAX || !arrival_find(a, h->traceparent_end, value, &at) ||
+	if (a->count > PIECES_MAX || !value_find(a, h->traceparent_end, value, &at) ||
 	    !is_apart(a)) {
 		stats_inc(at < a->at ? STAT_TAG_LATE : STAT_TAG_REFUSED);
 		return false;

@@ -40,12 +40,11 @@ struct arrival {
 	uint64_t at; /* where they begin in the stream */
 };
 
-/*
- * Where in the stream is this value of TRACEPARENT_LEN bytes or more, whose line ends before
- * line_end?  Also a line that came in several pieces.  False: not in these bytes as a whole; then
- * *ret_at is a guess.
- */
-bool arrival_find(const struct arrival *a, uint64_t line_end, struct bytes value, uint64_t *ret_at);
+/* The byte at that position of the stream, and how many follow it there; NULL: not in this call. */
+char *arrival_at(const struct arrival *a, uint64_t at, size_t *ret_run);
+
+/* Copies len bytes from that position; false: this call has not all of them. */
+bool arrival_copy(const struct arrival *a, uint64_t at, char *to, size_t len);
 
 /* False: off, or no request of this process is to be tagged. */
 bool tag_is_allowed(void);

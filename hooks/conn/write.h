@@ -20,8 +20,9 @@ struct io_call {
 	const void *arg;
 	/* The application's call exactly as it was made. */
 	ssize_t (*pass)(const struct io_call *call);
-	/* The same kind of call with these vectors. */
-	ssize_t (*send)(const struct io_call *call, const struct iovec *iov, size_t count);
+	/* The same kind of call with these vectors; is_more: another one follows at once. */
+	ssize_t (*send)(const struct io_call *call, const struct iovec *iov, size_t count,
+			bool is_more);
 };
 
 /*
@@ -29,5 +30,11 @@ struct io_call {
  * longjmp.  errno is the real call's.
  */
 ssize_t conn_write(const struct io_call *call);
+
+/*
+ * Ahead of bytes that leave without being seen: what is owed of a line of ours.  A call without a
+ * vector, of which only send is used.  False: not all of it would go; errno is the kernel's.
+ */
+bool conn_pay(const struct io_call *call);
 
 #endif

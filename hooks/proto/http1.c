@@ -377,6 +377,12 @@ bool http1_is_between(const struct http1 *p)
 	return p->state == HTTP1_AT_START_LINE && !http1_line_is_under_way(p);
 }
 
+bool http1_is_line_start(const struct http1 *p)
+{
+	return p->state == HTTP1_AT_FOLD ||
+	       (p->state == HTTP1_AT_HEADER && !http1_line_is_under_way(p));
+}
+
 const char *http1_reason_text(enum http1_reason why)
 {
 	static const char text[HTTP1_REASONS][16] = {

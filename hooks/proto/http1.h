@@ -176,6 +176,11 @@ MUST_USE bool http1_eof(struct http1 *p);
 /* No byte of a message is taken that its MESSAGE_END (1xx: HEAD_END) is not told for. */
 bool http1_is_between(const struct http1 *p);
 
+/*
+ * In a head: the next byte is the first one of a line, though that may go on with the one before.
+ */
+bool http1_is_line_start(const struct http1 *p);
+
 const char *http1_reason_text(enum http1_reason why);
 
 #endif

@@ -579,6 +579,54 @@ static void control_data_behind_our_line(void)
 	control_data(2);
 }
 
+/* --- the end of a head that leaves unseen --- */
+
+/* As much as there is room for; false: not all. */
+static bool put_some(int fd, const char *text, size_t len, size_t *at)
+{
+	while (*at < len) {
+		ssize_t n = write(fd, text + *at, len - *at);
+
+		CHECK(n > 0 || (n == -1 && errno == EAGAIN));
+		if (n < 0)
+			return false;
+		*at += (size_t)n;
+	}
+	return true;
+}
+
+/* Where only the empty line is left, the kernel's cut was in our line: what is owed goes first. */
+static void sendfile_of_the_end_of_a_head(void)
+{
+	static char text[32768], got[65536];
+	int file = file_of("\r\n", 2);
+
+	for (int pad = 0; pad < 2400; pad += 40) {
+		struct ends e = unix_ends();
+		size_t have = 0, sent = 0, len;
+
+		len = (size_t)snprintf(text, sizeof(text), "GET /1 HTTP/1.1\r\nHost: h\r\n");
+		for (int i = 0; i < 120; i++)
+			len += (size_t)sprintf(text + len, "X: %0*d\r\n", 90, i);
+		len += (size_t)sprintf(text + len, "Y: %0*d\r\n\r\n", pad + 1, 0);
+		while (!put_some(e.client, text, len, &sent) && len - sent != 2)
+			drain(e.server, got, &have);
+		while (sent < len) {
+			ssize_t n = sendfile(e.client, file, &(off_t){ 0 }, 2);
+
+			CHECK(n == 2 || (n == -1 && errno == EAGAIN));
+			sent += n == 2 ? 2 : 0;
+			drain(e.server, got, &have);
+		}
+		drain(e.server, got, &have);
+		got[have] = 0;
+		strip(got);
+		CHECK(strcmp(got, text) == 0);
+		ends_close(e);
+	}
+	CHECK(close(file) == 0);
+}
+
 /* --- flags of ordinary calls --- */
 
 static void flags_of_calls(void)
@@ -800,6 +848,7 @@ static const struct host_case cases[] = {
 	{ "many_messages", many_messages },
 	{ "control_data_ahead_of_our_line", control_data_ahead_of_our_line },
 	{ "control_data_behind_our_line", control_data_behind_our_line },
+	{ "sendfile_of_the_end_of_a_head", sendfile_of_the_end_of_a_head },
 	{ "flags_of_calls", flags_of_calls },
 	{ "pointers_to_nowhere", pointers_to_nowhere },
 	{ "memory_that_is_not_there", memory_that_is_not_there },

@@ -111,6 +111,10 @@ class Same(Transparency):
         self.assert_loaded(lab, host, 1, hooked=True)
 
 
+    def test_sendfile_of_the_end_of_a_head(self):
+        self.check("host_bytes", "sendfile_of_the_end_of_a_head", None)
+
+
 class Spans(Feature):
     def check(self, host, case, expected):
         lab, _ = run(self, host, case)

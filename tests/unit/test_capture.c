@@ -123,13 +123,13 @@ static void test_capture_in_a_head(void **state)
 	(void)state;
 	config.client_request_headers = str("x-many");
 	head_init(&h);
-	head_field(&h, text, &p, 0);
+	head_field(&h, text, &p);
 	p.name = str("baggage");
 	p.value = str("a=1");
-	head_field(&h, text, &p, 0);
+	head_field(&h, text, &p);
 	p.name = str("x-many");
 	p.value = str("two");
-	head_field(&h, text, &p, 0);
+	head_field(&h, text, &p);
 	at = h.captured_first;
 	assert_true(head_line(text, &at, &packed));
 	assert_memory_equal(packed.ptr, "\6x-manyone", packed.len);
@@ -140,7 +140,7 @@ static void test_capture_in_a_head(void **state)
 	assert_true(head_line(text, &at, &packed));
 	assert_memory_equal(packed.ptr, "a=1", packed.len);
 	for (int i = 0; i < 40000; i++)
-		head_field(&h, text, &p, 0);
+		head_field(&h, text, &p);
 	assert_true(h.captured_lost > 0);
 	assert_true(h.used <= HEAD_TEXT_BYTES);
 	assert_false(h.is_full);

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "inject.h"
+
+#include "baggage.h"
+#include "lines.h"
+#include "signature.h"
+#include "stats.h"
+#include "traceparent.h"
+#include "tracestate.h"
+
+/* --- lines of ours --- */
+
+static size_t put(char *to, size_t at, struct bytes b)
+{
+	memcpy(to + at, b.ptr, b.len);
+	return at + b.len;
+}
+
+typedef size_t list_fn(const struct span *s, char *to, size_t cap);
+
+/* name with what get knows, if anything. */
+static size_t put_list(char *to, size_t at, struct bytes name, list_fn *get, const struct span *s,
+		       size_t cap)
+{
+	size_t from = put(to, at, name);
+	size_t got = get(s, to + from, cap);
+
+	return got ? put(to, from + got, BYTES("\r\n")) : at;
+}
+
+static void add(struct conn *c, uint64_t at, const char *text, const char *old, size_t len)
+{
+	struct edits *e = &c->edits;
+
+	e->list[e->count++] = (struct edit){ at, text, old, (uint32_t)len };
+}
+
+static void add_lines(struct conn *c, const struct head *head, const struct written *w,
+		      bool has_tracestate, const struct span_context *ctx, struct span_ref from)
+{
+	char *to = c->out.scratch->edit;
+	const struct span *server = span_get(from);
+	size_t len = put(to, 0, BYTES("traceparent: "));
+
+	traceparent_format(to + len, &ctx->trace, &ctx->span, ctx->flags);
+	len = put(to, len + TRACEPARENT_LEN, BYTES("\r\n"));
+	if (server && !has_tracestate && !(head->signed_names & SIGNED_TRACESTATE))
+		len = put_list(to, len, BYTES("tracestate: "), span_tracestate, server,
+			       TRACESTATE_BYTES);
+	if (server && !head->baggages && !(head->signed_names & SIGNED_BAGGAGE))
+		len = put_list(to, len, BYTES("baggage: "), span_baggage, server, BAGGAGE_BYTES);
+	add(c, w->closing, to, NULL, len);
+}
+
+/* --- what the application has written --- */
+
+/* Names of the same length that nobody reads. */
+#define NOT_TRACEPARENT "x-discarded"
+#define NOT_TRACESTATE "x-replaced"
+
+static void add_rename(struct conn *c, const struct line_place *line)
+{
+	if (line->is_tracestate)
+		add(c, line->at, NOT_TRACESTATE, "tracestate", sizeof(NOT_TRACESTATE) - 1);
+	else
+		add(c, line->at, NOT_TRACEPARENT, "traceparent", sizeof(NOT_TRACEPARENT) - 1);
+	c->edits.renames++;
+}
+
+/* C36-C39: whoever gets it must drop it as a whole.  The text in buf is of no use afterwards. */
+static bool is_void(const struct head *head, const char *text, char *buf)
+{
+	struct tracestate list;
+	uint16_t at = head->tracestate_first;
+	struct bytes line;
+
+	tracestate_init(&list, buf, TRACESTATE_BYTES);
+	while (head_line(text, &at, &line))
+		tracestate_add(&list, line);
+	return list.is_void;
+}
+
+/* Its value is as long as ours, and not folded. */
+static bool is_replaceable(const struct conn *c, const struct head *head, const struct written *w,
+			   const struct lines *lines)
+{
+	struct bytes old = head_get(head, c->out.scratch->text, HEAD_TRACEPARENT);
+
+	for (size_t i = 0; i < lines->count; i++)
+		if (!lines->list[i].is_tracestate)
+			return old.len == TRACEPARENT_LEN &&
+			       lines_is_at(w->bytes, lines->list[i].value, old.ptr, old.len);
+	return false;
+}
+
+/* All that the parser has told of must still be in front of us. */
+static bool find(struct conn *c, const struct head *head, const struct written *w,
+		 struct lines *ret)
+{
+	lines_find(w->bytes, w->lines, w->closing, w->is_line_start, ret);
+	if (ret->is_full)
+		edits_refuse(&c->edits, STAT_INJECT_REFUSED);
+	else if (ret->traceparents != head->traceparents || ret->tracestates != head->tracestates)
+		edits_refuse(&c->edits, STAT_INJECT_LATE);
+	return !c->edits.why_not;
+}
+
+static void edit_lines(struct conn *c, const struct head *head, const struct lines *lines,
+		       bool is_state_stale, const struct span_context *ctx)
+{
+	struct bytes old = head_get(head, c->out.scratch->text, HEAD_TRACEPARENT);
+	char *value = c->out.scratch->edit;
+
+	for (size_t i = 0; i < lines->count; i++) {
+		const struct line_place *line = &lines->list[i];
+
+		if (!line->is_tracestate && c->edits.is_rewrite) {
+			traceparent_format(value, &ctx->trace, &ctx->span, ctx->flags);
+			memcpy(value + TRACEPARENT_LEN, old.ptr, TRACEPARENT_LEN);
+			add(c, line->value, value, value + TRACEPARENT_LEN, TRACEPARENT_LEN);
+		} else if (!line->is_tracestate || is_state_stale) {
+			add_rename(c, line);
+		}
+	}
+}
+
+void inject_headers(struct conn *c, const struct head *head, const struct written *w,
+		    enum header header, const struct span_context *ctx, struct span_ref server)
+{
+	const char *text = c->out.scratch->text;
+	bool is_stale = head->tracestates &&
+			(header != HEADER_OURS || is_void(head, text, c->out.scratch->edit));
+	struct lines lines = { 0 };
+
+	if (head->signed_names & SIGNED_TRACEPARENT ||
+	    (is_stale && head->signed_names & SIGNED_TRACESTATE)) {
+		edits_refuse(&c->edits, STAT_INJECT_SIGNED);
+		return;
+	}
+	if ((header != HEADER_NONE || is_stale) && !find(c, head, w, &lines))
+		return;
+	c->edits.is_rewrite = header == HEADER_OURS && is_replaceable(c, head, w, &lines);
+	edit_lines(c, head, &lines, is_stale, ctx);
+	if (!c->edits.is_rewrite)
+		add_lines(c, head, w, head->tracestates && !is_stale, ctx, server);
+}
