@@ -2,6 +2,7 @@
 #include "request.h"
 
 #include "baggage.h"
+#include "boundary.h"
 #include "clock.h"
 #include "config.h"
 #include "context.h"
@@ -128,6 +129,8 @@ static void edit(struct conn *c, const struct head *head, const struct written *
 
 	if (!w->can_edit || atomic_load(&c->is_never_edited)) {
 		edits_refuse(&c->edits, STAT_INJECT_REFUSED);
+	} else if (!boundary_has(head, c->out.scratch->text, c->pending.is_connect)) {
+		edits_refuse(&c->edits, STAT_INJECT_OUTSIDE);
 	} else if (s) {
 		ctx = span_get_context(s);
 		inject_headers(c, head, w, header, &ctx, from);

@@ -85,3 +85,15 @@ class Proxied(Feature):
                          [f"00-{TRACE}-{clients[0]['span_id']}-01"])
         self.assertEqual(self.values(received[0], "x-discarded"), [lines[0][13:]])
         self.assertEqual(self.values(received[0], "tracestate"), ["a=1"])
+
+    def test_hosts_that_are_not_told(self):
+        """C124: OTEL_INTERSPAN_PROPAGATE_TO; the span is there, and nobody hears of it."""
+        for pattern, is_told in (("back*", True), ("*.internal, 127.0.0.1", False)):
+            with self.subTest(pattern):
+                lab, received, clients = self.passed_on(
+                    lambda lab, port: lab.nginx(port, service="edge"), [head_of([])],
+                    OTEL_INTERSPAN_PROPAGATE_TO=pattern)
+                self.assertEqual(len(self.values(received[0], "traceparent")), is_told)
+                self.assertEqual(self.values(received[0], "host"), ["backend"])
+                self.assertEqual(len(clients), 1)
+                self.assertEqual(lab.total("headers_not_injected_outside"), not is_told)
