@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "rawsys.h"
+#include "wrap.h"
 
 #define PAGE 4096u
 #define POOL_CHUNK (64u << 10)
@@ -228,6 +229,13 @@ char *pool_strdup(const char *s)
 
 	return to ? memcpy(to, s, len) : NULL;
 }
+
+/* libcurl's and c-ares' own defaults, and protobuf-c's: no name of the host's is bound for them. */
+void *__wrap_malloc(size_t len) __attribute__((alias("pool_malloc")));
+void *__wrap_calloc(size_t n, size_t len) __attribute__((alias("pool_calloc")));
+void *__wrap_realloc(void *at, size_t len) __attribute__((alias("pool_realloc")));
+void __wrap_free(void *at) __attribute__((alias("pool_free")));
+char *__wrap_strdup(const char *s) __attribute__((alias("pool_strdup")));
 
 size_t pool_mapped(void)
 {

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -40,5 +41,19 @@ extern __typeof__(fgets) __wrap_fgets;
 extern __typeof__(fread) __wrap_fread;
 extern __typeof__(ferror) __wrap_ferror;
 extern __typeof__(setvbuf) __wrap_setvbuf;
+/* No stream at all, and what finds none. */
+extern FILE *__wrap_stdin;
+extern FILE *__wrap_stdout;
+extern FILE *__wrap_stderr;
+extern __typeof__(fwrite) __wrap_fwrite;
+extern __typeof__(fputc) __wrap_fputc;
+extern __typeof__(fseek) __wrap_fseek;
+
+/* alloc.c */
+extern __typeof__(malloc) __wrap_malloc;
+extern __typeof__(calloc) __wrap_calloc;
+extern __typeof__(realloc) __wrap_realloc;
+extern __typeof__(free) __wrap_free;
+extern __typeof__(strdup) __wrap_strdup;
 
 #endif

@@ -109,6 +109,35 @@ static void test_wrap_leaves_the_host_alone(void **state)
 	__wrap_rand();
 	second = rand();
 	assert_int_equal(first, second);
+	assert_null(__wrap_stdin);
+	assert_null(__wrap_stdout);
+	assert_null(__wrap_stderr);
+	assert_int_equal(__wrap_fwrite("x", 1, 1, stderr), 0);
+	assert_int_equal(__wrap_fputc('x', stderr), EOF);
+	assert_int_equal(__wrap_fseek(stdin, 0, SEEK_SET), -1);
+}
+
+static void test_wrap_takes_no_memory_of_the_host(void **state)
+{
+	size_t before = pool_in_use();
+	unsigned char *zeros;
+	char *copy;
+	void *some;
+
+	(void)state;
+	copy = __wrap_strdup("abc");
+	zeros = __wrap_calloc(10, 10);
+	some = __wrap_realloc(__wrap_malloc(100), 1000);
+	assert_non_null(zeros);
+	assert_string_equal(copy, "abc");
+	assert_non_null(some);
+	assert_int_equal(zeros[0] | zeros[99], 0);
+	/* 3 bytes and NUL, 100, 1000, each with 16 of a header, as powers of two from 32. */
+	assert_int_equal(pool_in_use() - before, 32 + 128 + 1024);
+	__wrap_free(copy);
+	__wrap_free(zeros);
+	__wrap_free(some);
+	assert_int_equal(pool_in_use(), before);
 }
 
 static void test_wrap_sockets_talk(void **state)
@@ -182,6 +211,7 @@ int main(void)
 		cmocka_unit_test(test_wrap_reads_blocks),
 		cmocka_unit_test(test_wrap_tells_errors),
 		cmocka_unit_test(test_wrap_leaves_the_host_alone),
+		cmocka_unit_test(test_wrap_takes_no_memory_of_the_host),
 		cmocka_unit_test(test_wrap_sockets_talk),
 		cmocka_unit_test(test_wrap_poll_lets_a_fork_pass),
 	};
