@@ -18,18 +18,60 @@ const char otlp_attr_key[ATTRS][OTLP_ATTR_KEY_MAX] = {
 #undef ATTR
 };
 
+/* protobuf-c's strings are not const, though it only reads them. */
+char *otlp_as_string(const char *s)
+{
+	return (char *)(uintptr_t)s;
+}
+
+static char empty_string[1];
+
 void otlp_encoder_init(struct otlp_encoder *e)
 {
+	otlp__span__init(&e->span);
+	otlp__status__init(&e->status);
 	for (int i = 0; i < ATTRS; i++) {
-		struct otlp_key *k = &e->keys[i];
-		uint8_t *to = wire_bytes(k->bytes, KEY_VALUE_KEY, bytes_from_str(otlp_attr_key[i]));
-
-		*to++ = KEY_VALUE_VALUE;
-		k->len = (uint8_t)(to - k->bytes);
+		otlp__key_value__init(&e->attrs[i]);
+		otlp__any_value__init(&e->values[i]);
+		e->attrs[i].key = otlp_as_string(otlp_attr_key[i]);
+		e->attrs[i].value = &e->values[i];
+	}
+	for (uint32_t i = 0; i < STORE_ATTRS_MAX; i++) {
+		otlp__key_value__init(&e->named[i].pair);
+		otlp__any_value__init(&e->named[i].value);
+		otlp__array_value__init(&e->named[i].array);
+		otlp__any_value__init(&e->elements[i]);
+		e->named[i].pair.value = &e->named[i].value;
+		e->element_list[i] = &e->elements[i];
+	}
+	for (uint32_t i = 0; i < OTLP_EVENTS_MAX; i++) {
+		otlp__span__event__init(&e->events[i]);
+		e->event_list[i] = &e->events[i];
 	}
 }
 
 /* --- texts --- */
+
+char *otlp_keep_text(struct otlp_encoder *e, struct bytes s)
+{
+	char *to = e->text + e->text_len;
+
+	memcpy(to, s.ptr, s.len);
+	to[s.len] = '\0';
+	e->text_len += s.len + 1;
+	return to;
+}
+
+/* O40: for names and the trace state, which have no other form. */
+static char *keep_repaired(struct otlp_encoder *e, struct bytes s)
+{
+	char *to = e->text + e->text_len;
+
+	e->text_len += otlp_utf8_repair(to, s) + 1;
+	return to;
+}
+
+/* --- attributes --- */
 
 #define EACH(byte) (0x0101010101010101u * (byte))
 
@@ -63,106 +105,88 @@ bool otlp_is_string(struct bytes s)
 	       (otlp_utf8_is_valid(s) && !(s.len && memchr(s.ptr, '\0', s.len)));
 }
 
-/* O40: what is not valid UTF-8 goes out as bytes.  So does NUL, which ends the string to some. */
-uint8_t *otlp_put_text(uint8_t *to, struct bytes s)
+/*
+ * O40: what is not valid UTF-8 goes out as bytes.  So does NUL, which would end protobuf-c's
+ * string.
+ */
+void otlp_set_text(struct otlp_encoder *e, Otlp__AnyValue *v, struct bytes s)
 {
-	return wire_bytes(to, otlp_is_string(s) ? ANY_STRING : ANY_BYTES, s);
+	if (otlp_is_string(s)) {
+		v->value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
+		v->string_value = otlp_keep_text(e, s);
+		return;
+	}
+	v->value_case = OTLP__ANY_VALUE__VALUE_BYTES_VALUE;
+	v->bytes_value.data = (uint8_t *)(uintptr_t)s.ptr;
+	v->bytes_value.len = s.len;
 }
-
-/* O40: for names and the trace state, which have no other form. */
-static struct bytes repaired(struct otlp_encoder *e, struct bytes s)
-{
-	char *to = e->text + e->text_len;
-	size_t len;
-
-	if (otlp_is_string(s))
-		return s;
-	len = otlp_utf8_repair(to, s);
-	e->text_len += len + 1;
-	return (struct bytes){ to, len };
-}
-
-/* --- attributes --- */
 
 /* A key that comes again replaces its value and keeps its place (O39). */
-static ALWAYS_INLINE void attr_seen(struct otlp_encoder *e, const struct item_head *head,
-				    struct bytes value)
+static void set_attr(struct otlp_encoder *e, const struct item_head *head, struct bytes value)
 {
-	e->attrs[head->key] = (struct otlp_attr){ value, head->type };
-	if (e->has[head->key])
-		return;
-	e->has[head->key] = 1;
-	e->list[e->n++] = head->key;
-}
+	Otlp__AnyValue *v = &e->values[head->key];
 
-static void items_seen(struct otlp_encoder *e, const struct record *r)
-{
-	struct item_head head;
-	struct bytes value;
-	size_t at = 0;
-
-	while (record_each(r, &at, &head, &value)) {
-		if (head.type < ITEM_ELEMENT)
-			attr_seen(e, &head, value);
-		else if (head.type < ITEM_NAME)
-			e->has_named = true;
-		else if (head.type == ITEM_NAME)
-			e->name = value;
-		else if (head.type == ITEM_TRACESTATE)
-			e->tracestate = value;
-		else if (head.type == ITEM_EVENT)
-			e->n_events++;
-		/* ITEM_BAGGAGE stays here: it is the application's, and may be secret (C73). */
+	if (!e->place[head->key]) {
+		e->list[e->span.n_attributes++] = &e->attrs[head->key];
+		e->place[head->key] = 1;
 	}
-}
-
-static ALWAYS_INLINE uint64_t int_of(struct bytes value)
-{
-	uint64_t v;
-
-	memcpy(&v, value.ptr, sizeof(v));
-	return v;
-}
-
-static ALWAYS_INLINE size_t any_len(const struct otlp_attr *a)
-{
-	if (a->type == ITEM_STR)
-		return otlp_text_len(a->value);
-	return a->type == ITEM_INT ? 1 + wire_varint_len(int_of(a->value)) : 2;
-}
-
-static ALWAYS_INLINE uint8_t *put_attr(uint8_t *to, const struct otlp_key *k,
-				       const struct otlp_attr *a)
-{
-	size_t len = any_len(a);
-
-	to = wire_uint(to, SPAN_ATTRIBUTE, k->len + wire_varint_len(len) + len);
-	to = wire_put(to, k->bytes, k->len);
-	to = wire_varint(to, len);
-	if (a->type == ITEM_STR)
-		return otlp_put_text(to, a->value);
-	if (a->type == ITEM_INT)
-		return wire_uint(to, ANY_INT, int_of(a->value));
-	return wire_uint(to, ANY_BOOL, a->value.ptr[0] != 0);
-}
-
-static uint8_t *put_attrs(uint8_t *to, struct otlp_encoder *e)
-{
-	for (uint32_t i = 0; i < e->n; i++) {
-		to = put_attr(to, &e->keys[e->list[i]], &e->attrs[e->list[i]]);
-		e->has[e->list[i]] = 0;
+	switch (head->type) {
+	case ITEM_STR:
+		otlp_set_text(e, v, value);
+		break;
+	case ITEM_INT:
+		v->value_case = OTLP__ANY_VALUE__VALUE_INT_VALUE;
+		memcpy(&v->int_value, value.ptr, sizeof(v->int_value));
+		break;
+	default:
+		v->value_case = OTLP__ANY_VALUE__VALUE_BOOL_VALUE;
+		v->bool_value = value.ptr[0] != 0;
+		break;
 	}
-	return to;
 }
 
 /* --- the span --- */
 
 /* O55: never empty.  Only a producer that was cut short leaves no name. */
-static struct bytes name_by_kind(uint8_t kind)
+static const char *name_by_kind(uint8_t kind)
 {
 	if (kind == SPAN_SERVER)
-		return BYTES("server");
-	return kind == SPAN_CLIENT ? BYTES("client") : BYTES("internal");
+		return "server";
+	return kind == SPAN_CLIENT ? "client" : "internal";
+}
+
+static void set_items(struct otlp_encoder *e, const struct record *r)
+{
+	struct bytes name = { NULL, 0 };
+	struct bytes state = { NULL, 0 };
+	struct item_head head;
+	struct bytes value;
+	bool has_named = false;
+	size_t at = 0;
+
+	while (record_next(r, &at, &head, &value)) {
+		if (head.type == ITEM_ELEMENT || head.type == ITEM_NAMED)
+			has_named = true;
+		else if (head.type < ITEM_NAME)
+			set_attr(e, &head, value);
+		else if (head.type == ITEM_NAME)
+			name = value;
+		else if (head.type == ITEM_TRACESTATE)
+			state = value;
+		else if (head.type == ITEM_EVENT)
+			otlp_add_event(e, &r->head, head.key, value);
+		/* ITEM_BAGGAGE stays here: it is the application's, and may be secret (C73). */
+	}
+	if (has_named)
+		otlp_set_named(e, r);
+	e->span.name =
+		name.len ? keep_repaired(e, name) : otlp_as_string(name_by_kind(r->head.kind));
+	e->span.trace_state = state.len ? keep_repaired(e, state) : empty_string;
+}
+
+static ProtobufCBinaryData id_data(const uint8_t *bytes, size_t len)
+{
+	return (ProtobufCBinaryData){ len, (uint8_t *)(uintptr_t)bytes };
 }
 
 /* O52: whether the parent was remote is known, and said, also for roots. */
@@ -172,65 +196,39 @@ static uint32_t span_flags(const struct span *h)
 	       (h->has_parent && h->parent_is_remote ? FLAG_IS_REMOTE : 0);
 }
 
-/* Fields 1 to 8 of O104; what has the value of a field that is absent is left out. */
-static uint8_t *put_head(uint8_t *to, struct otlp_encoder *e, const struct span *h)
+static void set_head(struct otlp_encoder *e, const struct span *h)
 {
-	struct bytes name = e->name.len ? repaired(e, e->name) : name_by_kind(h->kind);
+	Otlp__Span *s = &e->span;
 
-	*to++ = WIRE_BYTES(1);
-	*to++ = sizeof(h->trace.bytes);
-	to = wire_put(to, h->trace.bytes, sizeof(h->trace.bytes));
-	*to++ = WIRE_BYTES(2);
-	*to++ = sizeof(h->id.bytes);
-	to = wire_put(to, h->id.bytes, sizeof(h->id.bytes));
-	if (UNLIKELY(e->tracestate.len))
-		to = wire_bytes(to, WIRE_BYTES(3), repaired(e, e->tracestate));
-	if (h->has_parent) { /* O50: a root has no bytes here, not zero bytes */
-		*to++ = WIRE_BYTES(4);
-		*to++ = sizeof(h->parent.bytes);
-		to = wire_put(to, h->parent.bytes, sizeof(h->parent.bytes));
-	}
-	to = wire_bytes(to, WIRE_BYTES(5), name);
-	to = wire_uint(to, WIRE_VARINT(6), h->kind);
-	to = wire_fixed64(to, WIRE_FIXED64(7), h->start_unix_ns);
+	s->trace_id = id_data(h->trace.bytes, sizeof(h->trace.bytes));
+	s->span_id = id_data(h->id.bytes, sizeof(h->id.bytes));
+	/* O50: a root has no bytes here, not zero bytes. */
+	s->parent_span_id = id_data(h->parent.bytes, h->has_parent ? sizeof(h->parent.bytes) : 0);
+	s->kind = (Otlp__Span__SpanKind)h->kind;
+	s->start_time_unix_nano = h->start_unix_ns;
 	/* O45: one reading of the clock that may be set, one duration of the one that may not. */
-	return wire_fixed64(to, WIRE_FIXED64(8),
-			    h->start_unix_ns +
-				    (h->end_ns > h->start_ns ? h->end_ns - h->start_ns : 0));
-}
-
-/* Fields 15 and 16. */
-static uint8_t *put_tail(uint8_t *to, const struct span *h)
-{
-	uint32_t flags = span_flags(h);
-
-	if (h->status == SPAN_STATUS_ERROR) /* O56: no status is UNSET */
-		to = wire_put(to, "\x7a\x02\x18\x02", 4);
-	to = wire_put(to, "\x85\x01", 2); /* fixed32 */
-	return wire_put(to, &flags, sizeof(flags));
+	s->end_time_unix_nano =
+		h->start_unix_ns + (h->end_ns > h->start_ns ? h->end_ns - h->start_ns : 0);
+	s->dropped_attributes_count = h->dropped_attrs;
+	s->flags = span_flags(h);
+	/* O56: no status is UNSET. */
+	e->status.code = OTLP__STATUS__STATUS_CODE__STATUS_CODE_ERROR;
+	s->status = h->status == SPAN_STATUS_ERROR ? &e->status : NULL;
 }
 
 size_t otlp_encode_span(struct otlp_encoder *e, const struct record *r, uint8_t *to)
 {
-	const struct span *h = &r->head;
-	uint8_t *begin = to;
-
-	e->n = e->n_events = 0;
-	e->has_named = false;
-	e->name = e->tracestate = (struct bytes){ NULL, 0 };
+	memset(e->place, 0, sizeof(e->place));
 	e->text_len = 0;
-	items_seen(e, r);
-	to = put_head(to, e, h);
-	to = put_attrs(to, e);
-	if (UNLIKELY(e->has_named))
-		to = otlp_put_named(to, r);
-	if (UNLIKELY(h->dropped_attrs))
-		to = wire_uint(to, WIRE_VARINT(10), h->dropped_attrs);
-	if (e->n_events)
-		to = otlp_put_events(to, r);
-	if (UNLIKELY(e->n_events > OTLP_EVENTS_MAX))
-		to = wire_uint(to, WIRE_VARINT(12), e->n_events - OTLP_EVENTS_MAX);
-	return (size_t)(put_tail(to, h) - begin);
+	e->span.n_attributes = 0;
+	e->span.attributes = e->list;
+	e->span.n_events = 0;
+	e->span.dropped_events_count = 0;
+	e->span.events = e->event_list;
+	e->n_named = e->n_elements = 0;
+	set_head(e, &r->head);
+	set_items(e, r);
+	return protobuf_c_message_pack(&e->span.base, to);
 }
 
 /*
@@ -246,22 +244,28 @@ size_t otlp_span_bound(const struct record *r)
 
 /* --- what surrounds spans --- */
 
-/* protobuf-c's strings are not const, though it only reads them. */
-static char *as_string(const char *s)
+static size_t prefix_varint(uint8_t *to, uint64_t value)
 {
-	return (char *)(uintptr_t)s;
+	size_t n = 0;
+
+	for (; value >= 0x80; value >>= 7)
+		to[n++] = (uint8_t)(value | 0x80);
+	to[n++] = (uint8_t)value;
+	return n;
 }
 
 size_t otlp_encode_prefix(uint8_t *to, uint32_t field, size_t len)
 {
-	uint8_t *end = wire_varint(to, field << 3 | 2); /* wire type 2: length and bytes */
+	size_t n = prefix_varint(to, field << 3 | 2); /* wire type 2: length and bytes */
 
-	return (size_t)(wire_varint(end, len) - to);
+	return n + prefix_varint(to + n, len);
 }
 
 size_t otlp_prefix_len(uint32_t field, size_t len)
 {
-	return wire_varint_len(field << 3 | 2) + wire_varint_len(len);
+	uint8_t unused[15];
+
+	return otlp_encode_prefix(unused, field, len);
 }
 
 size_t otlp_resource_bound(const struct resource *r)
@@ -293,13 +297,13 @@ size_t otlp_encode_resource(const struct resource *r, uint32_t pid, uint8_t *to)
 	kv.value = &value;
 	value.value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
 	for (size_t i = 0; i < r->n; i++) {
-		kv.key = as_string(r->attrs[i].key.ptr);
-		value.string_value = as_string(r->attrs[i].value.ptr);
+		kv.key = otlp_as_string(r->attrs[i].key.ptr);
+		value.string_value = otlp_as_string(r->attrs[i].value.ptr);
 		len += attr_pack(&kv, to + len);
 	}
 	if (r->has_pid)
 		return len;
-	kv.key = as_string("process.pid");
+	kv.key = otlp_as_string("process.pid");
 	value.value_case = OTLP__ANY_VALUE__VALUE_INT_VALUE;
 	value.int_value = pid;
 	return len + attr_pack(&kv, to + len);
@@ -309,7 +313,7 @@ size_t otlp_encode_scope(uint8_t *to)
 {
 	Otlp__InstrumentationScope scope = OTLP__INSTRUMENTATION_SCOPE__INIT;
 
-	scope.name = as_string(SCOPE_NAME);
-	scope.version = as_string(INTERSPAN_VERSION);
+	scope.name = otlp_as_string(SCOPE_NAME);
+	scope.version = otlp_as_string(INTERSPAN_VERSION);
 	return otlp__instrumentation_scope__pack(&scope, to);
 }

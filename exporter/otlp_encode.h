@@ -2,11 +2,8 @@
 #ifndef OTLP_ENCODE_H
 #define OTLP_ENCODE_H
 /*
- * Records to the bytes of OTLP messages (O39-O59, O94-O112).  Nothing here allocates, fails or
- * knows of batches: the caller makes room for the bound.
- *
- * What is made once in a batch goes through protobuf-c.  Spans are written by hand: nine tenths of
- * what an exported span costs was protobuf-c walking its descriptors, twice.
+ * Records to the bytes of OTLP messages (O39-O59, O94-O112), by protobuf-c.  Nothing here
+ * allocates, fails or knows of batches: the caller makes room for the bound.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -15,33 +12,33 @@
 #include "resource.h"
 #include "store.h"
 
+/* Attributes of names that are not in attr.def, and events. */
 #define OTLP_EVENTS_MAX 16
-
-/* The beginning of an attribute: a KeyValue up to the key of its value's field. */
-struct otlp_key {
-	uint8_t len;
-	uint8_t bytes[47];
+struct otlp_named {
+	Otlp__KeyValue pair;
+	Otlp__AnyValue value;
+	Otlp__ArrayValue array;
 };
 
-/* Where an attribute of attr.def has its last value; borrowed from the record. */
-struct otlp_attr {
-	struct bytes value;
-	uint8_t type; /* enum item_type */
-};
-
-/* Tables that are made once, and what is found out about one record. */
+/* Message trees that are filled anew for every span; some 170 KiB, of which little is touched. */
+#define OTLP_KEYS_TEXT (256 + 64 * STORE_ATTRS_MAX)
 struct otlp_encoder {
-	struct otlp_key keys[ATTRS];
-	struct otlp_attr attrs[ATTRS];
-	uint8_t has[ATTRS];
-	uint16_t list[ATTRS]; /* those of the record, in their order */
-	uint32_t n;
-	bool has_named;
-	uint32_t n_events;
-	struct bytes name;
-	struct bytes tracestate;
+	Otlp__Span span;
+	Otlp__Status status;
+	Otlp__KeyValue attrs[ATTRS];
+	Otlp__AnyValue values[ATTRS];
+	Otlp__KeyValue *list[ATTRS + STORE_ATTRS_MAX];
+	uint8_t place[ATTRS]; /* of a key in list, + 1; 0: not there */
+	struct otlp_named named[STORE_ATTRS_MAX];
+	Otlp__AnyValue elements[STORE_ATTRS_MAX];
+	Otlp__AnyValue *element_list[STORE_ATTRS_MAX];
+	uint32_t n_named;
+	uint32_t n_elements;
+	Otlp__Span__Event events[OTLP_EVENTS_MAX];
+	Otlp__Span__Event *event_list[OTLP_EVENTS_MAX];
 	size_t text_len;
-	char text[3 * STORE_ITEMS_MAX + 2]; /* texts that had to be repaired */
+	/* Texts of one span, ended by NUL as protobuf-c wants; repaired ones may triple. */
+	char text[3 * STORE_ITEMS_MAX + OTLP_KEYS_TEXT];
 };
 
 void otlp_encoder_init(struct otlp_encoder *e);
@@ -49,7 +46,7 @@ void otlp_encoder_init(struct otlp_encoder *e);
 /* No encoding of r as a Span is longer. */
 size_t otlp_span_bound(const struct record *r);
 
-/* The bytes of a Span message, without tag and length; r has passed store_read(). */
+/* The bytes of a Span message, without tag and length; returns their number. */
 size_t otlp_encode_span(struct otlp_encoder *e, const struct record *r, uint8_t *to);
 
 /* The same for the Resource of process pid, and for our InstrumentationScope. */

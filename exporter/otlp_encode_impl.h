@@ -1,35 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef OTLP_ENCODE_IMPL_H
 #define OTLP_ENCODE_IMPL_H
-/* What the files that write a Span share. */
+/* What the files that fill a struct otlp_encoder share. */
 #include "otlp_encode.h"
-#include "wire.h"
 
 #define OTLP_ATTR_KEY_MAX 40
 
 extern const char otlp_attr_key[ATTRS][OTLP_ATTR_KEY_MAX];
 
-/* Fields of O94-O106 */
-#define SPAN_ATTRIBUTE WIRE_BYTES(9)
-#define KEY_VALUE_KEY WIRE_BYTES(1)
-#define KEY_VALUE_VALUE WIRE_BYTES(2)
-#define ANY_STRING WIRE_BYTES(1)
-#define ANY_BOOL WIRE_VARINT(2)
-#define ANY_INT WIRE_VARINT(3)
-#define ANY_ARRAY WIRE_BYTES(5)
-#define ANY_BYTES WIRE_BYTES(7)
-
-/* What an AnyValue takes that holds this text, and the same written. */
-static ALWAYS_INLINE size_t otlp_text_len(struct bytes s)
-{
-	return wire_field_len(s.len);
-}
-uint8_t *otlp_put_text(uint8_t *to, struct bytes s);
-
+char *otlp_as_string(const char *s);
+char *otlp_keep_text(struct otlp_encoder *e, struct bytes s);
 bool otlp_is_string(struct bytes s);
+void otlp_set_text(struct otlp_encoder *e, Otlp__AnyValue *v, struct bytes s);
 
-/* otlp_named.c: attributes of r whose names are the application's; events. */
-uint8_t *otlp_put_named(uint8_t *to, const struct record *r);
-uint8_t *otlp_put_events(uint8_t *to, const struct record *r);
+/* otlp_named.c: all attributes of r whose names are the application's; one event. */
+void otlp_set_named(struct otlp_encoder *e, const struct record *r);
+void otlp_add_event(struct otlp_encoder *e, const struct span *h, uint16_t event,
+		    struct bytes value);
 
 #endif

@@ -28,7 +28,7 @@ static bool named_next(const struct record *r, size_t *at, struct item_head *hea
 {
 	struct bytes packed;
 
-	while (record_each(r, at, head, &packed))
+	while (record_next(r, at, head, &packed))
 		if ((head->type == ITEM_ELEMENT || head->type == ITEM_NAMED) &&
 		    item_named_split(packed, &key->rest, value) && otlp_is_string(key->rest)) {
 			key->prefix = head->key;
@@ -51,82 +51,74 @@ static bool named_is_told(const struct record *r, size_t before, const struct na
 	return false;
 }
 
-/* The elements of that key, from this one on: what their ArrayValue takes, written if to is set. */
-static size_t array_len(uint8_t *to, const struct record *r, size_t at, const struct named_key *key,
-			struct bytes value)
+/* All elements of that key, from this one on. */
+static void set_array(struct otlp_encoder *e, struct otlp_named *to, const struct record *r,
+		      size_t at, const struct named_key *key, struct bytes value)
 {
 	struct item_head head = { .type = ITEM_ELEMENT };
 	struct named_key k = *key;
-	size_t len = 0;
 
+	to->array.values = e->element_list + e->n_elements;
+	to->array.n_values = 0;
 	do {
-		if (head.type != ITEM_ELEMENT || !named_key_is(&k, key))
-			continue;
-		len += wire_field_len(otlp_text_len(value));
-		if (to)
-			to = otlp_put_text(wire_uint(to, WIRE_BYTES(1), otlp_text_len(value)),
-					   value);
-	} while (named_next(r, &at, &head, &k, &value));
-	return len;
+		if (head.type == ITEM_ELEMENT && named_key_is(&k, key)) {
+			otlp_set_text(e, &e->elements[e->n_elements++], value);
+			to->array.n_values++;
+		}
+	} while (e->n_elements < STORE_ATTRS_MAX && named_next(r, &at, &head, &k, &value));
+	to->value.value_case = OTLP__ANY_VALUE__VALUE_ARRAY_VALUE;
+	to->value.array_value = &to->array;
 }
 
-static uint8_t *put_one(uint8_t *to, const struct record *r, size_t at,
-			const struct item_head *head, const struct named_key *key,
-			struct bytes value)
+static char *keep_key(struct otlp_encoder *e, const struct named_key *key)
 {
-	struct bytes prefix = bytes_from_str(otlp_attr_key[key->prefix]);
-	bool is_array = head->type == ITEM_ELEMENT;
-	size_t array = is_array ? array_len(NULL, r, at, key, value) : 0;
-	size_t any = is_array ? wire_field_len(array) : otlp_text_len(value);
-	size_t name = prefix.len + key->rest.len;
+	char *to = e->text + e->text_len;
 
-	to = wire_uint(to, SPAN_ATTRIBUTE, wire_field_len(name) + wire_field_len(any));
-	to = wire_uint(to, KEY_VALUE_KEY, name);
-	to = wire_put(to, prefix.ptr, prefix.len);
-	to = wire_put(to, key->rest.ptr, key->rest.len);
-	to = wire_uint(to, KEY_VALUE_VALUE, any);
-	if (!is_array)
-		return otlp_put_text(to, value);
-	to = wire_uint(to, ANY_ARRAY, array);
-	return to + array_len(to, r, at, key, value);
+	e->text_len += strlen(otlp_attr_key[key->prefix]);
+	memcpy(to, otlp_attr_key[key->prefix], strlen(otlp_attr_key[key->prefix]));
+	otlp_keep_text(e, key->rest);
+	return to;
 }
 
-uint8_t *otlp_put_named(uint8_t *to, const struct record *r)
+void otlp_set_named(struct otlp_encoder *e, const struct record *r)
 {
 	struct item_head head;
 	struct named_key key;
 	struct bytes value;
 	size_t at = 0;
 
-	while (named_next(r, &at, &head, &key, &value))
-		if (!named_is_told(r, at, &key))
-			to = put_one(to, r, at, &head, &key, value);
-	return to;
+	while (named_next(r, &at, &head, &key, &value)) {
+		struct otlp_named *to = &e->named[e->n_named];
+
+		if (e->n_named == STORE_ATTRS_MAX || e->n_elements == STORE_ATTRS_MAX)
+			return;
+		if (named_is_told(r, at, &key))
+			continue;
+		if (head.type == ITEM_ELEMENT)
+			set_array(e, to, r, at, &key, value);
+		else
+			otlp_set_text(e, &to->value, value);
+		to->pair.key = keep_key(e, &key);
+		e->list[e->span.n_attributes++] = &to->pair;
+		e->n_named++;
+	}
 }
 
 /* --- events --- */
 
 /* Their times lie on the clock of the span's duration, beside its one anchor (O45). */
-uint8_t *otlp_put_events(uint8_t *to, const struct record *r)
+void otlp_add_event(struct otlp_encoder *e, const struct span *h, uint16_t event,
+		    struct bytes value)
 {
-	struct item_head head;
-	struct bytes value;
-	size_t at = 0;
-	uint32_t n = 0;
+	Otlp__Span__Event *to = &e->events[e->span.n_events];
+	uint64_t ns;
 
-	while (n < OTLP_EVENTS_MAX && record_each(r, &at, &head, &value)) {
-		struct bytes name;
-		uint64_t ns;
-
-		if (head.type != ITEM_EVENT)
-			continue;
-		n++;
-		name = bytes_from_str(event_name[head.key]);
-		memcpy(&ns, value.ptr, sizeof(ns));
-		to = wire_uint(to, WIRE_BYTES(11), 1 + sizeof(ns) + wire_field_len(name.len));
-		to = wire_fixed64(to, WIRE_FIXED64(1),
-				  r->head.start_unix_ns + (ns - r->head.start_ns));
-		to = wire_bytes(to, WIRE_BYTES(2), name);
+	if (e->span.n_events == OTLP_EVENTS_MAX) {
+		e->span.dropped_events_count++;
+		return;
 	}
-	return to;
+	memcpy(&ns, value.ptr, sizeof(ns));
+	to->time_unix_nano = h->start_unix_ns + (ns - h->start_ns); /* wraps where it was before */
+	to->name = otlp_as_string(event_name[event]);
+	e->span.n_events++;
 }

@@ -277,17 +277,4 @@ MUST_USE bool store_read(struct store *st, uint32_t index, struct record *ret);
 bool record_next(const struct record *r, size_t *at, struct item_head *ret_head,
 		 struct bytes *ret_value);
 
-/* The same of a record that has passed store_read(): nothing is looked at again. */
-static ALWAYS_INLINE bool record_each(const struct record *r, size_t *at,
-				      struct item_head *ret_head, struct bytes *ret_value)
-{
-	if (*at >= r->items_len)
-		return false;
-	memcpy(ret_head, r->items + *at, sizeof(*ret_head));
-	*ret_value =
-		(struct bytes){ (const char *)r->items + *at + sizeof(*ret_head), ret_head->len };
-	*at += sizeof(*ret_head) + ret_head->len;
-	return true;
-}
-
 #endif
