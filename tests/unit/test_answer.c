@@ -66,9 +66,11 @@ static ssize_t pass(const struct io_call *call)
 	return take_all(call->iov, call->count);
 }
 
-static ssize_t send_these(const struct io_call *call, const struct iovec *iov, size_t count)
+static ssize_t send_these(const struct io_call *call, const struct iovec *iov, size_t count,
+			  bool is_more)
 {
 	(void)call;
+	(void)is_more;
 	return take_all(iov, count);
 }
 
