@@ -43,16 +43,22 @@ static struct other {
 	_Atomic int64_t fd; /* plus one; 0: free */
 	_Atomic uint64_t data;
 } others[OTHERS];
+static _Atomic size_t others_end; /* behind the last one in use: all are looked for in each wait */
 static _Atomic bool has_more;
 
 static void forget(int fd, uint64_t data, bool is_data)
 {
+	size_t end = 0;
+
 	for (size_t i = 0; i < OTHERS; i++) {
 		int64_t is = atomic_load_explicit(&others[i].fd, memory_order_relaxed);
 
 		if (is == (int64_t)fd + 1 || (is && is_data && others[i].data == data))
 			atomic_store_explicit(&others[i].fd, 0, memory_order_relaxed);
+		else if (is)
+			end = i + 1;
 	}
+	atomic_store_explicit(&others_end, end, memory_order_relaxed);
 }
 
 static void remember(int fd, uint64_t data)
@@ -61,6 +67,8 @@ static void remember(int fd, uint64_t data)
 		if (!atomic_load_explicit(&others[i].fd, memory_order_relaxed)) {
 			atomic_store_explicit(&others[i].data, data, memory_order_relaxed);
 			atomic_store_explicit(&others[i].fd, (int64_t)fd + 1, memory_order_relaxed);
+			if (i >= atomic_load_explicit(&others_end, memory_order_relaxed))
+				atomic_store_explicit(&others_end, i + 1, memory_order_relaxed);
 			return;
 		}
 	atomic_store_explicit(&has_more, true, memory_order_relaxed);
@@ -110,19 +118,21 @@ void loop_connected(int fd)
 		forget(fd, 0, false);
 }
 
-static bool is_others(const struct epoll_event *event)
+static bool is_in(const struct other *other, const struct epoll_event *events, int n)
 {
-	for (size_t i = 0; i < OTHERS; i++)
-		if (atomic_load_explicit(&others[i].fd, memory_order_relaxed) &&
-		    others[i].data == event->data.u64)
+	for (int i = 0; i < n; i++)
+		if (other->data == events[i].data.u64)
 			return true;
 	return false;
 }
 
 static bool any_others(const struct epoll_event *events, int n)
 {
-	for (int i = 0; i < n; i++)
-		if (is_others(&events[i]))
+	size_t end = atomic_load_explicit(&others_end, memory_order_relaxed);
+
+	for (size_t i = 0; i < end; i++)
+		if (atomic_load_explicit(&others[i].fd, memory_order_relaxed) &&
+		    is_in(&others[i], events, n))
 			return true;
 	return atomic_load_explicit(&has_more, memory_order_relaxed);
 }

@@ -126,6 +126,32 @@ static void test_loop_an_event_of_another_descriptor(void **state)
 	close(listener);
 }
 
+static void test_loop_others_are_known_until_each_is_forgotten(void **state)
+{
+	struct epoll_event e[] = { event(90), event(91), event(92) };
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		loop_watched(700 + i, &e[i]);
+	loop_connected(701);
+	wait_and_touch(&e[1], 1, LONG_MS);
+	assert_true(answers());
+	wait_and_touch(&e[2], 1, LONG_MS);
+	assert_false(answers());
+	loop_watched(701, &e[1]); /* in the gap */
+	loop_connected(702);
+	wait_and_touch(&e[2], 1, LONG_MS);
+	assert_true(answers());
+	wait_and_touch(&e[1], 1, LONG_MS);
+	assert_false(answers());
+	loop_connected(701);
+	wait_and_touch(&e[0], 1, LONG_MS);
+	assert_false(answers());
+	loop_connected(700);
+	wait_and_touch(e, 3, LONG_MS);
+	assert_true(answers());
+}
+
 static void test_loop_what_is_watched_before_it_connects(void **state)
 {
 	int fd = new_socket(SOCK_STREAM);
@@ -242,6 +268,8 @@ int main(void)
 						begin, end),
 		cmocka_unit_test_setup_teardown(test_loop_an_event_of_another_descriptor, begin,
 						end),
+		cmocka_unit_test_setup_teardown(test_loop_others_are_known_until_each_is_forgotten,
+						begin, end),
 		cmocka_unit_test_setup_teardown(test_loop_what_is_watched_before_it_connects, begin,
 						end),
 		cmocka_unit_test_setup_teardown(
