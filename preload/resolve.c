@@ -364,13 +364,20 @@ void *resolve(const char *name)
 	return resolve_wanted(&w);
 }
 
-void *resolve_in(const struct link_map *object, const char *name)
+uint32_t resolve_defined(const struct link_map *object, const char *names)
 {
-	struct wanted w = wanted_name(name);
+	uint32_t found = 0;
 	struct object o;
 
 	object_read(&o, object->l_addr, object->l_ld);
-	return find_in(&o, &w);
+	for (uint32_t bit = 1; *names; bit <<= 1) {
+		struct wanted w = wanted_name(names);
+
+		if (find_in(&o, &w))
+			found |= bit;
+		names += strlen(names) + 1;
+	}
+	return found;
 }
 
 const char *resolve_soname(const struct link_map *object)

@@ -48,12 +48,18 @@ static const struct clue libraries[] = {
 #define GREENLET BYTES("greenlet")
 
 /* The program itself exports, having the runtime linked in, whatever it calls itself: */
-static const struct clue exports[] = {
-	{ "napi_module_register", RUNTIME_NODE }, { "JNI_CreateJavaVM", RUNTIME_JVM },
-	{ "rb_define_method", RUNTIME_RUBY },     { "enif_alloc_env", RUNTIME_BEAM },
-	{ "luaJIT_setmode", RUNTIME_LUA },        { "ap_run_process_connection", RUNTIME_APACHE },
-	{ "uwsgi_setup", RUNTIME_UWSGI },
-};
+#define EXPORTS(X)                                     \
+	X("napi_module_register", RUNTIME_NODE)        \
+	X("JNI_CreateJavaVM", RUNTIME_JVM)             \
+	X("rb_define_method", RUNTIME_RUBY)            \
+	X("enif_alloc_env", RUNTIME_BEAM)              \
+	X("luaJIT_setmode", RUNTIME_LUA)               \
+	X("ap_run_process_connection", RUNTIME_APACHE) \
+	X("uwsgi_setup", RUNTIME_UWSGI)
+#define NAME(name, flags) name "\0"
+#define FLAGS(name, flags) flags,
+static const char export_names[] = EXPORTS(NAME);
+static const uint32_t export_flags[] = { EXPORTS(FLAGS) };
 
 static struct bytes file_name_of(const char *path)
 {
@@ -174,12 +180,14 @@ void runtime_init(char *const *envp)
 {
 	const struct link_map *program = resolve_first_object();
 	uint32_t flags = runtime_of_program(runtime_program(envp));
+	uint32_t exported;
 
 	if (!program)
 		return;
-	for (size_t i = 0; i < ARRAY_LEN(exports); i++)
-		if (resolve_in(program, exports[i].text))
-			flags |= exports[i].flags;
+	exported = resolve_defined(program, export_names);
+	for (size_t i = 0; i < ARRAY_LEN(export_flags); i++)
+		if (exported >> i & 1)
+			flags |= export_flags[i];
 	for (const struct link_map *m = program->l_next; m; m = m->l_next)
 		if (m->l_name)
 			flags |= runtime_of_library(m->l_name);
