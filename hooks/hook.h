@@ -85,6 +85,12 @@ static ALWAYS_INLINE void *real_get(enum hook which)
 	return LIKELY(f != NULL) ? f : real_first(which);
 }
 
+/*
+ * The same without starting us up, for what malloc and the constructors of libraries call: that
+ * would be before they have set up the environment, for instance.
+ */
+void *real_first_early(enum hook which);
+
 /* The next function of that name after ours, with the type that the system's header gives it. */
 #define REAL(sym) ((__typeof__(&sym))real_get(HOOK_##sym))
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes in and out. */
 #include "fd_table.h"
+#include "heir.h"
 #include "hook.h"
 #include "io.h"
 #include "memory.h"
@@ -71,6 +72,7 @@ void io_peek_done(int fd, struct conn_token t, ssize_t n)
 		struct iovec iov_;                                                     \
 		ssize_t n_;                                                            \
                                                                                        \
+		heir_reads(fd);                                                        \
 		if (LIKELY(!fd_is_ours(fd)))                                           \
 			return call;                                                   \
 		if (flags_ & IO_UNSEEN) {                                              \
@@ -133,6 +135,7 @@ size_t io_vector_len(const struct iovec *iov, size_t count)
 		struct conn_token token_;                                    \
 		ssize_t n_;                                                  \
                                                                              \
+		heir_reads(fd);                                              \
 		if (LIKELY(!fd_is_ours(fd)))                                 \
 			return call;                                         \
 		token_ = io_look_in(fd);                                     \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Messages: bytes, and descriptors that travel with them. */
 #include "fd_table.h"
+#include "heir.h"
 #include "hook.h"
 #include "io.h"
 #include "memory.h"
@@ -57,6 +58,7 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	bool is_ours = fd_is_ours(fd), is_unseen = flags & IO_UNSEEN;
 	ssize_t n;
 
+	heir_reads(fd);
 	if (is_ours)
 		t = is_unseen ? io_peek_begin(fd, flags) : io_look_in(fd);
 	n = REAL(recvmsg)(fd, msg, flags);
@@ -77,6 +79,7 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags, str
 	bool is_ours = fd_is_ours(fd), is_unseen = flags & IO_UNSEEN;
 	int r;
 
+	heir_reads(fd);
 	if (is_ours)
 		t = is_unseen ? io_peek_begin(fd, flags) : io_look_in(fd);
 	r = REAL(recvmmsg)(fd, msgs, count, flags, wait);

@@ -14,6 +14,7 @@
 #include "stubs.h"
 
 _Static_assert(offsetof(struct thread, in_vfork) == THREAD_IN_VFORK, "stubs_*.S writes it");
+_Static_assert(offsetof(struct thread, inherited.slot) == THREAD_INHERITED, "stubs_*.S writes it");
 
 /* --- fork --- */
 

@@ -9,6 +9,7 @@
 #include "exporter_life.h"
 #include "fd_table.h"
 #include "hook.h"
+#include "inherit.h"
 #include "socket.h"
 
 static ALWAYS_INLINE bool is_known(int fd)
@@ -93,6 +94,7 @@ EXPORT int accept(int fd, struct sockaddr *restrict peer, socklen_t *restrict le
 	int r = REAL(accept)(fd, peer, len);
 
 	exporter_chance();
+	inherit_end();
 	if (r >= 0)
 		OBSERVE(accepted(r));
 	return r;
@@ -103,6 +105,7 @@ EXPORT int accept4(int fd, struct sockaddr *restrict peer, socklen_t *restrict l
 	int r = REAL(accept4)(fd, peer, len, flags);
 
 	exporter_chance();
+	inherit_end();
 	if (r >= 0)
 		OBSERVE(accepted(r));
 	return r;

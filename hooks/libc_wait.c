@@ -4,6 +4,7 @@
 #include "context.h"
 #include "exporter_life.h"
 #include "fd_table.h"
+#include "heir.h"
 #include "hook.h"
 #include "loop.h"
 #include "memory.h"
@@ -35,6 +36,7 @@ static NO_INLINE void waited_many(const struct epoll_event *events, int n, int t
 
 static ALWAYS_INLINE void after_epoll(const struct epoll_event *events, int n, int timeout_ms)
 {
+	inherit_end();
 	if (UNLIKELY(fd_highest() >= 0))
 		waited_many(events, n, timeout_ms);
 }
@@ -65,6 +67,7 @@ static NO_INLINE void note_timeout(const struct pollfd *fds, nfds_t n, bool is_t
 
 static ALWAYS_INLINE void after_poll(const struct pollfd *fds, nfds_t n, int r)
 {
+	heir_polled(fds, n, r);
 	if (UNLIKELY(fd_highest() >= 0) && r >= 0 && n <= POLL_MAX &&
 	    (r == 0 || conn_any_timed_out()))
 		note_timeout(fds, n, r == 0);
@@ -138,6 +141,7 @@ static int only_selected(int n, const fd_set *a, const fd_set *b, const fd_set *
 
 static ALWAYS_INLINE void after_select(int fd, int r)
 {
+	heir_waited(fd);
 	if (UNLIKELY(fd_highest() >= 0) && fd >= 0 && (r == 0 || conn_any_timed_out()))
 		OBSERVE(conn_waited(fd, r == 0));
 	after_wait(fd);

@@ -36,9 +36,14 @@ long real_missing(void)
 
 void *real_first(enum hook which)
 {
+	host_start();
+	return real_first_early(which);
+}
+
+void *real_first_early(enum hook which)
+{
 	void *f = resolve(name_of(which));
 
-	host_start();
 	if (!f)
 		f = (void *)real_missing;
 	atomic_store_explicit(&real_slot[which], f, memory_order_relaxed);

@@ -7,7 +7,9 @@
  * not be seen as the caller.
  */
 
-#define THREAD_IN_VFORK 1 /* offset in struct thread (guard.h) */
+/* Offsets in struct thread (guard.h). */
+#define THREAD_IN_VFORK 1
+#define THREAD_INHERITED 108
 #define RTLD_DEEPBIND_BIT 8
 
 #ifndef __ASSEMBLER__

@@ -5,8 +5,8 @@
  * Which request caused this call?  The one interface behind which all evidence is weighed.
  *
  * Default-deny: a span under somebody else's request is a lie, a root is only a gap.  So an answer
- * is given only where the shape of the program is proven, and "none" everywhere else.  Two shapes
- * are:
+ * is given only where the shape of the program is proven, and "none" everywhere else.  Three
+ * shapes are:
  *
  *   solo   this thread read the request itself, synchronously (from a blocking descriptor, or after
  *          a wait for that one descriptor), no other request that it read is still open, and since
@@ -17,9 +17,10 @@
  *   loop   a native event loop that is known to act on a descriptor's event by touching that very
  *          descriptor first (nginx, lighttpd): the context is that of the descriptor touched last,
  *          and a wait ends it.  What else may set it going puts all in doubt (loop.h).
+ *   heir   a thread that a solo one has started, until it may have got other work (inherit.h).
  *
  * In runtimes that run several tasks on one thread behind our back (greenlets, node, JVM, BEAM,
- * Ruby, Lua) neither holds, and the answer is always none.  A span that has ended is none, too.
+ * Ruby, Lua) none holds, and the answer is always none.  A span that has ended is none, too.
  *
  * Every function: any thread, async-signal-safe, no lock, no allocation; call inside the guard.
  */
@@ -72,6 +73,11 @@ void context_doubt(void);
 
 /* The request that the calling thread works for; {0, 0} if none is proven. */
 struct span_ref context_current(void);
+
+/*
+ * What a thread that the calling one starts now works for (inherit.h); {0, 0} if that is unknown.
+ */
+struct span_ref context_to_inherit(void);
 
 /* Does this program have the loop shape, so that touches matter at all? */
 bool context_is_loop(void);

@@ -28,9 +28,11 @@ struct thread {
 	uint32_t due_ms;      /* context.c: when a timer may fire */
 	uint32_t tid;         /* cached; 0: not asked yet */
 	uint64_t rng[4];
-	uint32_t rng_owner;      /* process epoch for which rng was seeded, 0: never */
-	struct span_ref current; /* context.c: the request that this thread works for */
-	struct span_ref open[4]; /* context.c: requests that this thread has read */
+	uint32_t rng_owner;        /* process epoch for which rng was seeded, 0: never */
+	struct span_ref current;   /* context.c: the request that this thread works for */
+	struct span_ref open[4];   /* context.c: requests that this thread has read */
+	struct span_ref inherited; /* inherit.h: the request whose handler started this thread */
+	uint64_t opened[4];        /* inherit.c: connections that it opened since */
 };
 _Static_assert(sizeof(struct thread) <= 256, "thread-locals are carved out of every stack");
 

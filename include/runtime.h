@@ -26,6 +26,7 @@ enum runtime {
 	RUNTIME_LIGHTTPD = 1u << 7,
 	RUNTIME_APACHE = 1u << 8,
 	RUNTIME_UWSGI = 1u << 9,
+	RUNTIME_PYTHON = 1u << 10,
 };
 
 extern _Atomic uint32_t runtime_seen_flags;

@@ -118,6 +118,7 @@ void context_request_read(struct span_ref server, bool is_synchronous)
 	struct thread *t = &thread_self;
 	unsigned others;
 
+	t->inherited = none;
 	if (context_is_loop()) {
 		t->current = server;
 		return;
@@ -164,10 +165,20 @@ struct span_ref context_current(void)
 {
 	struct thread *t = &thread_self;
 
-	if (flags() & RUNTIME_MANY_TASKS || !span_get(t->current))
+	if (flags() & RUNTIME_MANY_TASKS)
+		return none;
+	if (t->inherited.slot && span_get(t->inherited))
+		return t->inherited;
+	if (!span_get(t->current))
 		return none;
 	if (context_is_loop() ? !is_doubtful(t) : is_solo(t))
 		return t->current;
 	stats_inc(STAT_PARENT_AMBIGUOUS);
 	return none;
+}
+
+/* A loop starts threads for all that it serves; so does Python, whose queues know one lock only. */
+struct span_ref context_to_inherit(void)
+{
+	return context_is_loop() || flags() & RUNTIME_PYTHON ? none : context_current();
 }

@@ -42,6 +42,7 @@ static const struct clue libraries[] = {
 	{ "libjvm.so", RUNTIME_JVM },    { "libnode", RUNTIME_NODE },
 	{ "libruby", RUNTIME_RUBY },     { "libluajit", RUNTIME_LUA },
 	{ "ngx_http_lua", RUNTIME_LUA }, { "ngx_http_js", RUNTIME_LUA },
+	{ "libpython", RUNTIME_PYTHON },
 };
 
 /* Wherever it stands: _greenlet.cpython-311-x86_64-linux-gnu.so, greenlet._greenlet.so. */
@@ -55,7 +56,8 @@ static const struct clue libraries[] = {
 	X("enif_alloc_env", RUNTIME_BEAM)              \
 	X("luaJIT_setmode", RUNTIME_LUA)               \
 	X("ap_run_process_connection", RUNTIME_APACHE) \
-	X("uwsgi_setup", RUNTIME_UWSGI)
+	X("uwsgi_setup", RUNTIME_UWSGI)                \
+	X("PyGILState_Ensure", RUNTIME_PYTHON)
 #define NAME(name, flags) name "\0"
 #define FLAGS(name, flags) flags,
 static const char export_names[] = EXPORTS(NAME);

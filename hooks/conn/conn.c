@@ -13,6 +13,7 @@
 #include "context.h"
 #include "fd_table.h"
 #include "guard.h"
+#include "inherit.h"
 #include "loop.h"
 #include "pool.h"
 #include "process.h"
@@ -313,8 +314,10 @@ void conn_connected(int fd, const struct sockaddr *peer, socklen_t len, bool in_
 	c->is_connecting = in_progress;
 	c->connect_ns = started_ns;
 	c->opened_ns = in_progress ? 0 : clock_monotonic_ns();
-	c->connect_context = context_current();
+	/* What is inherited ends sooner than a wait for others does (inherit.h). */
+	c->connect_context = inherit_has() ? (struct span_ref){ 0 } : context_current();
 	c->connect_waits = context_waits();
+	inherit_opened(conn_entry(c));
 	put(fd, c);
 	fd_set_own_client(fd, true);
 }

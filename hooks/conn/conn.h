@@ -335,6 +335,13 @@ bool conn_any_timed_out(void);
 /* The request that the descriptor works for (context_touched()). */
 struct span_ref conn_bound(struct conn *c);
 
+/*
+ * May a thread that has inherited a request (inherit.h) wait for fd, or read from it, and still
+ * work for nothing else?  It has opened that connection; what it reads are the answers of its
+ * calls.
+ */
+bool conn_is_heirs(int fd, bool is_read);
+
 /* Does fd bring the rest of the request that the calling thread works for? */
 bool conn_serves_current(int fd);
 

@@ -2,6 +2,8 @@
 /* Requests under way on a connection, in order. */
 #include "conn.h"
 #include "context.h"
+#include "fd_table.h"
+#include "inherit.h"
 #include "stats.h"
 
 bool exchange_push(struct conn *c, const struct exchange *x)
@@ -116,6 +118,17 @@ bool conn_serves_current(int fd)
 {
 	struct conn *c = conn_pin(fd);
 	bool is_so = c && c->role == CONN_SERVER && context_is(conn_bound(c));
+
+	if (c)
+		conn_unpin(c);
+	return is_so;
+}
+
+bool conn_is_heirs(int fd, bool is_read)
+{
+	struct conn *c = inherit_has_opened(fd_entry(fd)) ? conn_pin(fd) : NULL;
+	bool is_so = c && c->role == CONN_CLIENT &&
+		     (!is_read || exchange_last_number(c) || c->has_pending);
 
 	if (c)
 		conn_unpin(c);

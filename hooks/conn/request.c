@@ -8,6 +8,7 @@
 #include "context.h"
 #include "http_attrs.h"
 #include "http_side.h"
+#include "inherit.h"
 #include "signature.h"
 #include "tag.h"
 #include "traceparent.h"
@@ -41,7 +42,8 @@ static struct span_ref cause(const struct conn *c, const struct head *head, enum
 	*ret_tag = tag_get(c, head, &tagged);
 	if (*ret_tag == TAG_LIVE)
 		return tagged;
-	if (c->is_fresh && c->is_connecting && context_waits() != c->connect_waits)
+	if (c->is_fresh && c->is_connecting && context_waits() != c->connect_waits &&
+	    !inherit_has())
 		return c->connect_context;
 	return context_current();
 }

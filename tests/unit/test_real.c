@@ -41,6 +41,16 @@ static void test_real_starts_us_up_and_looks_once(void **state)
 	assert_int_equal(started, 1);
 }
 
+/* Of what constructors call first, before the environment is as it will be. */
+static void test_real_early_does_not_start_us_up(void **state)
+{
+	(void)state;
+	started = 0;
+	assert_ptr_equal(real_first_early(HOOK_fork), (void *)some_fork);
+	assert_ptr_equal(real_first_early(HOOK_pthread_mutex_lock), (void *)real_missing);
+	assert_int_equal(started, 0);
+}
+
 /* Law 5: no call of NULL, and what a libc that knew the name would answer. */
 static void test_real_missing_name_is_enosys(void **state)
 {
@@ -112,6 +122,7 @@ int main(void)
 		cmocka_unit_test(test_real_rows_have_their_own_names),
 		cmocka_unit_test(test_real_observe_keeps_errno),
 		cmocka_unit_test(test_real_observe_passes_through),
+		cmocka_unit_test(test_real_early_does_not_start_us_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

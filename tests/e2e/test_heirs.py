@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Threads that are started while a request is served (inherit.h): what such a thread calls for that
+request is the request's, and what a pool's worker, started in one, calls for others never is.  By
+spawner.c; as test_causality.py, 64 at once."""
+import os
+import subprocess
+import tempfile
+import unittest
+
+from e2e.test_causality import COUNT, Causality, Cell
+from support.progs import free_port
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BUILT = tempfile.TemporaryDirectory(prefix="interspan-test-")  # pylint: disable=R1732
+POOLS = ("mutex", "cond", "try", "timed", "clock", "c11", "rwlock", "spin", "semaphore", "items",
+         "pipe", "polled", "eventfd", "futex", "yield", "sleep", "timeout")
+
+
+def build(name, *compiler):
+    subprocess.run([*compiler, "-O2", "-D_GNU_SOURCE", "-pthread", "-o", f"{BUILT.name}/{name}",
+                    f"{HERE}/spawner.c"], check=True)
+
+
+def setUpModule():  # pylint: disable=invalid-name
+    build("spawner", "gcc")
+
+
+class Threads(Causality):
+    def verdict(self, mode, name="spawner", **cell):
+        def start(lab, backend_port):
+            port = free_port()
+            return lab.start([f"{BUILT.name}/{name}", str(port), str(backend_port), mode],
+                             "spawner", port)
+
+        return self.measure(mode, start, True, cell=Cell(**cell), load={"vanish": 0},
+                            OTEL_BSP_MAX_QUEUE_SIZE="20000")
+
+    def exact(self, mode, name="spawner", calls=1):
+        with self.subTest(mode=mode):
+            verdict = self.verdict(mode, name, calls=calls)
+            self.assertEqual((verdict.right, verdict.missing), (COUNT * calls, 0))
+
+    def test_thread_for_a_call(self):
+        for mode in ("thread", "tiny", "detached", "nested"):
+            self.exact(mode)
+
+    def test_thread_for_two_calls(self):
+        for mode in ("twice", "beside"):
+            self.exact(mode, calls=2)
+
+    def test_thread_of_cxx(self):
+        self.need("g++")
+        build("spawner_cxx", "g++", "-x", "c++")
+        for mode in ("std-thread", "std-async"):
+            self.exact(mode, "spawner_cxx")
+
+    def test_pool_that_grows_when_it_is_asked(self):
+        for pool in POOLS:
+            with self.subTest(pool=pool):
+                verdict = self.verdict(f"pool-{pool}")
+                self.assertEqual((verdict.right, verdict.missing), (0, COUNT))
+
+
+if __name__ == "__main__":
+    unittest.main()
