@@ -102,9 +102,10 @@ struct edits {
 	uint8_t renames; /* among them */
 	uint8_t why_not; /* enum stat_id: the head is not told of our span; 0: it is */
 	bool is_rewrite;
-	_Atomic bool
-		is_under_way; /* in the kernel's hands: left so by a longjmp, nothing is known */
-	uint32_t sent;        /* bytes of the next one that are out */
+	/* In the kernel's hands: left so by a longjmp, nothing is known. */
+	_Atomic bool is_under_way;
+	_Atomic bool owes; /* part of a line of ours is out, and the rest goes ahead of all else */
+	uint32_t sent;     /* bytes of the next one that are out */
 	/* What the head was that they were made for. */
 	uint64_t closing;
 	uint8_t traceparents;
@@ -116,6 +117,7 @@ static inline void edits_clear(struct edits *e)
 	e->count = e->done = e->renames = e->why_not = 0;
 	e->sent = 0;
 	e->is_rewrite = false;
+	atomic_store_explicit(&e->owes, false, memory_order_relaxed);
 }
 
 /* No more of them; why: counted when the head has left. */
@@ -124,6 +126,7 @@ static inline void edits_refuse(struct edits *e, unsigned why)
 	e->count = e->done;
 	e->sent = 0;
 	e->why_not = (uint8_t)why;
+	atomic_store_explicit(&e->owes, false, memory_order_relaxed);
 }
 
 static inline bool edits_have_begun(const struct edits *e)
@@ -131,10 +134,15 @@ static inline bool edits_have_begun(const struct edits *e)
 	return e->done || e->sent;
 }
 
-/* Part of a line of ours is out: the rest must go before the application's next byte. */
+/* Who does not hold the half may ask. */
 static inline bool edits_owe(const struct edits *e)
 {
-	return e->sent && !e->list[e->done].old;
+	return atomic_load_explicit(&e->owes, memory_order_relaxed);
+}
+
+static inline bool edits_are_under_way(const struct edits *e)
+{
+	return atomic_load_explicit(&e->is_under_way, memory_order_acquire);
 }
 
 /* Of the request with that number (exchange_number()): the other half's thread may ask. */

@@ -11,6 +11,16 @@
 #define SCRATCH_CHUNKS 16
 static struct pool scratches;
 
+/*
+ * Or may owe it in a moment: who has a line of ours to send takes the half, says that it is under
+ * way, and gives the half back.
+ */
+static bool half_may_owe(const struct conn *c)
+{
+	return atomic_load(&c->out.word) & HALF_BUSY || edits_are_under_way(&c->edits) ||
+	       edits_owe(&c->edits);
+}
+
 /* Opaque or blind, but for what it owes. */
 static NO_INLINE struct conn_token look_slow(int fd, uint64_t entry, bool is_in)
 {
@@ -19,7 +29,7 @@ static NO_INLINE struct conn_token look_slow(int fd, uint64_t entry, bool is_in)
 
 	if (!c)
 		return t;
-	if (!is_in && edits_owe(&c->edits))
+	if (!is_in && half_may_owe(c))
 		t = (struct conn_token){ entry, half_turn(is_in ? &c->in : &c->out) };
 	else
 		conn_make_opaque(c, fd);

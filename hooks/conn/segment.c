@@ -249,4 +249,5 @@ void segment_settle(struct edits *e, size_t ours)
 			e->sent = 0;
 		}
 	}
+	atomic_store_explicit(&e->owes, e->sent && !e->list[e->done].old, memory_order_relaxed);
 }

@@ -49,11 +49,6 @@ static void set_under_way(struct conn *c, bool is_under_way)
 	atomic_store_explicit(&c->edits.is_under_way, is_under_way, memory_order_release);
 }
 
-static bool is_under_way(const struct conn *c)
-{
-	return atomic_load_explicit(&c->edits.is_under_way, memory_order_acquire);
-}
-
 /* The segment is what is sent now, unless it is all there is, and as it was. */
 static void use_segment(struct write *w, struct conn *c)
 {
@@ -73,7 +68,8 @@ static bool plan_held(struct write *w, struct conn *c)
 	uint64_t base = c->out.bytes;
 	size_t len = w->total - w->done;
 
-	if (UNLIKELY(is_under_way(c))) /* longjmp, cancellation, another thread: how much left? */
+	/* Longjmp, cancellation, another thread: how much left?  Blind: see half_may_owe(). */
+	if (UNLIKELY(edits_are_under_way(e) || atomic_load(&c->is_blind)))
 		return false;
 	if (UNLIKELY(edits_have_begun(e)) && !w->done && !conn_is_still(c, call->fd)) {
 		edits_refuse(e, STAT_INJECT_REFUSED);
@@ -103,7 +99,8 @@ static void plan_blind(struct write *w)
 	bool owes = false;
 
 	if (c && half_lock(&c->out)) {
-		owes = edits_owe(&c->edits) && !is_under_way(c) && conn_is_still(c, w->call->fd);
+		owes = !edits_are_under_way(&c->edits) && edits_owe(&c->edits) &&
+		       conn_is_still(c, w->call->fd);
 		if (owes) {
 			segment_fill(&w->segment, c, w->call, w->done, w->total - w->done, NULL);
 			use_segment(w, c);
