@@ -261,6 +261,15 @@ w3c: all
 	@mkdir -p $(dir $(RESULTS))
 	@$(RUN) w3c $(PYTHON) tests/e2e/w3c.py $(W3C_TEST_DIR)
 
+# SDKs and agents from the registries of their languages.
+.PHONY: interop
+interop: all
+	@mkdir -p $(dir $(RESULTS))
+	@scripts/neighbours build/neighbours
+	@if ls build/neighbours/* >/dev/null 2>&1; then \
+		$(RUN) interop $(PYTHON) tests/e2e/run.py tests/interop/test_neighbours.py; \
+	else echo "SKIPPED: interop: every registry refused"; fi
+
 # clang, in a directory of its own: every object carries the fuzzer's coverage.
 fuzz:
 	@$(MAKE) -j$(JOBS) CC=clang BUILD=$(BUILD)/fuzz RESULTS=$(RESULTS) \

@@ -27,6 +27,7 @@ enum runtime {
 	RUNTIME_APACHE = 1u << 8,
 	RUNTIME_UWSGI = 1u << 9,
 	RUNTIME_PYTHON = 1u << 10,
+	RUNTIME_TRACER = 1u << 11, /* an SDK or an agent: tracer.h */
 };
 
 extern _Atomic uint32_t runtime_seen_flags;
@@ -36,6 +37,9 @@ static ALWAYS_INLINE uint32_t runtime_flags(void)
 {
 	return atomic_load_explicit(&runtime_seen_flags, memory_order_relaxed);
 }
+
+/* From now on so.  Any thread, signal-safe. */
+void runtime_raise(uint32_t flags);
 
 /* At start-up, while the list of objects cannot change.  envp: as the kernel laid it out. */
 void runtime_init(char *const *envp);

@@ -10,6 +10,7 @@
 #include <sys/auxv.h>
 
 #include "resolve.h"
+#include "tracer.h"
 
 #define STACK_BYTES (6u << 20) /* what the kernel allows for arguments and environment */
 #define ARGS_MAX (1 << 20)
@@ -35,14 +36,26 @@ static const struct clue programs[] = {
 	{ "beam.smp", RUNTIME_BEAM },
 	{ "beam", RUNTIME_BEAM },
 	{ "luajit", RUNTIME_LUA },
+	{ "python", RUNTIME_PYTHON },
 };
 
 /* A library's file name begins with: */
 static const struct clue libraries[] = {
-	{ "libjvm.so", RUNTIME_JVM },    { "libnode", RUNTIME_NODE },
-	{ "libruby", RUNTIME_RUBY },     { "libluajit", RUNTIME_LUA },
-	{ "ngx_http_lua", RUNTIME_LUA }, { "ngx_http_js", RUNTIME_LUA },
+	{ "libjvm.so", RUNTIME_JVM },
+	{ "libnode", RUNTIME_NODE },
+	{ "libruby", RUNTIME_RUBY },
+	{ "libluajit", RUNTIME_LUA },
+	{ "ngx_http_lua", RUNTIME_LUA },
+	{ "ngx_http_js", RUNTIME_LUA },
 	{ "libpython", RUNTIME_PYTHON },
+	{ "libopentelemetry", RUNTIME_TRACER },
+	{ "opentelemetry.so", RUNTIME_TRACER },
+	{ "ddtrace.so", RUNTIME_TRACER },
+	{ "ngx_otel_module", RUNTIME_TRACER },
+	{ "otel_ngx_module", RUNTIME_TRACER },
+	{ "ngx_http_opentelemetry", RUNTIME_TRACER },
+	{ "ngx_http_datadog", RUNTIME_TRACER },
+	{ "libmod_apache_otel", RUNTIME_TRACER },
 };
 
 /* Wherever it stands: _greenlet.cpython-311-x86_64-linux-gnu.so, greenlet._greenlet.so. */
@@ -119,7 +132,7 @@ uint32_t runtime_of_library(const char *path)
 	return flags;
 }
 
-static void raise_flags(uint32_t flags)
+void runtime_raise(uint32_t flags)
 {
 	if (flags & ~runtime_flags())
 		atomic_fetch_or(&runtime_seen_flags, flags);
@@ -128,7 +141,7 @@ static void raise_flags(uint32_t flags)
 void runtime_seen(const char *path)
 {
 	if (path)
-		raise_flags(runtime_of_library(path));
+		runtime_raise(runtime_of_library(path));
 }
 
 /* --- the program's name --- */
@@ -178,6 +191,21 @@ struct bytes runtime_program(char *const *envp)
 	return file_name_of(interpreter_of(file, envp));
 }
 
+#define RUNTIME_HAS_AGENTS \
+	(RUNTIME_JVM | RUNTIME_NODE | RUNTIME_RUBY | RUNTIME_UWSGI | RUNTIME_PYTHON)
+
+static uint32_t tracer_of(uint32_t flags, char *const *envp)
+{
+	const char *file = (const char *)getauxval(AT_EXECFN);
+	intptr_t count = 0;
+	char *const *argv = file ? arguments_below(envp, file, &count) : NULL;
+
+	if (!(flags & RUNTIME_HAS_AGENTS))
+		return 0;
+	return tracer_is_asked_for(flags, envp, argv, argv ? (size_t)count : 0) ? RUNTIME_TRACER :
+										  0;
+}
+
 void runtime_init(char *const *envp)
 {
 	const struct link_map *program = resolve_first_object();
@@ -193,5 +221,5 @@ void runtime_init(char *const *envp)
 	for (const struct link_map *m = program->l_next; m; m = m->l_next)
 		if (m->l_name)
 			flags |= runtime_of_library(m->l_name);
-	raise_flags(flags);
+	runtime_raise(flags | tracer_of(flags, envp));
 }

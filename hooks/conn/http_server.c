@@ -15,6 +15,7 @@
 #include "rawsys.h"
 #include "stats.h"
 #include "traceparent.h"
+#include "tracer.h"
 #include "tracestate.h"
 
 /* The caller's context (C1-C14, C29, C30), its trace state in buf.  False: none, or not valid. */
@@ -97,6 +98,7 @@ static bool request_begun(struct conn *c, int fd)
 	struct exchange x = { .is_head = h->parser.is_head, .is_connect = h->parser.is_connect };
 	bool has_caller = inbound(&h->head, text, h->scratch->edit, &caller);
 	bool is_excluded = head_is_excluded(&h->head, text);
+	bool is_others = tracer_is_here() && config.yield_to_sdk;
 	const struct span_context *parent = has_caller && config.trust_inbound ? &caller : NULL;
 	struct span_context own;
 	struct span *s = NULL;
@@ -107,12 +109,14 @@ static bool request_begun(struct conn *c, int fd)
 	stats_add(STAT_LIST_LOST, h->head.is_full);
 	if (is_excluded)
 		stats_inc(STAT_REQUESTS_EXCLUDED);
+	if (is_others)
+		stats_inc(STAT_REQUESTS_YIELDED);
 	if (head_is_otlp(&h->head, text))
 		stats_inc(STAT_CONNS_OTLP);
-	else if (!config.sdk_disabled || parent)
+	else if (!(config.sdk_disabled || is_others) || parent)
 		s = span_start(SPAN_SERVER, parent);
 	if (s) {
-		x.is_stand_in = config.sdk_disabled || is_excluded;
+		x.is_stand_in = config.sdk_disabled || is_excluded || is_others;
 		if (x.is_stand_in && parent)
 			stand_for(s, parent);
 		else if (x.is_stand_in)
@@ -121,8 +125,10 @@ static bool request_begun(struct conn *c, int fd)
 			keep_baggage(s, &h->head, text, h->scratch->edit);
 		else if (has_caller)
 			distrust(s, &caller);
-		if (!x.is_stand_in)
+		if (!x.is_stand_in) {
 			attrs_server_request(s, c, fd, &h->head, text, &h->parser);
+			tracer_saw_request();
+		}
 		x.span = span_ref(s);
 		own = span_get_context(s);
 	}

@@ -12,6 +12,7 @@
 #include "signature.h"
 #include "tag.h"
 #include "traceparent.h"
+#include "tracer.h"
 #include "tracestate.h"
 
 /* The one header that there is, if it is valid. */
@@ -167,6 +168,8 @@ static void decide(struct conn *c, int fd, const struct head *head, const struct
 	}
 	if (tag == TAG_STALE)
 		stats_inc(STAT_TAG_STALE);
+	else if (header == HEADER_FOREIGN && !(head->signed_names & SIGNED_TRACEPARENT))
+		tracer_saw_header(span_get(from) != NULL);
 	if (header == HEADER_FOREIGN && head->signed_names & SIGNED_TRACEPARENT)
 		edits_refuse(&c->edits, STAT_INJECT_SIGNED);
 	/* What comes in is passed on as it is when nothing is told (E18). */

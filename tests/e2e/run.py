@@ -85,6 +85,7 @@ def main():
     if args.bare:
         os.environ["E2E_BARE"] = "1"
     sys.path[:0] = [HERE, os.path.dirname(HERE)]
+    sys.path.extend({os.path.dirname(os.path.abspath(f)) for f in args.files})
     sys.dont_write_bytecode = True
 
     from support import progs  # after E2E_BARE is set: read once

@@ -37,7 +37,8 @@ static void test_runtime_program_names(void **state)
 		{ "ngin", 0 },
 		{ "", 0 },
 		{ "haproxy", 0 },
-		{ "python3.11", 0 },
+		{ "python3.11", RUNTIME_PYTHON },
+		{ "pythonista", 0 },
 	};
 
 	(void)state;
