@@ -10,28 +10,31 @@
 
 #include "inherit.h"
 
-void heir_slow(int fd, bool is_read);
-void heir_slow_poll(const struct pollfd *fds, nfds_t n, int r);
+void heir_slow(int fd, bool is_read, const void *caller);
+void heir_slow_poll(const struct pollfd *fds, nfds_t n, int r, const void *caller);
+
+/* In a hook itself, or inlined there. */
+#define HEIR_CALLER __builtin_return_address(0)
 
 /* Before it reads from fd. */
 static ALWAYS_INLINE void heir_reads(int fd)
 {
 	if (inherit_has())
-		heir_slow(fd, true);
+		heir_slow(fd, true, HEIR_CALLER);
 }
 
 /* After it has waited for fd alone; negative: for others, or none. */
 static ALWAYS_INLINE void heir_waited(int fd)
 {
 	if (inherit_has())
-		heir_slow(fd, false);
+		heir_slow(fd, false, HEIR_CALLER);
 }
 
-/* After poll() returned r. */
-static ALWAYS_INLINE void heir_polled(const struct pollfd *fds, nfds_t n, int r)
+/* After poll() returned r.  Who has looked for nothing but a moment has got nothing. */
+static ALWAYS_INLINE void heir_polled(const struct pollfd *fds, nfds_t n, int r, bool is_moment)
 {
-	if (inherit_has())
-		heir_slow_poll(fds, n, r);
+	if (inherit_has() && !(r == 0 && is_moment))
+		heir_slow_poll(fds, n, r, HEIR_CALLER);
 }
 
 #endif

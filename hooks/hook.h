@@ -91,6 +91,13 @@ static ALWAYS_INLINE void *real_get(enum hook which)
  */
 void *real_first_early(enum hook which);
 
+static ALWAYS_INLINE void *real_get_early(enum hook which)
+{
+	void *f = atomic_load_explicit(&real_slot[which], memory_order_relaxed);
+
+	return LIKELY(f != NULL) ? f : real_first_early(which);
+}
+
 /* The next function of that name after ours, with the type that the system's header gives it. */
 #define REAL(sym) ((__typeof__(&sym))real_get(HOOK_##sym))
 

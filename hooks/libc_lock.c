@@ -19,45 +19,51 @@
 #include "hook.h"
 #include "inherit.h"
 
-/* The first call is out of line: it would make all others save what it changes. */
-#define ENDS(type, name, params, args)                                                            \
-	static NO_INLINE type name##_first params                                                 \
+/*
+ * What is seldom is out of line, and reached by a jump: it would make all others save what it
+ * changes.  Its caller is the hook's, therefore; if it was called it is ourselves, which is no
+ * library that may lock.
+ */
+#define HOOK_BY(tells, type, name, params, args)                                                  \
+	static NO_INLINE type name##_seldom params                                                \
 	{                                                                                         \
-		return ((__typeof__(&name))real_first_early(HOOK_##name))args;                    \
+		if (inherit_has())                                                                \
+			tells;                                                                    \
+		return ((__typeof__(&name))real_get_early(HOOK_##name))args;                      \
 	}                                                                                         \
 	EXPORT type name params                                                                   \
 	{                                                                                         \
 		void *real = atomic_load_explicit(&real_slot[HOOK_##name], memory_order_relaxed); \
                                                                                                   \
-		inherit_end();                                                                    \
-		if (UNLIKELY(!real))                                                              \
-			return name##_first args;                                                 \
+		if (UNLIKELY(!real) || inherit_has())                                             \
+			return name##_seldom args;                                                \
 		return ((__typeof__(&name))real)args;                                             \
 	}
+#define ENDS(type, name, params, args) HOOK_BY(inherit_end(), type, name, params, args)
+#define LOCKS(name, params, args) \
+	HOOK_BY(inherit_locks(__builtin_return_address(0)), int, name, params, args)
 
 typedef const struct timespec *timespec_in;
 
-ENDS(int, pthread_mutex_lock, (pthread_mutex_t * m), (m))
-ENDS(int, pthread_mutex_trylock, (pthread_mutex_t * m), (m))
-ENDS(int, pthread_mutex_timedlock, (pthread_mutex_t *restrict m, timespec_in restrict t), (m, t))
-ENDS(int, pthread_mutex_clocklock,
-     (pthread_mutex_t *restrict m, clockid_t c, timespec_in restrict t), (m, c, t))
-ENDS(int, mtx_lock, (mtx_t * m), (m))
-ENDS(int, mtx_trylock, (mtx_t * m), (m))
-ENDS(int, mtx_timedlock, (mtx_t *restrict m, timespec_in restrict t), (m, t))
+LOCKS(pthread_mutex_lock, (pthread_mutex_t * m), (m))
+LOCKS(pthread_mutex_trylock, (pthread_mutex_t * m), (m))
+LOCKS(pthread_mutex_timedlock, (pthread_mutex_t *restrict m, timespec_in restrict t), (m, t))
+LOCKS(pthread_mutex_clocklock, (pthread_mutex_t *restrict m, clockid_t c, timespec_in restrict t),
+      (m, c, t))
+LOCKS(mtx_lock, (mtx_t * m), (m))
+LOCKS(mtx_trylock, (mtx_t * m), (m))
+LOCKS(mtx_timedlock, (mtx_t *restrict m, timespec_in restrict t), (m, t))
 
-ENDS(int, pthread_rwlock_rdlock, (pthread_rwlock_t * l), (l))
-ENDS(int, pthread_rwlock_wrlock, (pthread_rwlock_t * l), (l))
-ENDS(int, pthread_rwlock_tryrdlock, (pthread_rwlock_t * l), (l))
-ENDS(int, pthread_rwlock_trywrlock, (pthread_rwlock_t * l), (l))
-ENDS(int, pthread_rwlock_timedrdlock, (pthread_rwlock_t *restrict l, timespec_in restrict t),
-     (l, t))
-ENDS(int, pthread_rwlock_timedwrlock, (pthread_rwlock_t *restrict l, timespec_in restrict t),
-     (l, t))
-ENDS(int, pthread_rwlock_clockrdlock,
-     (pthread_rwlock_t *restrict l, clockid_t c, timespec_in restrict t), (l, c, t))
-ENDS(int, pthread_rwlock_clockwrlock,
-     (pthread_rwlock_t *restrict l, clockid_t c, timespec_in restrict t), (l, c, t))
+LOCKS(pthread_rwlock_rdlock, (pthread_rwlock_t * l), (l))
+LOCKS(pthread_rwlock_wrlock, (pthread_rwlock_t * l), (l))
+LOCKS(pthread_rwlock_tryrdlock, (pthread_rwlock_t * l), (l))
+LOCKS(pthread_rwlock_trywrlock, (pthread_rwlock_t * l), (l))
+LOCKS(pthread_rwlock_timedrdlock, (pthread_rwlock_t *restrict l, timespec_in restrict t), (l, t))
+LOCKS(pthread_rwlock_timedwrlock, (pthread_rwlock_t *restrict l, timespec_in restrict t), (l, t))
+LOCKS(pthread_rwlock_clockrdlock,
+      (pthread_rwlock_t *restrict l, clockid_t c, timespec_in restrict t), (l, c, t))
+LOCKS(pthread_rwlock_clockwrlock,
+      (pthread_rwlock_t *restrict l, clockid_t c, timespec_in restrict t), (l, c, t))
 
 ENDS(int, pthread_spin_lock, (pthread_spinlock_t * l), (l))
 ENDS(int, pthread_spin_trylock, (pthread_spinlock_t * l), (l))

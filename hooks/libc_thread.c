@@ -22,7 +22,7 @@ EXPORT int pthread_create(pthread_t *restrict thread, const pthread_attr_t *rest
 	return r;
 }
 
-NO_INLINE void heir_slow(int fd, bool is_read)
+NO_INLINE void heir_slow(int fd, bool is_read, const void *caller)
 {
 	int error = errno;
 	bool is_own = false;
@@ -32,7 +32,7 @@ NO_INLINE void heir_slow(int fd, bool is_read)
 		guard_leave();
 	}
 	if (!is_own)
-		inherit_end();
+		inherit_waits(caller);
 	errno = error;
 }
 
@@ -40,13 +40,13 @@ NO_INLINE void heir_slow(int fd, bool is_read)
  * Nothing has come but from its own connections.  Where nothing has come at all it may have waited
  * for the time, which brings work, too: unless it is for one of its own alone.
  */
-NO_INLINE void heir_slow_poll(const struct pollfd *fds, nfds_t n, int r)
+NO_INLINE void heir_slow_poll(const struct pollfd *fds, nfds_t n, int r, const void *caller)
 {
 	if (n == 1 || r <= 0) {
-		heir_slow(n == 1 ? fds[0].fd : -1, false);
+		heir_slow(n == 1 ? fds[0].fd : -1, false, caller);
 		return;
 	}
 	for (nfds_t i = 0; i < n; i++)
 		if (fds[i].revents)
-			heir_slow(fds[i].fd, false);
+			heir_slow(fds[i].fd, false, caller);
 }

@@ -65,20 +65,25 @@ static NO_INLINE void note_timeout(const struct pollfd *fds, nfds_t n, bool is_t
 		OBSERVE(conn_waited(fds[i].fd, is_timed_out));
 }
 
-static ALWAYS_INLINE void after_poll(const struct pollfd *fds, nfds_t n, int r)
+static ALWAYS_INLINE void after_poll(const struct pollfd *fds, nfds_t n, int r, bool is_moment)
 {
-	heir_polled(fds, n, r);
+	heir_polled(fds, n, r, is_moment);
 	if (UNLIKELY(fd_highest() >= 0) && r >= 0 && n <= POLL_MAX &&
 	    (r == 0 || conn_any_timed_out()))
 		note_timeout(fds, n, r == 0);
 	after_wait(r >= 0 || !n ? only(fds, n) : CONTEXT_MANY);
 }
 
+static ALWAYS_INLINE bool is_no_time(const struct timespec *t)
+{
+	return inherit_has() && t && !t->tv_sec && !t->tv_nsec;
+}
+
 EXPORT int poll(struct pollfd *fds, nfds_t n, int timeout)
 {
 	int r = REAL(poll)(fds, n, timeout);
 
-	after_poll(fds, n, r);
+	after_poll(fds, n, r, timeout == 0);
 	return r;
 }
 
@@ -86,7 +91,7 @@ EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, c
 {
 	int r = REAL(ppoll)(fds, n, timeout, mask);
 
-	after_poll(fds, n, r);
+	after_poll(fds, n, r, is_no_time(timeout));
 	return r;
 }
 
@@ -94,7 +99,7 @@ EXPORT int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t room)
 {
 	int r = REAL(__poll_chk)(fds, n, timeout, room);
 
-	after_poll(fds, n, r);
+	after_poll(fds, n, r, timeout == 0);
 	return r;
 }
 
@@ -103,7 +108,7 @@ EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *time
 {
 	int r = REAL(__ppoll_chk)(fds, n, timeout, mask, room);
 
-	after_poll(fds, n, r);
+	after_poll(fds, n, r, is_no_time(timeout));
 	return r;
 }
 

@@ -12,6 +12,9 @@
  *   sleeps, waits for signals, and messages of the system's queues
  *   syscall(): whatever it is, futexes among them
  *
+ * unless it is libcurl that waits, or libcurl, OpenSSL or GnuTLS that locks: they do for their
+ * caller.
+ *
  * And it is only given where nothing else can be meant: thread_create() is called by the program
  * itself or by the C++ library for it, not by a library that may run tasks of its own with locks of
  * its own, nor in a runtime that does; and a runtime that sets its thread up with a signal stack
@@ -40,6 +43,13 @@ static ALWAYS_INLINE void inherit_end(void)
 	if (inherit_has())
 		thread_self.inherited.slot = 0;
 }
+
+/*
+ * The same for calls that libraries may make for the work of who called them: libcurl waits for its
+ * transfers, and has locks, as OpenSSL and GnuTLS have.  caller: where the call came from.
+ */
+void inherit_locks(const void *caller);
+void inherit_waits(const void *caller);
 
 /* It has opened a connection, by its entry in the table of descriptors (never 0). */
 void inherit_opened(uint64_t entry);

@@ -32,9 +32,6 @@ struct link_map;
 const struct link_map *resolve_first_object(void);
 const struct link_map *resolve_own_object(void);
 
-/* The object whose code is at that address; NULL: none, or the list is being changed. */
-const struct link_map *resolve_object_around(const void *address);
-
 /* What the object's own dynamic section says its name is; NULL if it has none. */
 const char *resolve_soname(const struct link_map *object);
 

@@ -44,6 +44,19 @@ void runtime_raise(uint32_t flags);
 /* At start-up, while the list of objects cannot change.  envp: as the kernel laid it out. */
 void runtime_init(char *const *envp);
 
+/*
+ * Whose code is at that address?  Known of objects that came with the program, which stay where
+ * they are: no look at the dynamic linker's list, which may be changing.  Any thread, signal-safe.
+ */
+enum runtime_code {
+	CODE_OTHER,
+	CODE_PROGRAM,
+	CODE_CXX,    /* the C++ library */
+	CODE_CURL,   /* waits and locks for its caller's transfers alone */
+	CODE_CRYPTO, /* locks for itself alone */
+};
+enum runtime_code runtime_code_at(const void *address);
+
 /* Somebody asks for this library; NULL is fine.  Any thread, signal-safe. */
 void runtime_seen(const char *path);
 

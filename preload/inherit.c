@@ -4,10 +4,9 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-#include "bytes.h"
 #include "context.h"
 #include "process.h"
-#include "resolve.h"
+#include "runtime.h"
 #include "stats.h"
 
 /* --- what a thread may read from --- */
@@ -29,6 +28,22 @@ bool inherit_has_opened(uint64_t entry)
 		if (thread_self.opened[i] == entry)
 			return true;
 	return false;
+}
+
+/* --- who else may wait and lock --- */
+
+void inherit_locks(const void *caller)
+{
+	enum runtime_code code = runtime_code_at(caller);
+
+	if (code != CODE_CURL && code != CODE_CRYPTO)
+		inherit_end();
+}
+
+void inherit_waits(const void *caller)
+{
+	if (runtime_code_at(caller) != CODE_CURL)
+		inherit_end();
 }
 
 /* --- threads that are being started --- */
@@ -69,17 +84,12 @@ void inherit_cancel(struct inherit_start *s)
 	atomic_store_explicit(&s->owner, 0, memory_order_release);
 }
 
-/* The program, or the C++ library, which starts std::thread and std::async on its behalf. */
+/* The C++ library starts std::thread and std::async on the program's behalf. */
 static bool is_program(const void *caller)
 {
-	const struct link_map *m = resolve_object_around(caller);
-	const char *soname;
+	enum runtime_code code = runtime_code_at(caller);
 
-	if (!m)
-		return false;
-	soname = resolve_soname(m);
-	return m == resolve_first_object() ||
-	       (soname && bytes_equal(bytes_from_str(soname), BYTES("libstdc++.so.6")));
+	return code == CODE_PROGRAM || code == CODE_CXX;
 }
 
 struct inherit_start *inherit_prepare(inherit_routine *routine, void *arg, const void *caller)

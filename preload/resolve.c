@@ -394,10 +394,9 @@ const char *resolve_soname(const struct link_map *object)
  * Code lies between an object's base and its dynamic section, and objects do not interleave, so the
  * program's own headers need not be read.  The list is left alone while somebody is changing it.
  */
-const struct link_map *resolve_object_around(const void *code)
+static const struct link_map *object_around(ElfW(Addr) address)
 {
 	const struct r_debug *debug = debug_get();
-	ElfW(Addr) address = (ElfW(Addr))code;
 
 	if (!debug || debug->r_state != RT_CONSISTENT)
 		return NULL;
@@ -450,7 +449,7 @@ static const char *version_imported(const struct link_map *m, const char *name)
 
 void *resolve_as_bound(const char *name, const void *caller)
 {
-	const struct link_map *around = resolve_object_around(caller);
+	const struct link_map *around = object_around((ElfW(Addr))caller);
 	struct wanted w = wanted_name(name);
 	void *found = NULL;
 

@@ -76,6 +76,42 @@ static const struct clue libraries[] = {
 static const char export_names[] = EXPORTS(NAME);
 static const uint32_t export_flags[] = { EXPORTS(FLAGS) };
 
+/* --- whose code it is --- */
+
+#define RANGES 8u
+
+static struct range {
+	uintptr_t from, to;
+	enum runtime_code code;
+} ranges[RANGES];
+static size_t range_count;
+
+/* A library's file name begins with, as in libraries[]; flags: its code. */
+static const struct clue coded[] = {
+	{ "libstdc++.so", CODE_CXX },    { "libcurl", CODE_CURL },
+	{ "libcrypto.so", CODE_CRYPTO }, { "libssl.so", CODE_CRYPTO },
+	{ "libgnutls.so", CODE_CRYPTO },
+};
+
+/* Code lies between an object's base and its dynamic section, and objects do not interleave. */
+static void range_put(const struct link_map *m, enum runtime_code code)
+{
+	if (range_count < RANGES)
+		ranges[range_count++] = (struct range){ m->l_addr, (uintptr_t)m->l_ld, code };
+}
+
+enum runtime_code runtime_code_at(const void *address)
+{
+	uintptr_t at = (uintptr_t)address;
+
+	for (size_t i = 0; i < range_count; i++)
+		if (ranges[i].from <= at && at < ranges[i].to)
+			return ranges[i].code;
+	return CODE_OTHER;
+}
+
+/* --- names --- */
+
 static struct bytes file_name_of(const char *path)
 {
 	const char *name = path;
@@ -116,6 +152,15 @@ uint32_t runtime_of_program(struct bytes name)
 			flags |= programs[i].flags;
 	}
 	return flags;
+}
+
+static void range_of_library(const struct link_map *m)
+{
+	struct bytes name = file_name_of(m->l_name);
+
+	for (size_t i = 0; i < ARRAY_LEN(coded); i++)
+		if (clue_len(name, &coded[i]))
+			range_put(m, (enum runtime_code)coded[i].flags);
 }
 
 uint32_t runtime_of_library(const char *path)
@@ -218,8 +263,11 @@ void runtime_init(char *const *envp)
 	for (size_t i = 0; i < ARRAY_LEN(export_flags); i++)
 		if (exported >> i & 1)
 			flags |= export_flags[i];
+	range_put(program, CODE_PROGRAM);
 	for (const struct link_map *m = program->l_next; m; m = m->l_next)
-		if (m->l_name)
+		if (m->l_name) {
 			flags |= runtime_of_library(m->l_name);
+			range_of_library(m);
+		}
 	runtime_raise(flags | tracer_of(flags, envp));
 }

@@ -98,8 +98,11 @@ static void call_beside(struct job *job, int beside)
 	char *buf = (char *)malloc(2048); /* not on a stack that may be small */
 	char back[64] = "";
 	size_t len = strlen(job->id);
-	struct pollfd fds[2] = { { connection_to(backend, 0), POLLIN, 0 }, { beside, POLLIN, 0 } };
+	struct pollfd fds[2] = { { -1, POLLIN, 0 }, { beside, POLLIN, 0 } };
 
+	if (beside >= 0 && poll(&fds[1], 1, 0) != 0)
+		die("beside");
+	fds[0].fd = connection_to(backend, 0);
 	for (size_t i = 0; i < len; i++)
 		back[i] = job->id[len - 1 - i];
 	sprintf(buf, "POST /leaf HTTP/1.1\r\nHost: b\r\nContent-Length: %d\r\n\r\n%s", (int)len,
@@ -180,6 +183,50 @@ static void joined(struct job *job, void *(*by)(void *), size_t stack)
 	pthread_attr_destroy(&attr);
 }
 
+#ifdef WITH_CURL
+void *curl_easy_init(void);
+int curl_easy_setopt(void *curl, int option, ...);
+int curl_easy_perform(void *curl);
+int curl_easy_getinfo(void *curl, int info, ...);
+void curl_easy_cleanup(void *curl);
+#define CURLOPT_URL 10002
+#define CURLOPT_POSTFIELDS 10015
+#define CURLOPT_WRITEFUNCTION 20011
+#define CURLOPT_NOSIGNAL 99
+#define CURLINFO_RESPONSE_CODE 0x200002
+
+static size_t sink(void *data, size_t size, size_t n, void *to)
+{
+	(void)data;
+	(void)to;
+	return size * n;
+}
+
+static void *call_by_curl(void *arg)
+{
+	struct job *job = (struct job *)arg;
+	void *curl = curl_easy_init();
+	size_t len = strlen(job->id);
+	char url[64], back[64] = "";
+	long status = 0;
+
+	for (size_t i = 0; i < len; i++)
+		back[i] = job->id[len - 1 - i];
+	sprintf(url, "http://localhost:%d/leaf", backend);
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, back);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, sink);
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	for (int i = 0; i < 2; i++)
+		if (curl_easy_perform(curl) != 0)
+			die("curl");
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_cleanup(curl);
+	job->status = (int)status;
+	return arg;
+}
+#endif
+
 static int run_thread(struct job *job)
 {
 	pthread_t t;
@@ -192,6 +239,10 @@ static int run_thread(struct job *job)
 		joined(job, call_twice, 0);
 	else if (strcmp(mode, "beside") == 0)
 		joined(job, call_twice_beside, 0);
+#ifdef WITH_CURL
+	else if (strcmp(mode, "curl") == 0)
+		joined(job, call_by_curl, 0);
+#endif
 	else if (strcmp(mode, "nested") == 0)
 		joined(job, call_by_another, 0);
 	else if (strcmp(mode, "detached") == 0 && pthread_create(&t, NULL, call_late, job) == 0)

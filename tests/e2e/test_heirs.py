@@ -6,6 +6,7 @@ import os
 import subprocess
 import tempfile
 import unittest
+from ctypes.util import find_library
 
 from e2e.test_causality import COUNT, Causality, Cell
 from support.progs import free_port
@@ -16,9 +17,9 @@ POOLS = ("mutex", "cond", "try", "timed", "clock", "c11", "rwlock", "spin", "sem
          "pipe", "polled", "eventfd", "futex", "yield", "sleep", "timeout")
 
 
-def build(name, *compiler):
+def build(name, *compiler, libraries=()):
     subprocess.run([*compiler, "-O2", "-D_GNU_SOURCE", "-pthread", "-o", f"{BUILT.name}/{name}",
-                    f"{HERE}/spawner.c"], check=True)
+                    f"{HERE}/spawner.c", *libraries], check=True)
 
 
 def setUpModule():  # pylint: disable=invalid-name
@@ -53,6 +54,13 @@ class Threads(Causality):
         build("spawner_cxx", "g++", "-x", "c++")
         for mode in ("std-thread", "std-async"):
             self.exact(mode, "spawner_cxx")
+
+    def test_thread_that_uses_libcurl(self):
+        """It looks for what it does not wait for, and has locks, and those of OpenSSL."""
+        if find_library("curl") is None:
+            self.skipTest("needs libcurl")
+        build("spawner_curl", "gcc", "-DWITH_CURL", libraries=["-l:" + find_library("curl")])
+        self.exact("curl", "spawner_curl", calls=2)
 
     def test_pool_that_grows_when_it_is_asked(self):
         for pool in POOLS:

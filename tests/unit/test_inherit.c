@@ -190,5 +190,6 @@ int main(void)
 	};
 
 	config_load(no_environment);
+	runtime_init(environ);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

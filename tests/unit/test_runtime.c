@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -107,6 +108,15 @@ static void test_runtime_program_is_this_one(void **state)
 	assert_true(bytes_equal(runtime_program(NULL), BYTES("test_runtime")));
 }
 
+static void test_runtime_whose_code_it_is(void **state)
+{
+	(void)state;
+	runtime_init(environ);
+	assert_int_equal(runtime_code_at((void *)test_runtime_whose_code_it_is), CODE_PROGRAM);
+	assert_int_equal(runtime_code_at((void *)(uintptr_t)strlen), CODE_OTHER);
+	assert_int_equal(runtime_code_at(NULL), CODE_OTHER);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -114,6 +124,7 @@ int main(void)
 		cmocka_unit_test(test_runtime_library_names),
 		cmocka_unit_test(test_runtime_flags_are_only_raised),
 		cmocka_unit_test(test_runtime_program_is_this_one),
+		cmocka_unit_test(test_runtime_whose_code_it_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
