@@ -34,11 +34,14 @@ static void line_done(struct http1 *p)
 	p->is_folded = false;
 }
 
-/* A message begins: all facts of the one before are forgotten, the line buffer stays. */
-static ALWAYS_INLINE void message_begin(struct http1 *p)
+/* Can this begin a message?  Then one begins: all facts of the one before are forgotten. */
+static ALWAYS_INLINE bool message_begin(struct http1 *p, char first)
 {
+	if (p->is_response ? first != 'H' : !is_token_char(first))
+		return false;
 	memset(p, 0, offsetof(struct http1, line));
 	p->state = HTTP1_AT_START_LINE;
+	return true;
 }
 
 static enum http1_event step_start(struct http1 *p, struct bytes *in)
@@ -49,10 +52,7 @@ static enum http1_event step_start(struct http1 *p, struct bytes *in)
 			return http1_die(p, HTTP1_MALFORMED);
 	if (!in->len)
 		return HTTP1_NEED_MORE;
-	if (p->is_response ? *in->ptr != 'H' : !is_token_char(*in->ptr))
-		return http1_die(p, HTTP1_MALFORMED);
-	message_begin(p);
-	return HTTP1_AGAIN;
+	return message_begin(p, *in->ptr) ? HTTP1_AGAIN : http1_die(p, HTTP1_MALFORMED);
 }
 
 static enum http1_event start_line(struct http1 *p, struct bytes line)
@@ -74,7 +74,7 @@ static enum http1_event step_start_line(struct http1 *p, struct bytes *in)
 	if (!in->len)
 		return HTTP1_NEED_MORE;
 	if (!http1_line_is_under_way(p)) {
-		if (LIKELY(line_in_place(in, &line)))
+		if (line_in_place(in, &line))
 			return start_line(p, line);
 		if (!p->line)
 			return HTTP1_NEED_LINE;
@@ -89,76 +89,6 @@ static enum http1_event step_start_line(struct http1 *p, struct bytes *in)
 	}
 }
 
-/* Without the blanks around it, of which there usually is one, ahead of it. */
-static ALWAYS_INLINE struct bytes value_trim(const char *s, const char *end)
-{
-	if (s < end && *s == ' ')
-		s++;
-	if (s < end && (http1_is_blank(*s) || http1_is_blank(end[-1])))
-		return bytes_trim((struct bytes){ s, (size_t)(end - s) });
-	return (struct bytes){ s, (size_t)(end - s) };
-}
-
-/*
- * Behind the line that ends at eol; NULL: it does not end there, or it is not known how it goes on.
- */
-static ALWAYS_INLINE const char *next_line(const char *eol, const char *end)
-{
-	const char *next = eol + 2;
-
-	if (UNLIKELY(end - eol < 3))
-		return NULL;
-	if (UNLIKELY(eol[0] != '\r' || eol[1] != '\n')) {
-		if (eol[0] != '\n')
-			return NULL;
-		next = eol + 1;
-	}
-	return http1_is_blank(*next) ? NULL : next;
-}
-
-static ALWAYS_INLINE bool is_in(uint32_t lengths, size_t len)
-{
-	return lengths >> (len < 31 ? len : 31) & 1;
-}
-
-/*
- * Headers as nearly all are: whole, in order, and the next line has begun and does not fold them.
- * One pass over their bytes, up to one that is told, or that frames badly.  HTTP1_AGAIN: the next
- * line is something else, or unusual, and nothing of it is taken.
- */
-static ALWAYS_INLINE enum http1_event headers_in_place(struct http1 *p, struct bytes *in)
-{
-	const char *s = in->ptr, *end = s + in->len;
-	uint32_t heard = p->tell | HTTP1_FRAMING;
-	enum http1_reason why = HTTP1_ALIVE;
-
-	for (;;) {
-		const char *colon = scan_name(s, end);
-		const char *eol = scan_line(colon, end);
-		const char *next = next_line(eol, end);
-
-		if (UNLIKELY(!next || colon == s || *colon != ':'))
-			break;
-		if (is_in(heard, (size_t)(colon - s))) {
-			p->name = (struct bytes){ s, (size_t)(colon - s) };
-			p->value = value_trim(colon + 1, eol);
-			p->is_cut = false;
-			if (http1_may_frame(p))
-				why = http1_framing(p, (size_t)(eol - s));
-			*in = (struct bytes){ next, (size_t)(end - next) };
-			if (UNLIKELY(why))
-				return http1_die(p, why);
-			if (is_in(p->tell, p->name.len))
-				return HTTP1_HEADER;
-		}
-		s = next;
-		if (*s == '\r')
-			break;
-	}
-	*in = (struct bytes){ s, (size_t)(end - s) };
-	return HTTP1_AGAIN;
-}
-
 static enum http1_event header_line(struct http1 *p, struct bytes line)
 {
 	enum http1_reason why = http1_header_line(p, line);
@@ -170,7 +100,7 @@ static enum http1_event header_line(struct http1 *p, struct bytes line)
 	return HTTP1_HEADER;
 }
 
-static enum http1_event head_closing(struct http1 *p)
+static NO_INLINE enum http1_event head_closing(struct http1 *p)
 {
 	enum http1_reason why = http1_frame(p);
 
@@ -186,14 +116,9 @@ static enum http1_event head_closing(struct http1 *p)
  */
 static enum http1_event step_header(struct http1 *p, struct bytes *in)
 {
-	enum http1_event e;
-
 	if (!in->len)
 		return HTTP1_NEED_MORE;
 	if (!http1_line_is_under_way(p)) {
-		e = headers_in_place(p, in);
-		if (e != HTTP1_AGAIN)
-			return e;
 		if (*in->ptr == '\r' || *in->ptr == '\n')
 			return head_closing(p);
 		/* Behind the start line: skipped by some, refused by others (RFC 9112 2.2). */
@@ -225,6 +150,13 @@ static enum http1_event step_fold(struct http1 *p, struct bytes *in)
 	return http1_go(p, HTTP1_AT_HEADER);
 }
 
+static ALWAYS_INLINE enum http1_event head_end(struct http1 *p)
+{
+	/* No body that is chunked has a length: body_left counts the chunk from here on. */
+	p->state = p->after;
+	return HTTP1_HEAD_END;
+}
+
 static enum http1_event step_head_end(struct http1 *p, struct bytes *in)
 {
 	switch (http1_newline_take(p, in)) {
@@ -233,10 +165,14 @@ static enum http1_event step_head_end(struct http1 *p, struct bytes *in)
 	case HTTP1_TAKEN_BAD:
 		return http1_die(p, HTTP1_MALFORMED);
 	default:
-		/* No body that is chunked has a length: body_left counts the chunk from here on. */
-		p->state = p->after;
-		return HTTP1_HEAD_END;
+		return head_end(p);
 	}
+}
+
+static ALWAYS_INLINE enum http1_event message_end(struct http1 *p)
+{
+	p->state = HTTP1_AT_START;
+	return HTTP1_MESSAGE_END;
 }
 
 /* A switch and no table, whose pointers would be relocated in every process that loads us. */
@@ -274,8 +210,7 @@ static ALWAYS_INLINE enum http1_event step(struct http1 *p, struct bytes *in)
 	case HTTP1_AT_TRAILER_END:
 		return http1_step_trailer_end(p, in);
 	case HTTP1_AT_END:
-		p->state = HTTP1_AT_START;
-		return HTTP1_MESSAGE_END;
+		return message_end(p);
 	case HTTP1_IN_TUNNEL:
 		return HTTP1_TUNNEL;
 	default:
@@ -283,16 +218,126 @@ static ALWAYS_INLINE enum http1_event step(struct http1 *p, struct bytes *in)
 	}
 }
 
-enum http1_event http1_step(struct http1 *p, struct bytes *in)
+/* Step by step: all that there is. */
+static NO_INLINE enum http1_event steps(struct http1 *p, struct bytes *in)
 {
 	enum http1_event e;
 
-	if (!in->ptr)
-		in->ptr = ""; /* so that no step computes with NULL */
 	do
 		e = step(p, in);
 	while (e == HTTP1_AGAIN);
 	return e;
+}
+
+/* --- the usual, in place: whatever is not quite that is left to the steps --- */
+
+static NO_INLINE enum http1_event start_in_place(struct http1 *p, struct bytes *in)
+{
+	struct bytes line;
+
+	if (UNLIKELY(p->has_cr || !message_begin(p, *in->ptr)))
+		return steps(p, in);
+	if (!p->is_response && LIKELY(http1_request_in_place(p, in))) {
+		p->state = HTTP1_AT_HEADER;
+		return HTTP1_START_LINE;
+	}
+	return LIKELY(line_in_place(in, &line)) ? start_line(p, line) : steps(p, in);
+}
+
+/*
+ * Without the blanks around it, of which there usually is one, ahead of it.  At end is a control.
+ */
+static ALWAYS_INLINE struct bytes value_trim(const char *s, const char *end)
+{
+	if (*s == ' ')
+		s++;
+	if ((uint8_t)*s <= ' ' || (uint8_t)end[-1] <= ' ')
+		return bytes_trim((struct bytes){ s, (size_t)(end - s) });
+	return (struct bytes){ s, (size_t)(end - s) };
+}
+
+struct line_end {
+	const char *at;
+	const char *next; /* NULL: it does not end, or nothing is behind it yet */
+};
+
+/* Of a line that goes on with a control character. */
+static NO_INLINE struct line_end line_end(const char *s, const char *end)
+{
+	s = scan_line(s, end);
+	if (end - s >= 2 && s[0] == '\n')
+		return (struct line_end){ s, s + 1 };
+	if (end - s >= 3 && s[0] == '\r' && s[1] == '\n')
+		return (struct line_end){ s, s + 2 };
+	return (struct line_end){ s, NULL };
+}
+
+static ALWAYS_INLINE bool is_in(uint32_t lengths, size_t len)
+{
+	return LIKELY(len < 31) ? lengths >> len & 1 : lengths >> 31;
+}
+
+/*
+ * Headers as nearly all are: whole, in order, and the next line has begun and does not fold them.
+ * One pass over their bytes, up to one that is told, or that frames badly.
+ */
+static NO_INLINE enum http1_event headers_in_place(struct http1 *p, struct bytes *in)
+{
+	const char *s = in->ptr, *end = s + in->len;
+	uint32_t heard = p->tell | HTTP1_FRAMING | HTTP1_TELL(0); /* no name: not usual */
+
+	for (bool goes_on = true; goes_on;) {
+		const char *colon, *control = scan_header(s, end, &colon);
+		struct line_end eol = { control, control + 2 };
+		size_t len = (size_t)(colon - s);
+
+		if (UNLIKELY(end - control < 3 || memcmp(control, "\r\n", 2) != 0))
+			eol = line_end(control, end);
+		if (UNLIKELY(!eol.next || *colon != ':'))
+			break;
+		goes_on = (uint8_t)*eol.next > ' ';
+		if (UNLIKELY(!goes_on) && http1_is_blank(*eol.next))
+			break;
+		if (is_in(heard, len)) {
+			enum http1_reason why;
+
+			if (UNLIKELY(!len))
+				break;
+			p->name = (struct bytes){ s, len };
+			p->value = value_trim(colon + 1, eol.at);
+			p->is_cut = false;
+			why = is_in(HTTP1_FRAMING, len) ? http1_framing(p, (size_t)(eol.at - s)) :
+							  HTTP1_ALIVE;
+			*in = (struct bytes){ eol.next, (size_t)(end - eol.next) };
+			if (UNLIKELY(why))
+				return http1_die(p, why);
+			if (is_in(p->tell, len))
+				return HTTP1_HEADER;
+		}
+		s = eol.next;
+	}
+	*in = (struct bytes){ s, (size_t)(end - s) };
+	return LIKELY(*s == '\r') ? head_closing(p) : steps(p, in);
+}
+
+enum http1_event http1_step(struct http1 *p, struct bytes *in)
+{
+	if (UNLIKELY(!in->ptr))
+		in->ptr = ""; /* so that no step computes with NULL */
+	if (p->state == HTTP1_AT_START)
+		return in->len ? start_in_place(p, in) : HTTP1_NEED_MORE;
+	if (p->state == HTTP1_AT_HEADER && in->len && !http1_line_is_under_way(p))
+		return *in->ptr == '\r' ? head_closing(p) : headers_in_place(p, in);
+	if (p->state == HTTP1_AT_HEAD_END && !p->has_cr && in->len >= 2 &&
+	    memcmp(in->ptr, "\r\n", 2) == 0) {
+		*in = (struct bytes){ in->ptr + 2, in->len - 2 };
+		return head_end(p);
+	}
+	if (p->state == HTTP1_AT_END)
+		return message_end(p);
+	if (p->state == HTTP1_AT_BODY)
+		return http1_body_take(p, in) ? message_end(p) : HTTP1_NEED_MORE;
+	return steps(p, in);
 }
 
 /* --- the owner's side --- */

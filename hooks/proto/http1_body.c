@@ -2,20 +2,9 @@
 /* Bodies: nobody looks at their bytes, all of a piece is skipped at once. */
 #include "http1_impl.h"
 
-/* As much of body_left as there is; true when none of it is left. */
-static bool body_take(struct http1 *p, struct bytes *in)
-{
-	size_t n = in->len < p->body_left ? in->len : (size_t)p->body_left;
-
-	*in = bytes_skip(*in, n);
-	p->body_left -= n;
-	p->body_bytes += n;
-	return p->body_left == 0;
-}
-
 enum http1_event http1_step_body(struct http1 *p, struct bytes *in)
 {
-	return body_take(p, in) ? http1_go(p, HTTP1_AT_END) : HTTP1_NEED_MORE;
+	return http1_body_take(p, in) ? http1_go(p, HTTP1_AT_END) : HTTP1_NEED_MORE;
 }
 
 enum http1_event http1_step_close(struct http1 *p, struct bytes *in)
@@ -103,7 +92,7 @@ enum http1_event http1_step_size_end(struct http1 *p, struct bytes *in)
 
 enum http1_event http1_step_chunk(struct http1 *p, struct bytes *in)
 {
-	return body_take(p, in) ? http1_go(p, HTTP1_AT_CHUNK_END) : HTTP1_NEED_MORE;
+	return http1_body_take(p, in) ? http1_go(p, HTTP1_AT_CHUNK_END) : HTTP1_NEED_MORE;
 }
 
 /* Some skip two bytes here without a look, so nothing but CRLF will do. */

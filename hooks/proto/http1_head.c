@@ -91,6 +91,14 @@ static const char *version_split(struct http1 *p, struct bytes *line)
 	return p->line_dropped ? p->line_tail : line->ptr + line->len;
 }
 
+static ALWAYS_INLINE void request_is(struct http1 *p, struct bytes method, struct bytes target)
+{
+	p->method = method;
+	p->target = target;
+	p->is_head = bytes_equal(method, BYTES("HEAD"));
+	p->is_connect = bytes_equal(method, BYTES("CONNECT"));
+}
+
 enum http1_reason http1_request_line(struct http1 *p, struct bytes line)
 {
 	size_t n = token_len(line);
@@ -105,14 +113,32 @@ enum http1_reason http1_request_line(struct http1 *p, struct bytes line)
 	version = version_split(p, &line);
 	if (!version || version[0] != ' ' || !version_take(p, version + 1) || line.len < n + 2)
 		return HTTP1_MALFORMED;
-	p->method = (struct bytes){ line.ptr, n };
-	p->target = bytes_skip(line, n + 1);
-	if (!is_free_of(p->target, bad_in_target))
+	if (!is_free_of(bytes_skip(line, n + 1), bad_in_target))
 		return HTTP1_MALFORMED;
+	request_is(p, (struct bytes){ line.ptr, n }, bytes_skip(line, n + 1));
 	p->is_cut = p->line_dropped != 0;
-	p->is_head = bytes_equal(p->method, BYTES("HEAD"));
-	p->is_connect = bytes_equal(p->method, BYTES("CONNECT"));
 	return HTTP1_ALIVE;
+}
+
+bool http1_request_in_place(struct http1 *p, struct bytes *in)
+{
+	const char *s = in->ptr, *end = s + in->len;
+	const char *blank = scan_word(s, end), *target = blank + 1, *target_end;
+	size_t n = (size_t)(blank - s);
+
+	if (end - blank < 2 || *blank != ' ' || token_len((struct bytes){ s, n }) != n)
+		return false;
+	target_end = scan_word(target, end);
+	if (target_end == target || end - target_end < (ptrdiff_t)VERSION_LEN + 2)
+		return false;
+	if (*target_end != ' ' || !version_take(p, target_end + 1) ||
+	    memcmp(target_end + VERSION_LEN, "\r\n", 2) != 0)
+		return false;
+	request_is(p, (struct bytes){ s, n },
+		   (struct bytes){ target, (size_t)(target_end - target) });
+	target_end += VERSION_LEN + 2;
+	*in = (struct bytes){ target_end, (size_t)(end - target_end) };
+	return true;
 }
 
 /* "HTTP/1.1 200 OK"; the text is optional, and so is, in practice, the space before it. */
@@ -140,11 +166,12 @@ static bool length_parse(struct bytes s, uint64_t *ret_n)
 	if (!s.len)
 		return false;
 	for (size_t i = 0; i < s.len; i++) {
-		if (!is_digit(s.ptr[i]))
+		uint64_t digit = (uint8_t)(s.ptr[i] - '0');
+
+		/* Eighteen digits are less than that, whatever they are. */
+		if (digit > 9 || (i >= 18 && n > ((uint64_t)INT64_MAX - digit) / 10))
 			return false;
-		if (n > ((uint64_t)INT64_MAX - (uint64_t)(s.ptr[i] - '0')) / 10)
-			return false;
-		n = n * 10 + (uint64_t)(s.ptr[i] - '0');
+		n = n * 10 + digit;
 	}
 	*ret_n = n;
 	return true;

@@ -56,6 +56,18 @@ static ALWAYS_INLINE bool http1_is_blank(char c)
 }
 
 /* http1_body.c */
+
+/* As much of body_left as there is; true when none of it is left. */
+static ALWAYS_INLINE bool http1_body_take(struct http1 *p, struct bytes *in)
+{
+	size_t n = in->len < p->body_left ? in->len : (size_t)p->body_left;
+
+	*in = bytes_skip(*in, n);
+	p->body_left -= n;
+	p->body_bytes += n;
+	return p->body_left == 0;
+}
+
 enum http1_event http1_step_body(struct http1 *p, struct bytes *in);
 enum http1_event http1_step_close(struct http1 *p, struct bytes *in);
 enum http1_event http1_step_chunk_size(struct http1 *p, struct bytes *in);
@@ -97,7 +109,13 @@ static ALWAYS_INLINE struct bytes http1_line_kept(const struct http1 *p)
 	return (struct bytes){ p->line + p->line_at, p->line_len };
 }
 
-/* http1_head.c: all return HTTP1_ALIVE, or why not.  line has no line end. */
+/*
+ * http1_head.c.  Takes a request line that lies whole in the input and is as nearly all are; false:
+ * it is not, or not quite, and nothing is taken.
+ */
+bool http1_request_in_place(struct http1 *p, struct bytes *in);
+
+/* All return HTTP1_ALIVE, or why not.  line has no line end. */
 enum http1_reason http1_request_line(struct http1 *p, struct bytes line);
 enum http1_reason http1_status_line(struct http1 *p, struct bytes line);
 enum http1_reason http1_header_line(struct http1 *p, struct bytes line);

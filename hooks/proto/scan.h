@@ -2,10 +2,11 @@
 #ifndef SCAN_H
 #define SCAN_H
 /*
- * Looks for the first byte of a kind, sixteen at a time.  Never reads at or behind end: what is
- * left there is looked at one by one.  Vectors of the compiler: but for one step, one code for all
- * processors.
+ * Looks for the first byte of a kind, sixteen at a time.  Never reads before s, nor at or behind
+ * end.  Vectors of the compiler: but for one step, one code for all processors.
  */
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -16,61 +17,140 @@
 #include "compiler.h"
 
 typedef uint8_t scan_block __attribute__((vector_size(16)));
+typedef int8_t scan_signed __attribute__((vector_size(16)));
 
-/* Which of the sixteen is the first that is set; 16: none. */
-static ALWAYS_INLINE unsigned int scan_first(scan_block set)
+/* Of each byte: is it of the kind? */
+typedef scan_block scan_kind(scan_block b);
+
+static ALWAYS_INLINE scan_block scan_load(const char *s)
+{
+	scan_block b;
+
+	memcpy(&b, s, sizeof(b));
+	return b;
+}
+
+/* A bit for each of the sixteen that is set; that of the first one is the lowest. */
+static ALWAYS_INLINE unsigned int scan_bits(scan_block set)
 {
 #ifdef __SSE2__
 	/* One instruction for what takes several everywhere else. */
-	unsigned int bits = (unsigned int)_mm_movemask_epi8((__m128i)set);
-
-	return bits ? (unsigned int)__builtin_ctz(bits) : 16;
+	return (unsigned int)_mm_movemask_epi8((__m128i)set);
 #else
 	uint64_t w[2];
 
 	memcpy(w, &set, sizeof(w));
-	if (!(w[0] | w[1]))
-		return 16;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-	return (unsigned int)(w[0] ? __builtin_ctzll(w[0]) : 64 + __builtin_ctzll(w[1])) / 8;
-#else
-	return (unsigned int)(w[0] ? __builtin_clzll(w[0]) : 64 + __builtin_clzll(w[1])) / 8;
+	for (int i = 0; i < 2; i++) {
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+		w[i] = __builtin_bswap64(w[i]);
 #endif
-#endif
-}
-
-/* LF, CR or NUL: where a line ends, or must not be. */
-static ALWAYS_INLINE const char *scan_line(const char *s, const char *end)
-{
-	for (; end - s >= 16; s += 16) {
-		scan_block b;
-		unsigned int n;
-
-		memcpy(&b, s, sizeof(b));
-		n = scan_first((scan_block)((b == '\n') | (b == '\r') | (b == 0)));
-		if (n < 16)
-			return s + n;
+		/* Bit 0 of byte n becomes bit 56 + n. */
+		w[i] = (w[i] & 0x0101010101010101u) * 0x0102040810204080u >> 56;
 	}
-	while (s < end && *s != '\n' && *s != '\r' && *s)
-		s++;
-	return s;
+	return (unsigned int)(w[0] | w[1] << 8);
+#endif
 }
 
-/* A colon, or what no header's name may hold: blanks, controls, bytes above ASCII. */
+static ALWAYS_INLINE size_t scan_first(unsigned int bits)
+{
+	return (unsigned int)__builtin_ctz(bits);
+}
+
+/* Integers: the sixteenth byte before end may lie in front of all. */
+static ALWAYS_INLINE bool scan_has_block(const char *s, const char *end)
+{
+	return (uintptr_t)s <= (uintptr_t)end - 16;
+}
+
+/* The sixteen before s have been looked at; the last ones may be once more. */
+static ALWAYS_INLINE const char *scan_on(const char *s, const char *end, scan_kind *kind)
+{
+	unsigned int bits;
+
+	for (; scan_has_block(s, end); s += 16) {
+		bits = scan_bits(kind(scan_load(s)));
+		if (bits)
+			return s + scan_first(bits);
+	}
+	bits = scan_bits(kind(scan_load(end - 16)));
+	return bits ? end - 16 + scan_first(bits) : end;
+}
+
+static ALWAYS_INLINE const char *scan_for(const char *s, const char *end, scan_kind *kind)
+{
+	unsigned int bits;
+
+	if (UNLIKELY(!scan_has_block(s, end))) {
+		while (s < end && !kind((scan_block){ (uint8_t)*s })[0])
+			s++;
+		return s;
+	}
+	bits = scan_bits(kind(scan_load(s)));
+	return bits ? s + scan_first(bits) : scan_on(s + 16, end, kind);
+}
+
+static ALWAYS_INLINE scan_block scan_is_control(scan_block b)
+{
+	return (scan_block)(b < 0x20);
+}
+
+/* Neither a colon nor what no header's name may hold: blanks, controls, bytes above ASCII. */
+static ALWAYS_INLINE scan_block scan_is_name(scan_block b)
+{
+	/*
+	 * One more than DEL, and all above ASCII but the last, are negative.  A colon is in both.
+	 */
+	return (scan_block)(((scan_signed)(b + 1) > 0x21) ^ (scan_signed)(b == ':'));
+}
+
+static ALWAYS_INLINE scan_block scan_ends_name(scan_block b)
+{
+	return ~scan_is_name(b);
+}
+
+/* What neither a method nor a target may hold. */
+static ALWAYS_INLINE scan_block scan_ends_word(scan_block b)
+{
+	return (scan_block)((b <= 0x20) | (b == 0x7f));
+}
+
 static ALWAYS_INLINE const char *scan_name(const char *s, const char *end)
 {
-	for (; end - s >= 16; s += 16) {
-		scan_block b;
-		unsigned int n;
+	return scan_for(s, end, scan_ends_name);
+}
 
-		memcpy(&b, s, sizeof(b));
-		n = scan_first((scan_block)((b <= 0x20) | (b >= 0x7f) | (b == ':')));
-		if (n < 16)
-			return s + n;
+static ALWAYS_INLINE const char *scan_word(const char *s, const char *end)
+{
+	return scan_for(s, end, scan_ends_word);
+}
+
+/* LF, CR or NUL: where a line ends, or must not be.  Other controls, tabs mostly, are rare. */
+static ALWAYS_INLINE const char *scan_line(const char *s, const char *end)
+{
+	for (;; s++) {
+		s = scan_for(s, end, scan_is_control);
+		if (s == end || *s == '\r' || *s == '\n' || !*s)
+			return s;
 	}
-	while (s < end && (uint8_t)(*s - 0x21) < 0x7f - 0x21 && *s != ':')
-		s++;
-	return s;
+}
+
+/* scan_name(), and the first control character from there on, in one pass. */
+static ALWAYS_INLINE const char *scan_header(const char *s, const char *end,
+					     const char **ret_name_end)
+{
+	unsigned int controls;
+	size_t name_len;
+	scan_block b;
+
+	if (UNLIKELY(!scan_has_block(s, end))) {
+		*ret_name_end = scan_name(s, end);
+		return scan_for(*ret_name_end, end, scan_is_control);
+	}
+	b = scan_load(s);
+	name_len = scan_first(~scan_bits(scan_is_name(b)));
+	controls = scan_bits(scan_is_control(b));
+	*ret_name_end = LIKELY(name_len < 16) ? s + name_len : scan_on(s + 16, end, scan_ends_name);
+	return controls ? s + scan_first(controls) : scan_on(s + 16, end, scan_is_control);
 }
 
 #endif

@@ -25,7 +25,7 @@ static inline size_t token_len(struct bytes s)
 {
 	size_t n = 0;
 
-	while (n < s.len && is_token_char(s.ptr[n]))
+	while (n < s.len && ((uint8_t)((s.ptr[n] | 0x20) - 'a') < 26 || is_token_char(s.ptr[n])))
 		n++;
 	return n;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sixteen bytes at a time find what one at a time finds, and nothing behind the end is read. */
+/* Sixteen bytes at a time find what one at a time finds, and nothing in front or behind is read. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,6 +22,16 @@ static bool ends_name(int c)
 	return c <= ' ' || c == ':' || c >= 0x7f;
 }
 
+static bool ends_word(int c)
+{
+	return c <= ' ' || c == 0x7f;
+}
+
+static bool is_control(int c)
+{
+	return c < ' ';
+}
+
 /* Every byte at every place of texts of every length, which end at a guard page. */
 static void check(const char *(*scan)(const char *s, const char *end), bool (*ends)(int c))
 {
@@ -30,6 +40,7 @@ static void check(const char *(*scan)(const char *s, const char *end), bool (*en
 	for (size_t len = 0; len <= LONGEST; len++) {
 		char *s = end - len;
 
+		memset(end - LONGEST, '\n', LONGEST - len);
 		memset(s, 'a', len);
 		assert_ptr_equal(scan(s, end), end);
 		for (size_t at = 0; at < len; at++) {
@@ -51,6 +62,39 @@ static const char *line(const char *s, const char *end)
 static const char *name(const char *s, const char *end)
 {
 	return scan_name(s, end);
+}
+
+static const char *word(const char *s, const char *end)
+{
+	return scan_word(s, end);
+}
+
+static const char *name_of_header(const char *s, const char *end)
+{
+	const char *name_end;
+
+	scan_header(s, end, &name_end);
+	return name_end;
+}
+
+static const char *control_of_header(const char *s, const char *end)
+{
+	const char *name_end;
+
+	return scan_header(s, end, &name_end);
+}
+
+static void test_http1_scan_finds_the_end_of_a_word(void **state)
+{
+	(void)state;
+	check(word, ends_word);
+}
+
+static void test_http1_scan_finds_both_ends_in_a_header(void **state)
+{
+	(void)state;
+	check(name_of_header, ends_name);
+	check(control_of_header, is_control);
 }
 
 static void test_http1_scan_finds_the_end_of_a_line(void **state)
@@ -77,8 +121,15 @@ static void test_http1_scan_finds_the_first_of_several(void **state)
 			s[a] = '\n';
 			s[b] = '\r';
 			assert_ptr_equal(scan_line(s, s + 32), s + a);
+			assert_ptr_equal(control_of_header(s, s + 32), s + a);
 			s[b] = ':';
 			assert_ptr_equal(scan_name(s, s + 32), s + a);
+			s[a] = ':';
+			s[b] = '\r';
+			assert_ptr_equal(name_of_header(s, s + 32), s + a);
+			assert_ptr_equal(control_of_header(s, s + 32), s + b);
+			s[a] = '\t';
+			assert_ptr_equal(scan_line(s, s + 32), s + b);
 		}
 	}
 }
@@ -88,6 +139,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_http1_scan_finds_the_end_of_a_line),
 		cmocka_unit_test(test_http1_scan_finds_the_end_of_a_name),
+		cmocka_unit_test(test_http1_scan_finds_the_end_of_a_word),
+		cmocka_unit_test(test_http1_scan_finds_both_ends_in_a_header),
 		cmocka_unit_test(test_http1_scan_finds_the_first_of_several),
 	};
 
