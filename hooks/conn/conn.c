@@ -82,7 +82,7 @@ static void parsers_init(struct conn *c)
 	http1_init_request(request);
 	http1_init_response(response);
 	if (!capture_any(CAPTURE_SERVER_REQUEST) && !capture_any(CAPTURE_CLIENT_REQUEST))
-		http1_tell(request, HEAD_TELL);
+		http1_tell(request, HEAD_TELL | (is_server ? 0 : HTTP1_TELL_CLOSING));
 	if (!capture_any(is_server ? CAPTURE_SERVER_RESPONSE : CAPTURE_CLIENT_RESPONSE))
 		http1_tell(response, 0);
 }

@@ -100,14 +100,14 @@ static enum http1_event header_line(struct http1 *p, struct bytes line)
 	return HTTP1_HEADER;
 }
 
-static NO_INLINE enum http1_event head_closing(struct http1 *p)
+static ALWAYS_INLINE enum http1_event head_closing(struct http1 *p)
 {
 	enum http1_reason why = http1_frame(p);
 
 	if (why)
 		return http1_die(p, why);
 	p->state = HTTP1_AT_HEAD_END;
-	return HTTP1_HEAD_CLOSING;
+	return p->tell & HTTP1_TELL_CLOSING ? HTTP1_HEAD_CLOSING : HTTP1_AGAIN;
 }
 
 /*
@@ -244,6 +244,18 @@ static NO_INLINE enum http1_event start_in_place(struct http1 *p, struct bytes *
 	return LIKELY(line_in_place(in, &line)) ? start_line(p, line) : steps(p, in);
 }
 
+static NO_INLINE enum http1_event closing_in_place(struct http1 *p, struct bytes *in)
+{
+	enum http1_event e = p->state == HTTP1_AT_HEADER ? head_closing(p) : HTTP1_AGAIN;
+
+	if (e != HTTP1_AGAIN)
+		return e;
+	if (UNLIKELY(p->has_cr || in->len < 2 || memcmp(in->ptr, "\r\n", 2) != 0))
+		return steps(p, in);
+	*in = (struct bytes){ in->ptr + 2, in->len - 2 };
+	return head_end(p);
+}
+
 /*
  * Without the blanks around it, of which there usually is one, ahead of it.  At end is a control.
  */
@@ -317,7 +329,7 @@ static NO_INLINE enum http1_event headers_in_place(struct http1 *p, struct bytes
 		s = eol.next;
 	}
 	*in = (struct bytes){ s, (size_t)(end - s) };
-	return LIKELY(*s == '\r') ? head_closing(p) : steps(p, in);
+	return LIKELY(*s == '\r') ? closing_in_place(p, in) : steps(p, in);
 }
 
 enum http1_event http1_step(struct http1 *p, struct bytes *in)
@@ -327,12 +339,9 @@ enum http1_event http1_step(struct http1 *p, struct bytes *in)
 	if (p->state == HTTP1_AT_START)
 		return in->len ? start_in_place(p, in) : HTTP1_NEED_MORE;
 	if (p->state == HTTP1_AT_HEADER && in->len && !http1_line_is_under_way(p))
-		return *in->ptr == '\r' ? head_closing(p) : headers_in_place(p, in);
-	if (p->state == HTTP1_AT_HEAD_END && !p->has_cr && in->len >= 2 &&
-	    memcmp(in->ptr, "\r\n", 2) == 0) {
-		*in = (struct bytes){ in->ptr + 2, in->len - 2 };
-		return head_end(p);
-	}
+		return *in->ptr == '\r' ? closing_in_place(p, in) : headers_in_place(p, in);
+	if (p->state == HTTP1_AT_HEAD_END)
+		return closing_in_place(p, in);
 	if (p->state == HTTP1_AT_END)
 		return message_end(p);
 	if (p->state == HTTP1_AT_BODY)

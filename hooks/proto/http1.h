@@ -34,7 +34,8 @@ enum http1_event {
 	HTTP1_START_LINE,   /* request: method, target, version; response: status, version */
 	HTTP1_HEADER,       /* name, value without surrounding blanks; trailers are not told */
 	HTTP1_HEAD_CLOSING, /* in->ptr is at the CR or LF of the empty line: lines fit in here; all
-			     * facts are known.  Only that one byte need be there. */
+			     * facts are known.  Only that one byte need be there.  For those
+			     * who ask for HTTP1_TELL_CLOSING. */
 	HTTP1_HEAD_END,     /* the empty line is taken.  After a 1xx the next head follows. */
 	HTTP1_MESSAGE_END,  /* its last byte is taken; right behind HEAD_END if it has no body */
 	HTTP1_TUNNEL,       /* behind HEAD_END of a 101, or of a 2xx to CONNECT; sticky, takes
@@ -113,13 +114,15 @@ struct http1 {
 };
 
 #define HTTP1_TELL_ALL UINT32_MAX
+#define HTTP1_TELL_CLOSING HTTP1_TELL(0) /* no name is empty: HEAD_CLOSING is told */
 #define HTTP1_TELL(len) (1u << ((len) < 31 ? (len) : 31)) /* 31: that long, and longer */
 
 void http1_init_request(struct http1 *p);
 void http1_init_response(struct http1 *p);
 
 /*
- * Who wants only a few headers says so, as HTTP1_TELL(length of name) | ...; at first all are told.
+ * Who wants only a few headers says so, as HTTP1_TELL(length of name) | ...; at first all are told,
+ * and HEAD_CLOSING.
  */
 static inline void http1_tell(struct http1 *p, uint32_t lengths)
 {

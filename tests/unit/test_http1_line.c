@@ -409,7 +409,7 @@ static void test_http1_line_tells_the_headers_that_are_asked_for(void **state)
 
 	(void)state;
 	http1_run_init(&run, false, NULL, NULL, 0);
-	http1_tell(&run.p, HTTP1_TELL(4) | HTTP1_TELL(40));
+	http1_tell(&run.p, HTTP1_TELL(4) | HTTP1_TELL(40) | HTTP1_TELL_CLOSING);
 	http1_run_pieces(&run, in, 0, in.len);
 	assert_string_equal(run.log, "S POST / 11\n"
 				     "H Host=a\n"
@@ -417,6 +417,20 @@ static void test_http1_line_tells_the_headers_that_are_asked_for(void **state)
 				     "C 92 len=1\n"
 				     "E 94\n"
 				     "M 95 1\n");
+}
+
+static void test_http1_line_tells_of_the_closing_who_asks(void **state)
+{
+	struct bytes in = BYTES("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\n\r\n");
+
+	(void)state;
+	for (size_t piece = 1; piece <= in.len; piece++) {
+		http1_run_init(&run, false, NULL, line, sizeof(line));
+		http1_tell(&run.p, HTTP1_TELL(4));
+		http1_run_pieces(&run, in, 0, piece);
+		assert_string_equal(run.log, "S GET / 11\nH Host=a\nE 27\nM 27 0\n"
+					     "S GET /b 11\nE 46\nM 46 0\n");
+	}
 }
 
 /* That a target was cut says nothing of the headers behind it. */
@@ -434,6 +448,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_http1_line_tells_the_headers_that_are_asked_for),
+		cmocka_unit_test(test_http1_line_tells_of_the_closing_who_asks),
 		cmocka_unit_test(test_http1_line_cut_target_does_not_cut_headers),
 		cmocka_unit_test(test_http1_line_state_is_small_and_has_no_pointer_to_itself),
 		cmocka_unit_test(test_http1_line_whole_in_the_input_is_not_copied),
