@@ -86,7 +86,7 @@ static void response_over(struct conn *c)
 	if (!x)
 		return;
 	attrs_body_sizes(span_mine(x->span), c, &c->in.parser);
-	exchange_end(x);
+	exchange_end(x, span_mine(x->span));
 	exchange_pop(c);
 }
 

@@ -164,8 +164,11 @@ bool server_read(struct conn *c, int fd, struct bytes in)
 
 		if (e == HTTP1_NEED_MORE)
 			return true;
-		if (e == HTTP1_MESSAGE_END)
+		if (e == HTTP1_MESSAGE_END) {
 			body_size_keep(c, &h->parser);
+			if (!in.len)
+				return true;
+		}
 		if (e == HTTP1_HEAD_END ? !request_begun(c, fd) : !half_take(h, e))
 			return false;
 		if (e == HTTP1_HEADER && traceparent_is_name(h->parser.name))
@@ -176,38 +179,75 @@ bool server_read(struct conn *c, int fd, struct bytes in)
 static void response_over(struct conn *c)
 {
 	struct exchange *x = exchange_first(c);
+	struct span *s;
 
 	if (!x)
 		return;
-	attrs_body_sizes(span_mine(x->span), c, &c->out.parser);
+	s = span_mine(x->span);
+	attrs_body_sizes(s, c, &c->out.parser);
 	/* Told only where it is not the end: a response that streams. */
 	if (c->first_byte_ns && c->first_byte_turn != half_turn(&c->out))
-		span_add_event_at(span_mine(x->span), EVENT_FIRST_BYTE, c->first_byte_ns);
+		span_add_event_at(s, EVENT_FIRST_BYTE, c->first_byte_ns);
 	c->first_byte_ns = 0;
-	exchange_end(x);
+	exchange_end(x, s);
 	exchange_pop(c);
 	if (exchange_count(c)) /* the next one has been read already */
 		context_doubt();
 }
 
-static void response_event(struct conn *c, enum http1_event e)
+static void response_begun(struct conn *c)
 {
-	struct http1 *p = &c->out.parser;
-	struct exchange *x = exchange_first(c);
+	const struct exchange *x = exchange_first(c);
 
-	if (e == HTTP1_START_LINE && x) {
-		http1_expect(p, x->is_head, x->is_connect);
-		if (!c->first_byte_ns) {
-			c->first_byte_ns = clock_monotonic_ns();
-			c->first_byte_turn = half_turn(&c->out);
-		}
-	} else if (e == HTTP1_HEADER && x && UNLIKELY(capture_any(CAPTURE_SERVER_RESPONSE)) &&
-		   half_borrow(&c->out)) {
-		attrs_response_header(span_mine(x->span), true, p, c->out.scratch->edit);
-	} else if (e == HTTP1_HEAD_END && x && (p->status >= 200 || p->status == 101)) {
+	if (!x)
+		return;
+	http1_expect(&c->out.parser, x->is_head, x->is_connect);
+	if (!c->first_byte_ns) {
+		c->first_byte_ns = clock_monotonic_ns();
+		c->first_byte_turn = half_turn(&c->out);
+	}
+}
+
+static void response_header(struct conn *c)
+{
+	const struct exchange *x = exchange_first(c);
+
+	if (x && UNLIKELY(capture_any(CAPTURE_SERVER_RESPONSE)) && half_borrow(&c->out))
+		attrs_response_header(span_mine(x->span), true, &c->out.parser,
+				      c->out.scratch->edit);
+}
+
+static void response_head_over(struct conn *c)
+{
+	const struct http1 *p = &c->out.parser;
+	const struct exchange *x = exchange_first(c);
+
+	if (x && (p->status >= 200 || p->status == 101))
 		attrs_response(span_mine(x->span), true, p);
-	} else if (e == HTTP1_MESSAGE_END || e == HTTP1_TUNNEL) {
+	half_settle(&c->out);
+}
+
+/* False: the half makes no sense any more. */
+static ALWAYS_INLINE bool response_event(struct conn *c, enum http1_event e)
+{
+	switch (e) {
+	case HTTP1_START_LINE:
+		response_begun(c);
+		return true;
+	case HTTP1_HEADER:
+		response_header(c);
+		return true;
+	case HTTP1_HEAD_END:
+		response_head_over(c);
+		return true;
+	case HTTP1_MESSAGE_END:
 		response_over(c);
+		return true;
+	case HTTP1_TUNNEL:
+		response_over(c);
+		return false;
+	default:
+		return half_take(&c->out, e);
 	}
 }
 
@@ -228,11 +268,10 @@ bool server_wrote(struct conn *c, struct bytes in)
 
 		if (e == HTTP1_NEED_MORE)
 			return true;
-		response_event(c, e);
-		if (!half_take(h, e))
+		if (!response_event(c, e))
 			return false;
-		if (e == HTTP1_HEAD_END)
-			half_settle(h);
+		if (e == HTTP1_MESSAGE_END && !in.len)
+			return true;
 	}
 }
 
