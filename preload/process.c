@@ -68,19 +68,28 @@ static NO_INLINE void identity_fill(struct identity *id)
 		stats_reset(); /* what we inherited was counted by the parent */
 }
 
+static NO_INLINE struct identity *identity_find(void)
+{
+	struct identity *id = atomic_load_explicit(&page, memory_order_acquire);
+
+	if (!id)
+		id = page_map();
+	if (id == &unwiped &&
+	    atomic_load_explicit(&id->pid, memory_order_relaxed) != (uint32_t)raw_getpid())
+		atomic_store(&id->epoch, 0);
+	if (!atomic_load_explicit(&id->epoch, memory_order_acquire))
+		identity_fill(id);
+	return id;
+}
+
 static ALWAYS_INLINE struct identity *identity_get(void)
 {
 	struct identity *id = atomic_load_explicit(&page, memory_order_acquire);
 
-	if (UNLIKELY(!id))
-		id = page_map();
-	if (UNLIKELY(id == &unwiped) &&
-	    atomic_load_explicit(&id->pid, memory_order_relaxed) != (uint32_t)raw_getpid())
-		atomic_store(&id->epoch, 0);
 	/* Pairs with the exchange in identity_fill(): the pid was written before. */
-	if (UNLIKELY(!atomic_load_explicit(&id->epoch, memory_order_acquire)))
-		identity_fill(id);
-	return id;
+	if (LIKELY(id && id != &unwiped && atomic_load_explicit(&id->epoch, memory_order_acquire)))
+		return id;
+	return identity_find();
 }
 
 uint32_t process_pid(void)

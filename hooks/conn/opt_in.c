@@ -39,17 +39,19 @@ static uint64_t read_setting(void)
 	return mask;
 }
 
-bool opt_in(enum attr key)
+static NO_INLINE bool is_asked(enum attr key)
 {
 	static _Atomic uint64_t mask;
-	uint64_t m;
+	uint64_t m = atomic_load_explicit(&mask, memory_order_relaxed);
 
-	if (LIKELY(!config.opt_in_attributes.len))
-		return false;
-	m = atomic_load_explicit(&mask, memory_order_relaxed);
 	if (!m) { /* settings do not change: whoever comes second writes the same */
 		m = read_setting();
 		atomic_store_explicit(&mask, m, memory_order_relaxed);
 	}
 	return m >> key & 1;
+}
+
+bool opt_in(enum attr key)
+{
+	return UNLIKELY(config.opt_in_attributes.len) && is_asked(key);
 }
