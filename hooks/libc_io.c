@@ -88,38 +88,44 @@ void io_peek_done(int fd, struct conn_token t, ssize_t n)
 		return n_;                                                             \
 	} while (0)
 
-EXPORT ssize_t read(int fd, void *buf, size_t len)
-{
-	READ_ONE(REAL(read)(fd, buf, len), fd, buf, len, 0);
-}
+/*
+ * All but the usual case, a descriptor that is not ours, is out of line and reached by a jump, so
+ * that the usual case saves no registers.
+ */
+#define READS(name, params, args, how)                                                            \
+	static NO_INLINE ssize_t name##_seldom params                                             \
+	{                                                                                         \
+		how;                                                                              \
+	}                                                                                         \
+	EXPORT ssize_t name params                                                                \
+	{                                                                                         \
+		void *real = atomic_load_explicit(&real_slot[HOOK_##name], memory_order_relaxed); \
+                                                                                                  \
+		if (LIKELY(real != NULL) && LIKELY(!fd_is_ours(fd)) && !inherit_has())            \
+			return ((__typeof__(&name))real)args;                                     \
+		return name##_seldom args;                                                        \
+	}
 
-EXPORT ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
-{
-	READ_ONE(REAL(__read_chk)(fd, buf, len, room), fd, buf, len, 0);
-}
-
-EXPORT ssize_t recv(int fd, void *buf, size_t len, int flags)
-{
-	READ_ONE(REAL(recv)(fd, buf, len, flags), fd, buf, len, flags);
-}
-
-EXPORT ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags)
-{
-	READ_ONE(REAL(__recv_chk)(fd, buf, len, room, flags), fd, buf, len, flags);
-}
-
-EXPORT ssize_t recvfrom(int fd, void *restrict buf, size_t len, int flags,
-			struct sockaddr *restrict from, socklen_t *restrict from_len)
-{
-	READ_ONE(REAL(recvfrom)(fd, buf, len, flags, from, from_len), fd, buf, len, flags);
-}
-
-EXPORT ssize_t __recvfrom_chk(int fd, void *restrict buf, size_t len, size_t room, int flags,
-			      struct sockaddr *restrict from, socklen_t *restrict from_len)
-{
-	READ_ONE(REAL(__recvfrom_chk)(fd, buf, len, room, flags, from, from_len), fd, buf, len,
-		 flags);
-}
+READS(read, (int fd, void *buf, size_t len), (fd, buf, len),
+      READ_ONE(REAL(read)(fd, buf, len), fd, buf, len, 0))
+READS(__read_chk, (int fd, void *buf, size_t len, size_t room), (fd, buf, len, room),
+      READ_ONE(REAL(__read_chk)(fd, buf, len, room), fd, buf, len, 0))
+READS(recv, (int fd, void *buf, size_t len, int flags), (fd, buf, len, flags),
+      READ_ONE(REAL(recv)(fd, buf, len, flags), fd, buf, len, flags))
+READS(__recv_chk, (int fd, void *buf, size_t len, size_t room, int flags),
+      (fd, buf, len, room, flags),
+      READ_ONE(REAL(__recv_chk)(fd, buf, len, room, flags), fd, buf, len, flags))
+READS(recvfrom,
+      (int fd, void *restrict buf, size_t len, int flags, struct sockaddr *restrict from,
+       socklen_t *restrict from_len),
+      (fd, buf, len, flags, from, from_len),
+      READ_ONE(REAL(recvfrom)(fd, buf, len, flags, from, from_len), fd, buf, len, flags))
+READS(__recvfrom_chk,
+      (int fd, void *restrict buf, size_t len, size_t room, int flags,
+       struct sockaddr *restrict from, socklen_t *restrict from_len),
+      (fd, buf, len, room, flags, from, from_len),
+      READ_ONE(REAL(__recvfrom_chk)(fd, buf, len, room, flags, from, from_len), fd, buf, len,
+	       flags))
 
 size_t io_vector_len(const struct iovec *iov, size_t count)
 {
@@ -148,21 +154,15 @@ size_t io_vector_len(const struct iovec *iov, size_t count)
 		return n_;                                                   \
 	} while (0)
 
-EXPORT ssize_t readv(int fd, const struct iovec *iov, int count)
-{
-	READ_VECTOR(REAL(readv)(fd, iov, count), fd, iov, count);
-}
-
+READS(readv, (int fd, const struct iovec *iov, int count), (fd, iov, count),
+      READ_VECTOR(REAL(readv)(fd, iov, count), fd, iov, count))
 /* At -1 these two are readv() with flags, on sockets too; at any other place sockets refuse. */
-EXPORT ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t at, int flags)
-{
-	READ_VECTOR(REAL(preadv2)(fd, iov, count, at, flags), fd, iov, count);
-}
-
-EXPORT ssize_t preadv64v2(int fd, const struct iovec *iov, int count, off64_t at, int flags)
-{
-	READ_VECTOR(REAL(preadv64v2)(fd, iov, count, at, flags), fd, iov, count);
-}
+READS(preadv2, (int fd, const struct iovec *iov, int count, off_t at, int flags),
+      (fd, iov, count, at, flags),
+      READ_VECTOR(REAL(preadv2)(fd, iov, count, at, flags), fd, iov, count))
+READS(preadv64v2, (int fd, const struct iovec *iov, int count, off64_t at, int flags),
+      (fd, iov, count, at, flags),
+      READ_VECTOR(REAL(preadv64v2)(fd, iov, count, at, flags), fd, iov, count))
 
 bool io_is_unordered(int fd, int flags)
 {
