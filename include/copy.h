@@ -14,6 +14,25 @@
 
 #define COPY_LONG 256u /* from here on the library's copy wins */
 
+/* Exactly n bytes, less than 16.  Pure. */
+static ALWAYS_INLINE void copy_few(void *to, const void *from, size_t n)
+{
+	unsigned char *t = to;
+	const unsigned char *f = from;
+
+	if (n >= 8) {
+		memcpy(t, f, 8);
+		memcpy(t + n - 8, f + n - 8, 8);
+	} else if (n >= 4) {
+		memcpy(t, f, 4);
+		memcpy(t + n - 4, f + n - 4, 4);
+	} else if (n) {
+		t[0] = f[0];
+		t[n / 2] = f[n / 2];
+		t[n - 1] = f[n - 1];
+	}
+}
+
 /* Exactly n bytes; from and to do not overlap.  Pure. */
 static ALWAYS_INLINE void copy_short(void *to, const void *from, size_t n)
 {
@@ -26,15 +45,8 @@ static ALWAYS_INLINE void copy_short(void *to, const void *from, size_t n)
 		for (size_t i = 0; i < n - 16; i += 16)
 			memcpy(t + i, f + i, 16);
 		memcpy(t + n - 16, f + n - 16, 16);
-	} else if (n >= 8) {
-		memcpy(t, f, 8);
-		memcpy(t + n - 8, f + n - 8, 8);
-	} else if (n >= 4) {
-		memcpy(t, f, 4);
-		memcpy(t + n - 4, f + n - 4, 4);
 	} else {
-		for (size_t i = 0; i < n; i++)
-			t[i] = f[i];
+		copy_few(t, f, n);
 	}
 }
 
@@ -45,11 +57,16 @@ static ALWAYS_INLINE bool copy_is_same(const void *a, const void *b, size_t n)
 {
 	const unsigned char *x = a, *y = b;
 	uint64_t v, w, differ = 0;
+	uint32_t first[2], last[2];
 
+	if (n < sizeof(first[0]))
+		return !n || !((x[0] ^ y[0]) | (x[n / 2] ^ y[n / 2]) | (x[n - 1] ^ y[n - 1]));
 	if (n < sizeof(v)) {
-		for (size_t i = 0; i < n; i++)
-			differ |= x[i] ^ y[i];
-		return !differ;
+		memcpy(&first[0], x, sizeof(first[0]));
+		memcpy(&first[1], y, sizeof(first[1]));
+		memcpy(&last[0], x + n - sizeof(last[0]), sizeof(last[0]));
+		memcpy(&last[1], y + n - sizeof(last[1]), sizeof(last[1]));
+		return !((first[0] ^ first[1]) | (last[0] ^ last[1]));
 	}
 	for (size_t i = 0; i + sizeof(v) < n; i += sizeof(v)) {
 		memcpy(&v, x + i, sizeof(v));

@@ -131,6 +131,7 @@ static ALWAYS_INLINE void slot_prefetch(const struct store *st, uint32_t index)
 {
 	const char *s = (const char *)store_slot(st, index);
 
+#pragma GCC unroll 8
 	for (size_t i = 0; i < STORE_USUAL_BYTES; i += 64)
 #if defined(__x86_64__)
 		__asm__ volatile("prefetchw %0" : : "m"(s[i]));

@@ -299,13 +299,13 @@ static NO_INLINE enum http1_event headers_in_place(struct http1 *p, struct bytes
 	uint32_t heard = p->tell | HTTP1_FRAMING | HTTP1_TELL(0); /* no name: not usual */
 
 	for (bool goes_on = true; goes_on;) {
-		const char *colon, *control = scan_header(s, end, &colon);
+		size_t len;
+		const char *control = scan_header(s, end, &len);
 		struct line_end eol = { control, control + 2 };
-		size_t len = (size_t)(colon - s);
 
-		if (UNLIKELY(end - control < 3 || memcmp(control, "\r\n", 2) != 0))
+		if (UNLIKELY(eol.next >= end || memcmp(control, "\r\n", 2) != 0))
 			eol = line_end(control, end);
-		if (UNLIKELY(!eol.next || *colon != ':'))
+		if (UNLIKELY(!eol.next || s[len] != ':'))
 			break;
 		goes_on = (uint8_t)*eol.next > ' ';
 		if (UNLIKELY(!goes_on) && http1_is_blank(*eol.next))
@@ -316,7 +316,7 @@ static NO_INLINE enum http1_event headers_in_place(struct http1 *p, struct bytes
 			if (UNLIKELY(!len))
 				break;
 			p->name = (struct bytes){ s, len };
-			p->value = value_trim(colon + 1, eol.at);
+			p->value = value_trim(s + len + 1, eol.at);
 			p->is_cut = false;
 			why = is_in(HTTP1_FRAMING, len) ? http1_framing(p, (size_t)(eol.at - s)) :
 							  HTTP1_ALIVE;

@@ -124,9 +124,11 @@ bool http1_request_in_place(struct http1 *p, struct bytes *in)
 {
 	const char *s = in->ptr, *end = s + in->len;
 	const char *blank = scan_word(s, end), *target = blank + 1, *target_end;
-	size_t n = (size_t)(blank - s);
+	struct bytes method = { s, (size_t)(blank - s) };
 
-	if (end - blank < 2 || *blank != ' ' || token_len((struct bytes){ s, n }) != n)
+	if (end - blank < 2 || *blank != ' ')
+		return false;
+	if (!bytes_equal(method, BYTES("GET")) && token_len(method) != method.len)
 		return false;
 	target_end = scan_word(target, end);
 	if (target_end == target || end - target_end < (ptrdiff_t)VERSION_LEN + 2)
@@ -134,8 +136,7 @@ bool http1_request_in_place(struct http1 *p, struct bytes *in)
 	if (*target_end != ' ' || !version_take(p, target_end + 1) ||
 	    memcmp(target_end + VERSION_LEN, "\r\n", 2) != 0)
 		return false;
-	request_is(p, (struct bytes){ s, n },
-		   (struct bytes){ target, (size_t)(target_end - target) });
+	request_is(p, method, (struct bytes){ target, (size_t)(target_end - target) });
 	target_end += VERSION_LEN + 2;
 	*in = (struct bytes){ target_end, (size_t)(end - target_end) };
 	return true;

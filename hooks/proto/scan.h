@@ -15,6 +15,7 @@
 #endif
 
 #include "compiler.h"
+#include "copy.h"
 
 typedef uint8_t scan_block __attribute__((vector_size(16)));
 typedef int8_t scan_signed __attribute__((vector_size(16)));
@@ -81,9 +82,11 @@ static ALWAYS_INLINE const char *scan_for(const char *s, const char *end, scan_k
 	unsigned int bits;
 
 	if (UNLIKELY(!scan_has_block(s, end))) {
-		while (s < end && !kind((scan_block){ (uint8_t)*s })[0])
-			s++;
-		return s;
+		scan_block b = { 0 };
+		size_t n = (size_t)(end - s);
+
+		copy_few(&b, s, n);
+		return s + scan_first(scan_bits(kind(b)) | 1u << n);
 	}
 	bits = scan_bits(kind(scan_load(s)));
 	return bits ? s + scan_first(bits) : scan_on(s + 16, end, kind);
@@ -134,22 +137,25 @@ static ALWAYS_INLINE const char *scan_line(const char *s, const char *end)
 	}
 }
 
-/* scan_name(), and the first control character from there on, in one pass. */
-static ALWAYS_INLINE const char *scan_header(const char *s, const char *end,
-					     const char **ret_name_end)
+/* As scan_name(), a length, and the first control character from there on, in one pass. */
+static ALWAYS_INLINE const char *scan_header(const char *s, const char *end, size_t *ret_name_len)
 {
-	unsigned int controls;
+	const char *name_end;
 	size_t name_len;
+	unsigned int controls;
 	scan_block b;
 
 	if (UNLIKELY(!scan_has_block(s, end))) {
-		*ret_name_end = scan_name(s, end);
-		return scan_for(*ret_name_end, end, scan_is_control);
+		name_end = scan_name(s, end);
+		*ret_name_len = (size_t)(name_end - s);
+		return scan_for(name_end, end, scan_is_control);
 	}
 	b = scan_load(s);
 	name_len = scan_first(~scan_bits(scan_is_name(b)));
 	controls = scan_bits(scan_is_control(b));
-	*ret_name_end = LIKELY(name_len < 16) ? s + name_len : scan_on(s + 16, end, scan_ends_name);
+	if (UNLIKELY(name_len == 16))
+		name_len = (size_t)(scan_on(s + 16, end, scan_ends_name) - s);
+	*ret_name_len = name_len;
 	return controls ? s + scan_first(controls) : scan_on(s + 16, end, scan_is_control);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "url.h"
 
+#include "scan.h"
 #include "text.h"
 
 static const struct bytes redacted = { "REDACTED", 8 };
@@ -10,15 +11,24 @@ static const char root[] = "/";
 
 /* --- the parts of a target --- */
 
-/* Up to the first ? or #, the first slash too, or the end. */
-static size_t find_end(struct bytes s, bool of_authority)
+static ALWAYS_INLINE scan_block ends_path(scan_block b)
 {
-	size_t n = 0;
+	return (scan_block)((b == '?') | (b == '#'));
+}
 
-	while (n < s.len && s.ptr[n] != '?' && s.ptr[n] != '#' &&
-	       !(of_authority && s.ptr[n] == '/'))
-		n++;
-	return n;
+static ALWAYS_INLINE scan_block ends_authority(scan_block b)
+{
+	return (scan_block)((b == '?') | (b == '#') | (b == '/'));
+}
+
+/* Up to the first ? or #, the first slash too, or the end. */
+static ALWAYS_INLINE size_t find_end(struct bytes s, bool of_authority)
+{
+	const char *end = s.ptr + s.len;
+
+	return !s.len ? 0 :
+			(size_t)(scan_for(s.ptr, end, of_authority ? ends_authority : ends_path) -
+				 s.ptr);
 }
 
 static struct bytes take(struct bytes *s, size_t n)
