@@ -261,6 +261,13 @@ w3c: all
 	@mkdir -p $(dir $(RESULTS))
 	@$(RUN) w3c $(PYTHON) tests/e2e/w3c.py $(W3C_TEST_DIR)
 
+# Suites that other people wrote, test by test, bare and preloaded; scripts/transparency installs them.
+.PHONY: transparency transparency-short
+transparency transparency-short: all
+	@mkdir -p $(dir $(RESULTS))
+	@TEST_TIMEOUT=7200 $(RUN) transparency $(PYTHON) tests/transparency/run.py \
+		$(if $(findstring short,$@),--set short --mode collector cpython)
+
 # SDKs and agents from the registries of their languages.
 .PHONY: interop
 interop: all
@@ -299,6 +306,7 @@ check:
 	step $(SUB) BUILD=$(BUILD)/tsan SAN=thread unit; \
 	step $(SUB) BUILD=$(BUILD)/gcc preload-tests; \
 	step $(SUB) BUILD=$(BUILD)/gcc e2e; \
+	step $(SUB) BUILD=$(BUILD)/gcc transparency-short; \
 	step $(MAKE) RESULTS=$(RESULTS) FUZZ_SECONDS=10 fuzz; \
 	scripts/results $(RESULTS) && exit $$bad
 
