@@ -9,66 +9,43 @@
 #include "rawsys.h"
 #include "stats.h"
 
-typedef bool feed_fn(struct conn *c, int fd, struct bytes in);
-
-static bool feed_server_read(struct conn *c, int fd, struct bytes in)
+static ALWAYS_INLINE bool take(struct conn *c, int fd, bool is_in, struct bytes in)
 {
-	return server_read(c, fd, in);
-}
-
-static bool feed_client_read(struct conn *c, int fd, struct bytes in)
-{
-	(void)fd;
-	return client_read(c, in);
-}
-
-static bool feed_server_wrote(struct conn *c, int fd, struct bytes in)
-{
-	(void)fd;
-	return server_wrote(c, in);
-}
-
-static bool feed_client_wrote(struct conn *c, int fd, struct bytes in)
-{
-	(void)fd;
-	return client_wrote(c, in);
+	if (c->role == CONN_SERVER)
+		return is_in ? server_read(c, fd, in) : server_wrote(c, in);
+	return is_in ? client_read(c, in) : client_wrote(c, in);
 }
 
 /* Only the n bytes that the call returned, whatever room the vector has. */
-static bool feed(struct conn *c, int fd, const struct iovec *iov, size_t count, size_t n,
-		 feed_fn *take)
+static ALWAYS_INLINE bool feed(struct conn *c, int fd, bool is_in, const struct iovec *iov,
+			       size_t count, size_t n)
 {
 	for (size_t i = 0; i < count && n; i++) {
 		size_t part = iov[i].iov_len < n ? iov[i].iov_len : n;
 
 		n -= part;
-		if (part && !take(c, fd, (struct bytes){ iov[i].iov_base, part }))
+		if (part && !take(c, fd, is_in, (struct bytes){ iov[i].iov_base, part }))
 			return false;
 	}
 	return true;
 }
 
 /* Bytes that nobody saw. */
-static bool skip(struct conn *c, int fd, struct half *h, size_t n, feed_fn *take)
+static bool skip(struct conn *c, int fd, bool is_in, size_t n)
 {
+	struct half *h = is_in ? &c->in : &c->out;
+
 	if (!http1_skip(&h->parser, n))
 		return false;
 	h->bytes += n;
-	return take(c, fd, BYTES(""));
+	return take(c, fd, is_in, BYTES(""));
 }
 
 /* iov NULL: nobody saw them. */
-static bool take_in(struct conn *c, int fd, bool is_in, const struct iovec *iov, size_t count,
-		    size_t n)
+static ALWAYS_INLINE bool take_in(struct conn *c, int fd, bool is_in, const struct iovec *iov,
+				  size_t count, size_t n)
 {
-	static feed_fn *const takes[2][2] = {
-		[CONN_SERVER] = { feed_server_wrote, feed_server_read },
-		[CONN_CLIENT] = { feed_client_wrote, feed_client_read },
-	};
-	feed_fn *take = takes[c->role][is_in];
-
-	return iov ? feed(c, fd, iov, count, n, take) :
-		     skip(c, fd, is_in ? &c->in : &c->out, n, take);
+	return LIKELY(iov) ? feed(c, fd, is_in, iov, count, n) : skip(c, fd, is_in, n);
 }
 
 bool error_is_final(int error)

@@ -410,12 +410,13 @@ void attrs_baggage(struct span *s, struct bytes list, char *buf)
 
 void attrs_response(struct span *s, bool is_server, const struct http1 *p)
 {
-	char text[3] = { (char)('0' + p->status / 100 % 10), (char)('0' + p->status / 10 % 10),
-			 (char)('0' + p->status % 10) };
-
 	span_set_int(s, ATTR_HTTP_RESPONSE_STATUS_CODE, p->status);
-	if (p->status >= 500 || (!is_server && p->status >= 400)) /* H12, H13 */
+	if (p->status >= 500 || (!is_server && p->status >= 400)) { /* H12, H13 */
+		char text[3] = { (char)('0' + p->status / 100 % 10),
+				 (char)('0' + p->status / 10 % 10), (char)('0' + p->status % 10) };
+
 		span_set_error(s, (struct bytes){ text, 3 });
+	}
 }
 
 static bool contains_nocase(struct bytes in, struct bytes what)
