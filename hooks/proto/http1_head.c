@@ -160,33 +160,30 @@ enum http1_reason http1_status_line(struct http1 *p, struct bytes line)
 /* --- headers that frame --- */
 
 /* Below 2^63: above, others have turned negative. */
-static bool length_parse(struct bytes s, uint64_t *ret_n)
+static ALWAYS_INLINE bool length_parse(struct bytes s, uint64_t *ret_n)
 {
+	const char *end = s.ptr + s.len;
 	uint64_t n = 0;
 
 	if (!s.len)
 		return false;
-	for (size_t i = 0; i < s.len; i++) {
-		uint64_t digit = (uint8_t)(s.ptr[i] - '0');
+	do {
+		uint64_t digit = (uint8_t)(*s.ptr - '0');
 
-		/* Eighteen digits are less than that, whatever they are. */
-		if (digit > 9 || (i >= 18 && n > ((uint64_t)INT64_MAX - digit) / 10))
+		if (digit > 9 || UNLIKELY(n > ((uint64_t)INT64_MAX - 9) / 10 &&
+					  n > ((uint64_t)INT64_MAX - digit) / 10))
 			return false;
 		n = n * 10 + digit;
-	}
+	} while (++s.ptr < end);
 	*ret_n = n;
 	return true;
 }
 
 /* A list, or lines, of one value repeated is one value (RFC 9110 8.6). */
-static enum http1_reason take_length(struct http1 *p)
+static NO_INLINE enum http1_reason take_lengths(struct http1 *p)
 {
 	struct bytes rest = p->value;
 
-	if (LIKELY(!p->has_length && length_parse(rest, &p->body_left))) {
-		p->has_length = true;
-		return HTTP1_ALIVE;
-	}
 	while (rest.ptr) {
 		uint64_t n;
 
@@ -197,6 +194,14 @@ static enum http1_reason take_length(struct http1 *p)
 		p->has_length = true;
 		p->body_left = n;
 	}
+	return HTTP1_ALIVE;
+}
+
+static enum http1_reason take_length(struct http1 *p)
+{
+	if (UNLIKELY(p->has_length || !length_parse(p->value, &p->body_left)))
+		return take_lengths(p);
+	p->has_length = true;
 	return HTTP1_ALIVE;
 }
 

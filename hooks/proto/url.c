@@ -72,7 +72,7 @@ static void split_path(struct url *u, struct bytes rest)
 struct url url_split(struct bytes target, bool is_connect)
 {
 	struct url u = { .form = URL_ODD };
-	size_t n = scheme_len(target);
+	size_t n;
 
 	if (is_connect) {
 		u.form = URL_AUTHORITY;
@@ -83,7 +83,7 @@ struct url url_split(struct bytes target, bool is_connect)
 	} else if (target.len && *target.ptr == '/') {
 		u.form = URL_ORIGIN;
 		split_path(&u, target);
-	} else if (n) {
+	} else if ((n = scheme_len(target))) {
 		u.form = URL_ABSOLUTE;
 		u.scheme = take(&target, n);
 		target = bytes_skip(target, 3);
