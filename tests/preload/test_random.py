@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Conversations by calls that are drawn, by host_random.c: each call says what it says bare, and the
+bytes are the same but for our line and our digits."""
+import os
+import unittest
+
+from support.case import Transparency
+from support.progs import BUILD
+
+HOST = os.path.join(BUILD, "tests", "host_random")
+SEEDS = 3000
+
+
+class Same(Transparency):
+    def said(self, lab, **env):
+        done = lab.run([HOST, "0", str(SEEDS)], **env)
+        return [*done.stdout.decode().splitlines(), done.stderr, done.returncode]
+
+    def check(self, **env):
+        bare = self.lab()
+        bare.bare = True
+        lab = self.lab()
+        seed = None
+        for want, have in zip(self.said(bare), self.said(lab, **env)):
+            seed = want if str(want).startswith("seed") else seed
+            self.assertEqual(have, want, seed)
+        self.assertEqual(want, 0)
+        self.assert_loaded(lab, "host_random", hooked=True)
+
+    def test_all(self):
+        self.check()
+
+    def test_without_the_header_tag(self):
+        self.check(OTEL_INTERSPAN_HEADER_TAG="false")
+
+    def test_with_the_sdk_disabled(self):
+        self.check(OTEL_SDK_DISABLED="true")
+
+
+if __name__ == "__main__":
+    unittest.main()
