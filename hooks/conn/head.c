@@ -42,18 +42,36 @@ void head_init(struct head *h)
 	*h = (struct head){ .used = 8 }; /* 0 is "no line" */
 }
 
-static void keep(struct head *h, char *text, enum head_field which, struct bytes value, size_t max)
+/* Its bytes are there. */
+static ALWAYS_INLINE void kept(struct head *h, enum head_field which, size_t len)
+{
+	h->field[which] = (struct head_piece){ h->used, (uint16_t)len };
+	h->used = (uint16_t)(h->used + len);
+	h->seen = (uint16_t)(h->seen | 1u << which);
+}
+
+static NO_INLINE void keep_long(struct head *h, char *text, enum head_field which,
+				struct bytes value, size_t max)
 {
 	size_t len = value.len > max ? utf8_cut(value, max) : value.len;
 
-	if (head_has(h, which)) /* the first one counts */
-		return;
 	if (len > HEAD_TEXT_BYTES - h->used)
 		len = HEAD_TEXT_BYTES - h->used;
-	h->field[which] = (struct head_piece){ h->used, (uint16_t)len };
-	copy_short(text + h->used, value.ptr, len);
-	h->used = (uint16_t)(h->used + len);
-	h->seen = (uint16_t)(h->seen | 1u << which);
+	memcpy(text + h->used, value.ptr, len);
+	kept(h, which, len);
+}
+
+static void keep(struct head *h, char *text, enum head_field which, struct bytes value, size_t max)
+{
+	if (head_has(h, which)) /* the first one counts */
+		return;
+	if (UNLIKELY(value.len > max || value.len >= COPY_LONG ||
+		     value.len > HEAD_TEXT_BYTES - h->used)) {
+		keep_long(h, text, which, value, max);
+		return;
+	}
+	copy_short(text + h->used, value.ptr, value.len);
+	kept(h, which, value.len);
 }
 
 void head_start(struct head *h, char *text, const struct http1 *p)
@@ -159,11 +177,4 @@ void head_field(struct head *h, char *text, const struct http1 *p)
 	}
 	if (UNLIKELY(capture_any(CAPTURE_SERVER_REQUEST) || capture_any(CAPTURE_CLIENT_REQUEST)))
 		capture(h, text, p);
-}
-
-struct bytes head_get(const struct head *h, const char *text, enum head_field which)
-{
-	if (!head_has(h, which))
-		return (struct bytes){ NULL, 0 };
-	return (struct bytes){ text + h->field[which].at, h->field[which].len };
 }

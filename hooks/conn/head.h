@@ -68,10 +68,16 @@ void head_start(struct head *h, char *text, const struct http1 *p);
 
 void head_field(struct head *h, char *text, const struct http1 *p);
 
-struct bytes head_get(const struct head *h, const char *text, enum head_field which);
 static inline bool head_has(const struct head *h, enum head_field which)
 {
 	return h->seen >> which & 1;
+}
+
+static inline struct bytes head_get(const struct head *h, const char *text, enum head_field which)
+{
+	if (!head_has(h, which))
+		return (struct bytes){ NULL, 0 };
+	return (struct bytes){ text + h->field[which].at, h->field[which].len };
 }
 
 /* Lines of one kind, in order: *at starts as the first, 0 ends. */
