@@ -120,7 +120,13 @@ void conn_end(struct conn *c)
 	else
 		client_over(c, is_forked);
 	half_return(&c->in);
-	half_return(&c->out);
+	/*
+	 * Closed while another thread's call sends lines of ours: that one returns them (write.c).
+	 */
+	if (edits_are_under_way(&c->edits))
+		half_abandon(&c->out);
+	else
+		half_return(&c->out);
 	pool_put(&conn_pool, c->index);
 }
 

@@ -286,6 +286,9 @@ static ALWAYS_INLINE struct conn_token conn_token_next(struct conn_token t)
 
 MUST_USE bool half_borrow(struct half *h); /* scratch; false: none to be had */
 void half_return(struct half *h);
+/* The memory stays in use by whoever is sending from it, who has its number (scratch_index). */
+void half_abandon(struct half *h);
+void scratch_return(uint32_t index);
 
 /* --- bytes --- */
 struct conn_token conn_look(int fd, bool is_in);

@@ -173,3 +173,14 @@ void half_return(struct half *h)
 	pool_put(&scratches, h->scratch_index);
 	h->scratch = NULL;
 }
+
+void half_abandon(struct half *h)
+{
+	http1_unlend(&h->parser);
+	h->scratch = NULL;
+}
+
+void scratch_return(uint32_t index)
+{
+	pool_put(&scratches, index);
+}

@@ -29,6 +29,7 @@ struct write {
 	struct conn_token token;
 	bool is_pass; /* the application's own call, as it is */
 	bool is_more;
+	uint32_t lines; /* scratch_index of the lines in the segment */
 	struct ahead ahead;
 	struct segment segment;
 };
@@ -54,8 +55,10 @@ static void use_segment(struct write *w, struct conn *c)
 {
 	const struct segment *s = &w->segment;
 
-	if (s->marks)
+	if (s->marks) {
+		w->lines = c->out.scratch_index;
 		set_under_way(c, true);
+	}
 	w->is_pass = !s->marks && w->done == 0 && s->len == w->total;
 	w->is_more = w->done + s->len < w->total;
 }
@@ -149,13 +152,19 @@ static void settle(const struct write *w, struct conn *c, size_t ours)
 	set_under_way(c, false);
 }
 
-/* Blind since the call was made: what is owed is owed all the same. */
+/*
+ * Blind since the call was made: what is owed is owed all the same.  Or closed: its end has left
+ * the lines to us.  After a longjmp nobody returns them.
+ */
 static NO_INLINE void settle_blind(const struct write *w, size_t ours)
 {
 	struct conn *c = w->segment.marks ? conn_pin_entry(w->token.entry) : NULL;
 
-	if (!c)
+	if (!c) {
+		if (w->segment.marks)
+			scratch_return(w->lines);
 		return;
+	}
 	settle(w, c, ours);
 	conn_unpin(c);
 }

@@ -299,6 +299,67 @@ static void test_write_by_two_at_once(void **state)
 	end();
 }
 
+static char others_line[256];
+
+static ssize_t keep_line(const struct io_call *call, const struct iovec *iov, size_t count,
+			 bool is_more)
+{
+	size_t n = 0;
+
+	(void)call;
+	(void)is_more;
+	for (size_t i = 0; i < count; i++) {
+		assert_true(n + iov[i].iov_len < sizeof(others_line));
+		memcpy(others_line + n, iov[i].iov_base, iov[i].iov_len);
+		n += iov[i].iov_len;
+	}
+	return (ssize_t)n;
+}
+
+/* The memory of a connection that is closed is the next one's. */
+static void other_closes_and_asks(void)
+{
+	static const struct sockaddr_in peer = { .sin_family = AF_INET, .sin_port = 0x5000 };
+	static char head[] = HEAD "\r\n";
+	struct iovec iov = { head, sizeof(head) - 1 };
+	struct io_call call = {
+		.iov = &iov, .count = 1, .can_edit = true, .pass = rig_pass, .send = keep_line
+	};
+	int fds[2];
+
+	rig.meanwhile = NULL;
+	conn_fd_closing(RIG_FD);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	conn_connected(fds[0], (const void *)&peer, sizeof(peer), false, 1);
+	call.fd = fds[0];
+	assert_int_equal(conn_write(&call), sizeof(head) - 1);
+	conn_fd_closing(fds[0]);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/*
+ * One thread closes what another one writes to: the lines in the kernel's hands stay what they are.
+ */
+static void test_write_of_what_is_closed_meanwhile(void **state)
+{
+	const char *ours, *others;
+
+	(void)state;
+	for (int i = 0; i < 2000; i++) { /* and nothing is lost: there are a thousand */
+		begin(false);
+		rig.meanwhile = other_closes_and_asks;
+		write_text(HEAD "\r\n");
+		assert_int_equal(rig.wire_len, sizeof(HEAD) + 1 + OURS_BYTES);
+		ours = strstr(rig.wire, "traceparent: 00-");
+		others = strstr(others_line, "traceparent: 00-");
+		assert_non_null(ours);
+		assert_non_null(others);
+		assert_memory_not_equal(ours + 16, others + 16, 32);
+		end();
+	}
+}
+
 /* The same, and the kernel takes only part of our line: the rest of it still goes ahead. */
 static void test_write_by_two_at_once_and_in_part(void **state)
 {
@@ -404,6 +465,7 @@ int main(void)
 		cmocka_unit_test(test_write_by_two_at_once),
 		cmocka_unit_test(test_write_by_two_at_once_and_in_part),
 		cmocka_unit_test(test_write_left_by_a_longjmp),
+		cmocka_unit_test(test_write_of_what_is_closed_meanwhile),
 		cmocka_unit_test(test_write_is_paid_for),
 		cmocka_unit_test(test_write_owed_to_nobody),
 	};
