@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "compiler.h"
+#include "config.h"
 #include "guard.h"
 #include "runtime.h"
 #include "stats.h"
@@ -180,5 +181,7 @@ struct span_ref context_current(void)
 /* A loop starts threads for all that it serves; so does Python, whose queues know one lock only. */
 struct span_ref context_to_inherit(void)
 {
-	return context_is_loop() || flags() & RUNTIME_PYTHON ? none : context_current();
+	return !config.inherit_threads || context_is_loop() || flags() & RUNTIME_PYTHON ?
+		       none :
+		       context_current();
 }

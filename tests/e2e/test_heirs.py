@@ -38,6 +38,8 @@ def setUpModule():  # pylint: disable=invalid-name
 
 
 class Threads(Causality):
+    asked_for = {"OTEL_INTERSPAN_INHERIT_THREADS": "true"}
+
     def verdict(self, mode, name="spawner", env=(), **cell):
         def start(lab, backend_port):
             port = free_port()
@@ -45,7 +47,7 @@ class Threads(Causality):
                              "spawner", port, **dict(env))
 
         return self.measure(mode, start, True, cell=Cell(**cell), load={"vanish": 0},
-                            OTEL_BSP_MAX_QUEUE_SIZE="20000")
+                            OTEL_BSP_MAX_QUEUE_SIZE="20000", **self.asked_for)
 
     def exact(self, mode, name="spawner", calls=1, **env):
         with self.subTest(mode=mode, **env):
@@ -81,6 +83,18 @@ class Threads(Causality):
             with self.subTest(pool=pool):
                 verdict = self.verdict(f"pool-{pool}")
                 self.assertEqual((verdict.right, verdict.missing), (0, COUNT))
+
+
+class Unasked(Threads):
+    """Unless told that there are no pools that hand out work unseen, no thread inherits."""
+    asked_for = {}
+
+    def test_thread_for_a_call(self):
+        verdict = self.verdict("thread")
+        self.assertEqual((verdict.right, verdict.missing), (0, COUNT))
+
+    test_thread_for_two_calls = test_thread_of_cxx = test_thread_that_uses_libcurl = None
+    test_pool_that_grows_when_it_is_asked = None
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class Same(Transparency):
     def test_every_case(self):
         for case in CASES:
             with self.subTest(case=case):
-                lab = self.lab()
+                lab = self.lab(OTEL_INTERSPAN_INHERIT_THREADS="true")
                 bare = lab.run([HOST, case], LD_PRELOAD=None)
                 done = lab.run([HOST, case])
                 self.assertEqual((done.returncode, done.stdout, done.stderr),
@@ -35,7 +35,7 @@ class Same(Transparency):
                 self.assert_loaded(lab, "host_threads", hooked=True)
 
     def test_what_is_said(self):
-        lab = self.lab()
+        lab = self.lab(OTEL_INTERSPAN_INHERIT_THREADS="true")
         self.assertEqual(lab.run([HOST, "refused"]).stdout.decode(), REFUSED)
         lines = lab.run([HOST, "every_call"]).stdout.decode().splitlines()
         for line in SAID:
@@ -44,7 +44,7 @@ class Same(Transparency):
 
 class Heirs(Feature):
     def test_ended_request_is_none(self):
-        lab = self.lab()
+        lab = self.lab(OTEL_INTERSPAN_INHERIT_THREADS="true")
         lab.run([HOST, "outlived"])
         spans = self.spans(lab, 8)
         outer = [s for s in spans if s["kind"] == "SERVER" and s["name"] == "GET" and
@@ -59,7 +59,7 @@ class Heirs(Feature):
         """Those that could not start gave back what they were lent: there are fewer of it."""
         for case, count in (("values", 4), ("refused", 200), ("ten_thousand", 10000)):
             with self.subTest(case=case):
-                lab = self.lab()
+                lab = self.lab(OTEL_INTERSPAN_INHERIT_THREADS="true")
                 lab.run([HOST, case])
                 self.spans(lab, 2)
                 self.assertEqual((lab.total("threads_inherited"),

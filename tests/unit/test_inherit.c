@@ -190,6 +190,7 @@ int main(void)
 	};
 
 	config_load(no_environment);
+	config.inherit_threads = true;
 	runtime_init(environ);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
