@@ -83,7 +83,7 @@ static ALWAYS_INLINE const char *scan_for(const char *s, const char *end, scan_k
 
 	if (UNLIKELY(!scan_has_block(s, end))) {
 		scan_block b = { 0 };
-		size_t n = (size_t)(end - s);
+		size_t n = (size_t)(end - s) & 15; /* it is less; gcc sees that only so */
 
 		copy_few(&b, s, n);
 		return s + scan_first(scan_bits(kind(b)) | 1u << n);
