@@ -24,7 +24,6 @@
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 
 #include "http_ends.h"
 
@@ -426,22 +425,6 @@ static int mischief(int fd)
 
 /* --- a seed --- */
 
-static struct ends open_ends(void)
-{
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	socklen_t len = sizeof(at);
-	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
-	struct ends e = { .client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0) };
-
-	CHECK(bind(listener, (struct sockaddr *)&at, sizeof(sa_family_t)) == 0);
-	CHECK(listen(listener, 1) == 0);
-	CHECK(getsockname(listener, (struct sockaddr *)&at, &len) == 0);
-	CHECK(connect(e.client, (struct sockaddr *)&at, len) == 0);
-	e.server = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
-	CHECK(e.server >= 0 && close(listener) == 0);
-	return e;
-}
-
 /* Without the lines that may be ours, and the digits that may be. */
 static void sum(const char *name, struct stream *s)
 {
@@ -466,7 +449,7 @@ static void sum(const char *name, struct stream *s)
 static void converse(unsigned seed)
 {
 	unsigned cast = seed % 3, client_reads = cast == 1 ? 0 : 1;
-	struct ends e = open_ends();
+	struct ends e = ends_open_unix(NULL);
 
 	printf("seed %u\n", seed);
 	state = seed * 0x9e3779b97f4a7c15 + 1;

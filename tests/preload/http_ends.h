@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static inline void check(int line, int holds)
@@ -63,6 +65,25 @@ static inline struct ends ends_open_with(const struct option *before)
 static inline struct ends ends_open(void)
 {
 	return ends_open_with(NULL);
+}
+
+/* By a Unix socket, which delivers before the call returns; neither end blocks. */
+static inline struct ends ends_open_unix(const struct option *before)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(at);
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct ends e = { .client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0) };
+
+	CHECK(bind(listener, (struct sockaddr *)&at, sizeof(sa_family_t)) == 0);
+	CHECK(listen(listener, 1) == 0);
+	CHECK(getsockname(listener, (struct sockaddr *)&at, &len) == 0);
+	CHECK(!before || setsockopt(e.client, before->level, before->name, &before->value,
+				    sizeof(before->value)) == 0);
+	CHECK(connect(e.client, (struct sockaddr *)&at, len) == 0);
+	e.server = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+	CHECK(e.server >= 0 && close(listener) == 0);
+	return e;
 }
 
 static inline void ends_close(struct ends e)
@@ -152,6 +173,29 @@ static inline void take_head(int fd)
 	while (memcmp(last, "\r\n\r\n", 4) != 0) {
 		memmove(last, last + 1, 3);
 		CHECK(read(fd, last + 3, 1) == 1);
+	}
+}
+
+/* A file in memory: text, and zeros up to len bytes. */
+static inline int file_of(const char *text, size_t len)
+{
+	int fd = memfd_create("file", 0);
+
+	CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	CHECK(ftruncate(fd, (off_t)len) == 0);
+	return fd;
+}
+
+/* So many bytes, whatever they are. */
+static inline void take_bytes(int fd, size_t len)
+{
+	char buf[4096];
+
+	while (len > 0) {
+		ssize_t n = read(fd, buf, len < sizeof(buf) ? len : sizeof(buf));
+
+		CHECK(n > 0);
+		len -= (size_t)n;
 	}
 }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Descriptors and calls that are out of the ordinary, by host_bytes.c and host_sockets.c: their cases
-print the same bare and preloaded, and give these spans."""
+"""Descriptors and calls that are out of the ordinary, by host_bytes.c, host_memory.c and
+host_sockets.c: their cases print the same bare and preloaded, and give these spans."""
 import os
 import unittest
 
@@ -45,6 +45,8 @@ BYTES = {
     "control_data_ahead_of_our_line": both("/1") * 60,
     "control_data_behind_our_line": both("/1") * 60,
     "flags_of_calls": both("/1", "/2"),
+}
+MEMORY = {
     # A client that sends what cannot be read is watched no more.
     "pointers_to_nowhere": [*both("/1"), "SERVER /2 204"],
     "memory_that_is_not_there": [*both("/1"), "SERVER /2 204", *both("/1", "/2")] * 3,
@@ -137,7 +139,8 @@ def add_cases():
         return lambda self: self.check(*row)
 
     for kind in (Same, Spans):
-        for host, cases in (("host_bytes", BYTES), ("host_sockets", SOCKETS)):
+        for host, cases in (("host_bytes", BYTES), ("host_memory", MEMORY),
+                            ("host_sockets", SOCKETS)):
             for case, expected in cases.items():
                 setattr(kind, "test_" + case, test_of(host, case, expected))
 
