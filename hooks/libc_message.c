@@ -128,8 +128,10 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 
 /*
  * As the kernel does it: sendmsg() for each until one fails, whose error is told only if it is the
- * first, or is sent in part.
+ * first, or is sent in part.  It finds out that it cannot tell a length when that is sent, too.
  */
+_Static_assert(sizeof(struct mmsghdr) - offsetof(struct mmsghdr, msg_len) == 8,
+	       "memory_is_writable()");
 static int send_each(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 {
 	unsigned i = 0;
@@ -142,6 +144,10 @@ static int send_each(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 		if (n < 0)
 			return i ? (int)i : -1;
 		wanted = io_vector_len(msg->msg_iov, msg->msg_iovlen);
+		if (!memory_is_writable(&msgs[i].msg_len)) { /* with what pads the struct */
+			errno = i ? errno : EFAULT;
+			return i ? (int)i : -1;
+		}
 		msgs[i++].msg_len = (unsigned)n;
 		if ((size_t)n < wanted)
 			break;

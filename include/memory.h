@@ -16,4 +16,10 @@
  */
 bool memory_is_readable(const void *at, size_t len);
 
+/*
+ * Can these 8 bytes, which can be read, be written as well?  By a system call that writes other
+ * ones there, for a moment: ask only for what nobody else looks at meanwhile.
+ */
+bool memory_is_writable(void *at);
+
 #endif

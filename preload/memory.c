@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <link.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
@@ -101,5 +103,16 @@ bool memory_is_readable(const void *at, size_t len)
 		if (!page_is_readable(page))
 			return false;
 	learn_heap(from & ~(uintptr_t)(PAGE - 1));
+	return true;
+}
+
+bool memory_is_writable(void *at)
+{
+	uint64_t was;
+
+	memcpy(&was, at, sizeof(was));
+	if (raw_syscall6(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)at, SET, 0, 0) != 0)
+		return false;
+	memcpy(at, &was, sizeof(was));
 	return true;
 }

@@ -177,12 +177,43 @@ static void waits_for_nothing_there(void)
 	ends_close(e);
 }
 
+/*
+ * A vector of messages that cannot be written: each is sent before the kernel finds that out, and
+ * those whose length it could write are counted.
+ */
+static void lengths_that_cannot_be_written(void)
+{
+	char first[] = "GET /1 HTTP/1.1\r\nHost: h\r\n\r\n";
+	char second[] = "GET /2 HTTP/1.1\r\nHost: h\r\n\r\n";
+	struct iovec iov[] = { { first, sizeof(first) - 1 }, { second, sizeof(second) - 1 } };
+	char *p = half_there(3);
+	struct mmsghdr *at = (void *)(p + PAGE - sizeof(*at));
+	struct ends e = ends_open();
+
+	CHECK(mprotect(p, 2 * PAGE, PROT_READ | PROT_WRITE) == 0);
+	for (int i = 0; i < 2; i++)
+		at[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov[i], .msg_iovlen = 1 } };
+	((char *)(at + 1))[-1] = 7; /* behind the length, and nobody's */
+	CHECK(mprotect(p + PAGE, PAGE, PROT_READ) == 0);
+	CHECK(sendmmsg(e.client, at, 2, 0) == 1);
+	CHECK(at[0].msg_len == sizeof(first) - 1 && ((char *)(at + 1))[-1] == 7);
+	for (int i = 0; i < 2; i++) {
+		take_head(e.server);
+		answer(e);
+	}
+	REFUSED(sendmmsg(e.client, at + 1, 1, 0));
+	take(e, "/2");
+	answer(e);
+	ends_close(e);
+}
+
 static const struct host_case cases[] = {
 	{ "pointers_to_nowhere", pointers_to_nowhere },
 	{ "memory_that_is_not_there", memory_that_is_not_there },
 	{ "memory_that_is_not_there_in_a_head", memory_that_is_not_there_in_a_head },
 	{ "body_that_is_not_there", body_that_is_not_there },
 	{ "waits_for_nothing_there", waits_for_nothing_there },
+	{ "lengths_that_cannot_be_written", lengths_that_cannot_be_written },
 	{ NULL, NULL },
 };
 

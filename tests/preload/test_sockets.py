@@ -53,6 +53,7 @@ MEMORY = {
     "memory_that_is_not_there_in_a_head": [*both("/1"), "SERVER /2 204"] * 3,
     "body_that_is_not_there": both("/1"),
     "waits_for_nothing_there": both("/1", "/2"),
+    "lengths_that_cannot_be_written": both("/1", "/2", "/2"),
 }
 SOCKETS = {
     # The target of a dup2() that fails is what it was.

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -43,6 +44,30 @@ static void test_memory_that_is_there(void **state)
 	assert_true(memory_is_readable(p + 3 * PAGE - 1, 1));
 	munmap(p, 3 * PAGE);
 	free(heap);
+}
+
+static void test_memory_that_is_writable(void **state)
+{
+	char *p = pages(2, PROT_READ | PROT_WRITE), local[8] = "as then";
+	sigset_t none, now;
+
+	(void)state;
+	sigemptyset(&none);
+	pthread_sigmask(SIG_SETMASK, &none, NULL);
+	strcpy(p, "it stays");
+	assert_true(memory_is_writable(p));
+	assert_string_equal(p, "it stays");
+	assert_true(memory_is_writable(p + PAGE - 4)); /* over the border */
+	assert_true(memory_is_writable(local));
+	assert_string_equal(local, "as then");
+	mprotect(p + PAGE, PAGE, PROT_READ);
+	assert_true(memory_is_writable(p + PAGE - 8));
+	assert_false(memory_is_writable(p + PAGE - 4));
+	assert_false(memory_is_writable(p + PAGE));
+	assert_int_equal(p[PAGE - 4], 0);
+	pthread_sigmask(SIG_SETMASK, NULL, &now);
+	assert_int_equal(sigisemptyset(&now), 1);
+	munmap(p, 2 * PAGE);
 }
 
 static void test_memory_that_is_nowhere(void **state)
@@ -160,6 +185,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_memory_that_is_there),
+		cmocka_unit_test(test_memory_that_is_writable),
 		cmocka_unit_test(test_memory_that_is_nowhere),
 		cmocka_unit_test(test_memory_with_a_hole),
 		cmocka_unit_test(test_memory_behind_the_end_of_a_file),
