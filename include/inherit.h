@@ -15,7 +15,8 @@
  * unless it is libcurl that waits, or libcurl, OpenSSL or GnuTLS that locks: they do for their
  * caller.
  *
- * And it is only given where nothing else can be meant: thread_create() is called by the program
+ * And it is only given where it was asked for (OTEL_INTERSPAN_INHERIT_THREADS), as there is more
+ * than can be seen, and where nothing else can be meant: pthread_create() is called by the program
  * itself or by the C++ library for it, not by a library that may run tasks of its own with locks of
  * its own, nor in a runtime that does; and a runtime that sets its thread up with a signal stack
  * (Rust) is one.  What is left: work that a program takes out of memory without any such call (a
