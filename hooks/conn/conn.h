@@ -94,6 +94,14 @@ struct edit {
 
 #define EDITS_MAX 8u
 
+/* What is counted of a head once it has left, however often it was tried. */
+enum head_fact {
+	HEAD_ROOT = 1u << 0,    /* its span has no parent */
+	HEAD_STALE = 1u << 1,   /* it carries the tag of a request that has ended */
+	HEAD_FOREIGN = 1u << 2, /* a header that is nobody's whom we know */
+	HEAD_SERVED = 1u << 3,  /* the same, while a request is served that is its cause */
+};
+
 /* Those of the head under way, in their order: the last one may be an insertion. */
 struct edits {
 	struct edit list[EDITS_MAX];
@@ -101,6 +109,7 @@ struct edits {
 	uint8_t done;    /* those that are out */
 	uint8_t renames; /* among them */
 	uint8_t why_not; /* enum stat_id: the head is not told of our span; 0: it is */
+	uint8_t facts;   /* enum head_fact */
 	bool is_rewrite;
 	/* In the kernel's hands: left so by a longjmp, nothing is known. */
 	_Atomic bool is_under_way;
@@ -114,7 +123,7 @@ struct edits {
 
 static inline void edits_clear(struct edits *e)
 {
-	e->count = e->done = e->renames = e->why_not = 0;
+	e->count = e->done = e->renames = e->why_not = e->facts = 0;
 	e->sent = 0;
 	e->is_rewrite = false;
 	atomic_store_explicit(&e->owes, false, memory_order_relaxed);

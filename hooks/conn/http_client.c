@@ -6,10 +6,17 @@
 #include "conn.h"
 #include "http_attrs.h"
 #include "http_side.h"
+#include "tracer.h"
 
 /* Once for a head, however often it was tried. */
-static void count_edits(const struct edits *e)
+static void count_head(const struct edits *e)
 {
+	if (UNLIKELY(e->facts & HEAD_ROOT))
+		stats_inc(STAT_PARENT_NONE);
+	if (UNLIKELY(e->facts & HEAD_STALE))
+		stats_inc(STAT_TAG_STALE);
+	if (UNLIKELY(e->facts & (HEAD_FOREIGN | HEAD_SERVED)))
+		tracer_saw_header(e->facts & HEAD_SERVED);
 	if (e->renames)
 		stats_add(STAT_DISCARDED, e->renames);
 	if (e->why_not)
@@ -23,7 +30,7 @@ static bool request_sent(struct conn *c)
 	struct half *h = &c->out;
 	struct exchange x = c->pending;
 
-	count_edits(&c->edits);
+	count_head(&c->edits);
 	if (!c->has_pending) { /* the end of the head left before we could decide anything */
 		stats_inc(STAT_INJECT_LATE);
 		x = (struct exchange){ .is_head = h->parser.is_head,

@@ -12,7 +12,6 @@
 #include "signature.h"
 #include "tag.h"
 #include "traceparent.h"
-#include "tracer.h"
 #include "tracestate.h"
 
 /* The one header that there is, if it is valid. */
@@ -112,7 +111,7 @@ static struct span *open_span(struct conn *c, int fd, const struct head *head,
 	struct span *s;
 
 	if (!has_parent)
-		stats_inc(STAT_PARENT_NONE);
+		c->edits.facts |= HEAD_ROOT;
 	s = span_start_at(SPAN_CLIENT, has_parent ? &parent : NULL, start_of(c, from, now));
 	if (c->is_fresh)
 		span_add_event_at(s, EVENT_CONNECTION_OPENED, c->opened_ns ? c->opened_ns : now);
@@ -167,9 +166,9 @@ static void decide(struct conn *c, int fd, const struct head *head, const struct
 		return;
 	}
 	if (tag == TAG_STALE)
-		stats_inc(STAT_TAG_STALE);
+		c->edits.facts |= HEAD_STALE;
 	else if (header == HEADER_FOREIGN && !(head->signed_names & SIGNED_TRACEPARENT))
-		tracer_saw_header(span_get(from) != NULL);
+		c->edits.facts |= span_get(from) ? HEAD_SERVED : HEAD_FOREIGN;
 	if (header == HEADER_FOREIGN && head->signed_names & SIGNED_TRACEPARENT)
 		edits_refuse(&c->edits, STAT_INJECT_SIGNED);
 	/* What comes in is passed on as it is when nothing is told (E18). */
