@@ -425,21 +425,34 @@ static int mischief(int fd)
 
 /* --- a seed --- */
 
-/* Without the lines that may be ours, and the digits that may be. */
+/* Where a value of a trace's shape begins that a line at s, of len bytes, has; 0: it has none. */
+static size_t value_at(const char *s, size_t len)
+{
+	size_t at = sizeof("traceparent:") - 1;
+
+	if (len < at || strncasecmp(s, "traceparent:", at) != 0)
+		return 0;
+	while (at < len && (s[at] == ' ' || s[at] == '\t'))
+		at++;
+	return at + 53 <= len && s[at + 2] == '-' && s[at + 35] == '-' && s[at + 52] == '-' ? at :
+											      0;
+}
+
+/* Without the lines and digits that may be ours, whatever was spoilt beside them. */
 static void sum(const char *name, struct stream *s)
 {
-	static const char ours[] = "traceparent: 00-", theirs[] = "Traceparent: 00-";
+	static const char ours[] = "traceparent: 00-";
 	uint64_t h = 0xcbf29ce484222325;
 
 	for (size_t i = 0; i < s->len; i++) {
-		size_t left = s->len - i;
+		size_t left = s->len - i, value = value_at(s->at + i, left);
 
 		if (left >= 70 && memcmp(s->at + i, ours, sizeof(ours) - 1) == 0) {
 			i += 69;
 			continue;
 		}
-		if (left >= 65 && memcmp(s->at + i, theirs, sizeof(theirs) - 1) == 0)
-			memset(s->at + i + sizeof(theirs) - 1 + 33, 'x', 16);
+		if (value)
+			memset(s->at + i + value + 36, 'x', 16);
 		h = (h ^ (unsigned char)s->at[i]) * 0x100000001b3;
 	}
 	printf("%s %016llx\n", name, (unsigned long long)h);

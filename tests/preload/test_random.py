@@ -8,13 +8,18 @@ from support.case import Transparency
 from support.progs import BUILD
 
 HOST = os.path.join(BUILD, "tests", "host_random")
-SEEDS = 3000
+# First and count; then such as have found something: 129373 spoils the version of a traceparent, which
+# gets our digits all the same.
+SEEDS = (0, 3000), (129373, 1)
 
 
 class Same(Transparency):
     def said(self, lab, **env):
-        done = lab.run([HOST, "0", str(SEEDS)], **env)
-        return [*done.stdout.decode().splitlines(), done.stderr, done.returncode]
+        said = []
+        for first, count in SEEDS:
+            done = lab.run([HOST, str(first), str(count)], **env)
+            said += [*done.stdout.decode().splitlines(), done.stderr, done.returncode]
+        return said
 
     def check(self, **env):
         bare = self.lab()
