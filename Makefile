@@ -5,6 +5,7 @@
 #   make check      all that can be proven on this machine (ten minutes)
 #   make demo       one request through curl, nginx and two Python services, shown as a waterfall
 #   make bench      what it costs: figures against bare, side by side
+#   make coverage   which lines the unit tests run, file by file
 #   make w3c        the W3C's own tests of trace context: W3C_TEST_DIR=<their folder `test`>
 #   make fuzz       FUZZ_SECONDS=60 for each parser
 #   make format     lays the sources out as `make quick` wants them
@@ -291,6 +292,14 @@ quick:
 	@rm -f $(RESULTS)
 	@$(MAKE) -j$(JOBS) all unit-programs
 	@bad=0; $(MAKE) unit || bad=1; $(MAKE) house || bad=1; scripts/results $(RESULTS) && exit $$bad
+
+# Of the unit tests, compiled apart and without optimisation.
+.PHONY: coverage
+coverage:
+	@mkdir -p $(BUILD)/coverage && find $(BUILD)/coverage -name '*.gcda' -delete
+	@$(MAKE) -j$(JOBS) CC=gcc BUILD=$(BUILD)/coverage LDFLAGS=--coverage \
+		CFLAGS="--coverage -O0 -fprofile-update=atomic" unit
+	@$(PYTHON) scripts/coverage.py $(BUILD)/coverage
 
 # With -Werror and both compilers, each in its own directory; what is preloaded is gcc's.  A step that
 # fails does not keep the others from telling what they know.
