@@ -8,6 +8,7 @@
 
 #include "hook.h"
 #include "resolve.h"
+#include "stats.h"
 
 _Atomic(void *) real_slot[HOOKS];
 
@@ -47,5 +48,6 @@ void *real_first_early(enum hook which)
 	if (!f)
 		f = (void *)real_missing;
 	atomic_store_explicit(&real_slot[which], f, memory_order_relaxed);
+	stats_inc(STAT_NAMES);
 	return f;
 }

@@ -33,12 +33,14 @@ void host_start(void)
 static void test_real_starts_us_up_and_looks_once(void **state)
 {
 	(void)state;
+	stats_reset();
 	assert_int_equal(REAL(fork)(), 42);
 	assert_int_equal(started, 1);
 	assert_string_equal(asked_for, "fork");
 	assert_int_equal(REAL(fork)(), 42);
 	assert_int_equal(asked, 1);
 	assert_int_equal(started, 1);
+	assert_int_equal(stats_read(STAT_NAMES), 1);
 }
 
 /* Of what constructors call first, before the environment is as it will be. */

@@ -16,10 +16,6 @@ ALL = ["test_socket", "test_ssl", "test_asyncio", "test_httplib", "test_httpserv
        "test_fileio", "test_largefile", "test_mmap", "test_faulthandler"]
 
 
-HEADERS = "test.test_xmlrpc.HeadersServerTestCase.test_header"
-EDITED = {HEADERS + end for end in ("", "_empty", "_items", "_many", "_tuple")}
-
-
 def missing():
     if not os.path.exists("/usr/lib/python3.11/test/test_socket.py"):
         return "needs libpython3.11-testsuite"
