@@ -7,6 +7,7 @@
 #   make bench      what it costs: figures against bare, side by side
 #   make coverage   which lines the unit tests run, file by file
 #   make w3c        the W3C's own tests of trace context: W3C_TEST_DIR=<their folder `test`>
+#   make causality  who caused which call: REQUESTS=5000 through each program, and a table
 #   make fuzz       FUZZ_SECONDS=60 for each parser
 #   make format     lays the sources out as `make quick` wants them
 #   make install    PREFIX=/usr/local DESTDIR=; make uninstall
@@ -24,6 +25,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 PYTHON ?= /usr/bin/python3
 FUZZ_SECONDS ?= 60
+REQUESTS ?= 5000
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 ARCH := $(shell uname -m)
 RESULTS ?= $(abspath $(BUILD)/results)
@@ -253,6 +255,13 @@ preload-tests e2e: %: all
 	@mkdir -p $(dir $(RESULTS))
 	@dir=tests/$(@:-tests=); if [ -e $$dir/run.py ]; then $(RUN) $@ $(PYTHON) $$dir/run.py; \
 		else echo "SKIPPED: $$dir/run.py is not there yet"; fi
+
+# The parent of every call, against truth that travels in the bodies (tests/e2e/test_causality.py).
+.PHONY: causality
+causality: all
+	@mkdir -p $(dir $(RESULTS))
+	@REQUESTS=$(REQUESTS) TEST_TIMEOUT=7200 $(RUN) causality \
+		$(PYTHON) tests/e2e/run.py test_causality test_loops
 
 # github.com/w3c/trace-context; never part of this tree.
 .PHONY: w3c

@@ -13,7 +13,7 @@ import threading
 
 from support import servers
 from support.progs import free_port
-from test_causality import COUNT, IS_LONG, Causality, Cell
+from test_causality import COUNT, IS_LONG, Causality, Cell, tearDownModule  # its table
 
 PROXY = 'proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection "";'
 
