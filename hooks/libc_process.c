@@ -3,17 +3,19 @@
  * The ends and the copies of a process.  Before the program's last call, what waits is delivered,
  * for a bounded time; in a vfork child, which lives in its parent's memory, nothing at all is done.
  */
-#include <alloca.h>
-#include <stdarg.h>
 #include <sys/syscall.h>
 
+#include "child_env.h"
 #include "conn.h"
 #include "hook.h"
+#include "origin.h"
+#include "rawsys.h"
 #include "resolve.h"
 #include "runtime.h"
 #include "stubs.h"
 
 _Static_assert(offsetof(struct thread, in_vfork) == THREAD_IN_VFORK, "stubs_*.S writes it");
+_Static_assert(offsetof(struct thread, vfork_copy) == THREAD_VFORK_COPY, "stubs_*.S looks at it");
 _Static_assert(offsetof(struct thread, inherited.slot) == THREAD_INHERITED, "stubs_*.S writes it");
 
 /* --- fork --- */
@@ -68,88 +70,33 @@ EXPORT void pthread_exit(void *ret)
 	__builtin_unreachable();
 }
 
-/* --- exec --- */
+/* --- servers and daemons: who started the program is no cause of what they do --- */
 
-#define EXEC(name, params, args)        \
-	EXPORT int name params          \
-	{                               \
-		host_ends(HOST_EXECS);  \
-		return REAL(name) args; \
+EXPORT pid_t setsid(void)
+{
+	pid_t session = REAL(setsid)();
+
+	if (session != -1 && !thread_self.in_vfork)
+		origin_end();
+	return session;
+}
+
+/* libc forks and calls setsid() inside; its caller comes back as the child. */
+EXPORT int daemon(int stays_in_directory, int keeps_output)
+{
+	bool held = host_before_fork();
+	pid_t parent = (pid_t)raw_getpid();
+	int r = REAL(daemon)(stays_in_directory, keeps_output);
+	int saved = errno;
+
+	if ((pid_t)raw_getpid() != parent) {
+		host_after_fork_in_child();
+		origin_end();
+	} else {
+		host_after_fork_in_parent(held);
 	}
-
-EXEC(execve, (const char *path, char *const argv[], char *const envp[]), (path, argv, envp))
-EXEC(execv, (const char *path, char *const argv[]), (path, argv))
-EXEC(execvp, (const char *file, char *const argv[]), (file, argv))
-EXEC(execvpe, (const char *file, char *const argv[], char *const envp[]), (file, argv, envp))
-EXEC(fexecve, (int fd, char *const argv[], char *const envp[]), (fd, argv, envp))
-EXEC(execveat, (int dir, const char *path, char *const argv[], char *const envp[], int flags),
-     (dir, path, argv, envp, flags))
-
-/*
- * The argument lists become arrays on the stack, as in libc's own functions of these names, so that
- * a call needs as much stack as without us, however long the list; libc's malloc is no choice,
- * since these are called between fork and exec.
- */
-/*
- * The header promises that this is no NULL; a program may break the promise, and must survive it.
- */
-static char *args_first(const char *first)
-{
-	__asm__("" : "+r"(first));
-	return (char *)(uintptr_t)first;
-}
-
-static size_t args_count(const char *first, va_list *rest)
-{
-	size_t n = 1;
-
-	if (args_first(first))
-		while (n++, va_arg(*rest, char *))
-			;
-	return n;
-}
-
-static void args_take(const char *first, va_list *rest, char **argv)
-{
-	*argv = args_first(first);
-	while (*argv)
-		*++argv = va_arg(*rest, char *);
-}
-
-/* Leaves rest behind the NULL.  A macro: the array lives in the frame of who uses it. */
-#define ARGS_TAKE(argv, first, rest)                                           \
-	do {                                                                   \
-		va_start(rest, first);                                         \
-		(argv) = alloca(args_count(first, &(rest)) * sizeof(*(argv))); \
-		va_end(rest);                                                  \
-		va_start(rest, first);                                         \
-		args_take(first, &(rest), argv);                               \
-	} while (0)
-
-#define EXECL(name, name_with_array)                              \
-	EXPORT int name(const char *path, const char *first, ...) \
-	{                                                         \
-		va_list rest;                                     \
-		char **argv;                                      \
-                                                                  \
-		ARGS_TAKE(argv, first, rest);                     \
-		va_end(rest);                                     \
-		return name_with_array(path, argv);               \
-	}
-
-EXECL(execl, execv)
-EXECL(execlp, execvp)
-
-EXPORT int execle(const char *path, const char *first, ...)
-{
-	char *const *envp;
-	va_list rest;
-	char **argv;
-
-	ARGS_TAKE(argv, first, rest);
-	envp = va_arg(rest, char *const *);
-	va_end(rest);
-	return execve(path, argv, envp);
+	errno = saved;
+	return r;
 }
 
 /* --- for the stubs --- */
@@ -173,6 +120,11 @@ void stub_syscall(long nr, long a, long b, long c)
 	default:
 		break;
 	}
+}
+
+void stub_vfork_over(void)
+{
+	child_env_forget();
 }
 
 /*

@@ -10,6 +10,7 @@
 #include "fd_table.h"
 #include "hook.h"
 #include "inherit.h"
+#include "origin.h"
 #include "socket.h"
 
 static ALWAYS_INLINE bool is_known(int fd)
@@ -49,6 +50,8 @@ EXPORT int listen(int fd, int backlog)
 	int r = REAL(listen)(fd, backlog);
 
 	exporter_chance();
+	if (r == 0)
+		origin_end();
 	return r;
 }
 
@@ -83,6 +86,7 @@ EXPORT int connect(int fd, const struct sockaddr *to, socklen_t len)
 /* The peer is asked for when a span wants it: the caller's buffer may be cut, or absent. */
 static void accepted(int fd)
 {
+	origin_end();
 	if (socket_is_stream(fd))
 		conn_accepted(fd);
 	else

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Threads that are started, and what tells that they go on to other work (inherit.h). */
+#include <threads.h>
+
+#include "child_env.h"
 #include "conn.h"
 #include "fd_table.h"
 #include "heir.h"
@@ -12,6 +15,7 @@ EXPORT int pthread_create(pthread_t *restrict thread, const pthread_attr_t *rest
 	struct inherit_start *start = NULL;
 	int r;
 
+	child_env_thread();
 	if (UNLIKELY(fd_highest() >= 0))
 		OBSERVE(start = inherit_prepare(routine, arg, __builtin_return_address(0)));
 	if (LIKELY(!start))
@@ -20,6 +24,13 @@ EXPORT int pthread_create(pthread_t *restrict thread, const pthread_attr_t *rest
 	if (r != 0)
 		inherit_cancel(start);
 	return r;
+}
+
+/* C11's, which libc does not make of the one above. */
+EXPORT int thrd_create(thrd_t *thread, thrd_start_t routine, void *arg)
+{
+	child_env_thread();
+	return REAL(thrd_create)(thread, routine, arg);
 }
 
 NO_INLINE void heir_slow(int fd, bool is_read, const void *caller)

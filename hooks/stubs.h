@@ -10,6 +10,7 @@
 /* Offsets in struct thread (guard.h). */
 #define THREAD_IN_VFORK 1
 #define THREAD_INHERITED 108
+#define THREAD_VFORK_COPY 152
 #define RTLD_DEEPBIND_BIT 8
 
 #ifndef __ASSEMBLER__
@@ -21,6 +22,9 @@ struct stub_dlopen {
 };
 
 struct stub_dlopen stub_dlopen(const char *path);
+/* In the parent: the child may have left something in its memory. */
+void stub_vfork_over(void);
+
 void stub_syscall(long nr, long a, long b, long c);
 
 #endif

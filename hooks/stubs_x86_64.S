@@ -104,6 +104,15 @@ vfork:
 	pushq %rdx
 	.cfi_adjust_cfa_offset 8
 	.cfi_offset %rip, -8
+	cmpq $0, %fs:THREAD_VFORK_COPY(%rcx)
+	jne 4f
+	ret
+4:	/* errno is kept there. */
+	pushq %rax
+	.cfi_adjust_cfa_offset 8
+	call stub_vfork_over
+	popq %rax
+	.cfi_adjust_cfa_offset -8
 	ret
 2:	/*
 	 * The child.  Not by ret: that would take the address off a shadow stack which the parent

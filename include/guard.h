@@ -33,6 +33,7 @@ struct thread {
 	struct span_ref open[4];   /* context.c: requests that this thread has read */
 	struct span_ref inherited; /* inherit.h: the request whose handler started this thread */
 	uint64_t opened[4];        /* inherit.c: connections that it opened since */
+	void *vfork_copy;          /* child_env.c: a vfork child's environment */
 };
 _Static_assert(sizeof(struct thread) <= 256, "thread-locals are carved out of every stack");
 

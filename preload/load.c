@@ -19,6 +19,7 @@
 #include "guard.h"
 #include "host.h"
 #include "log.h"
+#include "origin.h"
 #include "process.h"
 #include "rawsys.h"
 #include "resolve.h"
@@ -72,6 +73,8 @@ static void come_up(char *const *envp)
 		return;
 	if (may_observe(envp)) {
 		runtime_init(envp);
+		if (config.propagate_env)
+			origin_init(envp);
 		stats_inc(STAT_LOADED);
 		if (config.traces_exporter != EXPORTER_NONE)
 			atomic_store(&span_ended_without_owner, exporter_wanted);

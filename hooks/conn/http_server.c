@@ -12,6 +12,7 @@
 #include "guard.h"
 #include "http_attrs.h"
 #include "http_side.h"
+#include "origin.h"
 #include "rawsys.h"
 #include "stats.h"
 #include "traceparent.h"
@@ -106,6 +107,7 @@ static bool request_begun(struct conn *c, int fd)
 	/* The loops that we know close by close(), and a tenth of a microsecond matters there. */
 	if (!context_is_loop() && !conn_is_still(c, fd))
 		return false;
+	origin_end();
 	stats_add(STAT_LIST_LOST, h->head.is_full);
 	if (is_excluded)
 		stats_inc(STAT_REQUESTS_EXCLUDED);

@@ -40,13 +40,17 @@ static void add_lines(struct conn *c, const struct head *head, const struct writ
 {
 	char *to = c->out.scratch->edit;
 	const struct span *server = span_get(from);
+	bool has_state = has_tracestate || head->signed_names & SIGNED_TRACESTATE;
+	struct bytes state = ctx->tracestate;
 	size_t len = put(to, 0, BYTES("traceparent: "));
 
 	traceparent_format(to + len, &ctx->trace, &ctx->span, ctx->flags);
 	len = put(to, len + TRACEPARENT_LEN, BYTES("\r\n"));
-	if (server && !has_tracestate && !(head->signed_names & SIGNED_TRACESTATE))
+	if (server && !has_state)
 		len = put_list(to, len, BYTES("tracestate: "), span_tracestate, server,
 			       TRACESTATE_BYTES);
+	else if (state.len && !has_state)
+		len = put(to, put(to, put(to, len, BYTES("tracestate: ")), state), BYTES("\r\n"));
 	if (server && !head->baggages && !(head->signed_names & SIGNED_BAGGAGE))
 		len = put_list(to, len, BYTES("baggage: "), span_baggage, server, BAGGAGE_BYTES);
 	add(c, w->closing, to, NULL, len);

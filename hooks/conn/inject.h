@@ -33,8 +33,8 @@ enum header {
 };
 
 /*
- * Sets c->edits so that the head carries ctx; server is the request that it is made for.  Uses
- * c->out.scratch->edit.  Not for HEADER_FOREIGN.
+ * Sets c->edits so that the head carries ctx; server is the request that it is made for;
+ * without one the trace state is that of ctx.  Uses c->out.scratch->edit.  Not for HEADER_FOREIGN.
  */
 void inject_headers(struct conn *c, const struct head *head, const struct written *w,
 		    enum header header, const struct span_context *ctx, struct span_ref server);

@@ -9,6 +9,7 @@
 #include "http_attrs.h"
 #include "http_side.h"
 #include "inherit.h"
+#include "origin.h"
 #include "signature.h"
 #include "tag.h"
 #include "traceparent.h"
@@ -101,13 +102,21 @@ static uint64_t start_of(const struct conn *c, struct span_ref from, uint64_t no
 	return start;
 }
 
+/*
+ * What a request belongs to, of whatever it was made for; its trace state in buf, or for ever.
+ */
+static bool parent_get(struct span_ref from, struct span_context *ret, char *buf, size_t cap)
+{
+	return span_ref_context(from, ret, buf, cap) || origin_context(ret);
+}
+
 static struct span *open_span(struct conn *c, int fd, const struct head *head,
 			      const struct http1 *p, struct span_ref from)
 {
 	struct span_context parent;
 	char *state = c->out.scratch->edit;
 	uint64_t now = clock_monotonic_ns();
-	bool has_parent = span_ref_context(from, &parent, state, TRACESTATE_BYTES);
+	bool has_parent = parent_get(from, &parent, state, TRACESTATE_BYTES);
 	struct span *s;
 
 	if (!has_parent)
@@ -127,7 +136,7 @@ static struct span *open_span(struct conn *c, int fd, const struct head *head,
 static void edit(struct conn *c, const struct head *head, const struct written *w,
 		 enum header header, const struct span *s, struct span_ref from)
 {
-	struct span_context ctx;
+	struct span_context ctx, origin;
 
 	if (!w->can_edit || atomic_load(&c->is_never_edited)) {
 		edits_refuse(&c->edits, STAT_INJECT_REFUSED);
@@ -135,8 +144,10 @@ static void edit(struct conn *c, const struct head *head, const struct written *
 		edits_refuse(&c->edits, STAT_INJECT_OUTSIDE);
 	} else if (s) {
 		ctx = span_get_context(s);
+		if (!span_get(from) && origin_context(&origin))
+			ctx.tracestate = origin.tracestate;
 		inject_headers(c, head, w, header, &ctx, from);
-	} else if (config.sdk_disabled && span_ref_context(from, &ctx, NULL, 0)) {
+	} else if (config.sdk_disabled && parent_get(from, &ctx, NULL, 0)) {
 		inject_headers(c, head, w, header, &ctx, from);
 	}
 }

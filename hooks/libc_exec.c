@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Programs that are started, in place of this one or beside it.  Their environment says who started
+ * them (child_env.h); before a program is replaced, what waits is delivered, for a bounded time.
+ */
+#include <alloca.h>
+#include <spawn.h>
+
+#include "child_env.h"
+#include "hook.h"
+#include "resolve.h"
+
+/* --- exec --- */
+
+/*
+ * With an environment of ours, which makes the whole a little longer, it may be too long: once more
+ * then, with the program's own.
+ */
+#define EXEC_WITH(given, call)                         \
+	do {                                           \
+		struct child_env child;                \
+		char *const *env;                      \
+		int r;                                 \
+                                                       \
+		host_ends(HOST_EXECS);                 \
+		child = child_env_begin(given);        \
+		env = child.envp;                      \
+		r = call;                              \
+		if (child.copy) {                      \
+			child_env_end(&child);         \
+			env = given;                   \
+			if (r == -1 && errno == E2BIG) \
+				r = call;              \
+		}                                      \
+		return r;                              \
+	} while (0)
+
+EXPORT int execve(const char *path, char *const argv[], char *const envp[])
+{
+	EXEC_WITH(envp, REAL(execve)(path, argv, env));
+}
+
+EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
+{
+	EXEC_WITH(envp, REAL(execvpe)(file, argv, env));
+}
+
+EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
+{
+	EXEC_WITH(envp, REAL(fexecve)(fd, argv, env));
+}
+
+EXPORT int execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags)
+{
+	EXEC_WITH(envp, REAL(execveat)(dir, path, argv, env, flags));
+}
+
+/* These take `environ`, and have a twin that does not. */
+EXPORT int execv(const char *path, char *const argv[])
+{
+	EXEC_WITH(environ, child.copy ? REAL(execve)(path, argv, env) : REAL(execv)(path, argv));
+}
+
+EXPORT int execvp(const char *file, char *const argv[])
+{
+	EXEC_WITH(environ, child.copy ? REAL(execvpe)(file, argv, env) : REAL(execvp)(file, argv));
+}
+
+/*
+ * The argument lists become arrays on the stack, as in libc's own functions of these names, so that
+ * a call needs as much stack as without us, however long the list; libc's malloc is no choice,
+ * since these are called between fork and exec.
+ */
+/*
+ * The header promises that this is no NULL; a program may break the promise, and must survive it.
+ */
+static char *args_first(const char *first)
+{
+	__asm__("" : "+r"(first));
+	return (char *)(uintptr_t)first;
+}
+
+static size_t args_count(const char *first, va_list *rest)
+{
+	size_t n = 1;
+
+	if (args_first(first))
+		while (n++, va_arg(*rest, char *))
+			;
+	return n;
+}
+
+static void args_take(const char *first, va_list *rest, char **argv)
+{
+	*argv = args_first(first);
+	while (*argv)
+		*++argv = va_arg(*rest, char *);
+}
+
+/* Leaves rest behind the NULL.  A macro: the array lives in the frame of who uses it. */
+#define ARGS_TAKE(argv, first, rest)                                           \
+	do {                                                                   \
+		va_start(rest, first);                                         \
+		(argv) = alloca(args_count(first, &(rest)) * sizeof(*(argv))); \
+		va_end(rest);                                                  \
+		va_start(rest, first);                                         \
+		args_take(first, &(rest), argv);                               \
+	} while (0)
+
+#define EXECL(name, name_with_array)                              \
+	EXPORT int name(const char *path, const char *first, ...) \
+	{                                                         \
+		va_list rest;                                     \
+		char **argv;                                      \
+                                                                  \
+		ARGS_TAKE(argv, first, rest);                     \
+		va_end(rest);                                     \
+		return name_with_array(path, argv);               \
+	}
+
+EXECL(execl, execv)
+EXECL(execlp, execvp)
+
+EXPORT int execle(const char *path, const char *first, ...)
+{
+	char *const *envp;
+	va_list rest;
+	char **argv;
+
+	ARGS_TAKE(argv, first, rest);
+	envp = va_arg(rest, char *const *);
+	va_end(rest);
+	return execve(path, argv, envp);
+}
+
+/* --- spawn --- */
+
+/* Two versions of each differ in what they do with a file that the kernel does not take. */
+typedef __typeof__(posix_spawn) spawn_fn;
+
+static int spawn(spawn_fn *real, pid_t *pid, const char *path,
+		 const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
+		 char *const argv[], char *const envp[])
+{
+	struct child_env child = child_env_begin(envp);
+	int r = real(pid, path, actions, attr, argv, child.envp);
+	bool is_longer = child.copy != NULL;
+
+	child_env_end(&child);
+	return is_longer && r == E2BIG ? real(pid, path, actions, attr, argv, envp) : r;
+}
+
+static spawn_fn *spawn_as_bound(const char *name, const void *caller, spawn_fn *otherwise)
+{
+	void *as_bound = resolve_as_bound(name, caller);
+
+	return as_bound ? as_bound : otherwise;
+}
+
+EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+		       const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
+{
+	spawn_fn *real =
+		spawn_as_bound("posix_spawn", __builtin_return_address(0), REAL(posix_spawn));
+
+	return spawn(real, pid, path, actions, attr, argv, envp);
+}
+
+EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
+{
+	spawn_fn *real =
+		spawn_as_bound("posix_spawnp", __builtin_return_address(0), REAL(posix_spawnp));
+
+	return spawn(real, pid, file, actions, attr, argv, envp);
+}
+
+/* --- what takes `environ` inside libc --- */
+
+EXPORT int system(const char *command)
+{
+	bool is_lent = child_env_lend((uintptr_t)__builtin_frame_address(0));
+	int r = REAL(system)(command);
+
+	child_env_take_back(is_lent);
+	return r;
+}
+
+EXPORT FILE *popen(const char *command, const char *mode)
+{
+	bool is_lent = child_env_lend((uintptr_t)__builtin_frame_address(0));
+	FILE *stream = REAL(popen)(command, mode);
+
+	child_env_take_back(is_lent);
+	return stream;
+}
