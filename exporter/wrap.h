@@ -7,6 +7,8 @@
  * sanitizer, or use the host's malloc.  Same contracts, errno included.  Exporter thread only.
  */
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +50,14 @@ extern FILE *__wrap_stderr;
 extern __typeof__(fwrite) __wrap_fwrite;
 extern __typeof__(fputc) __wrap_fputc;
 extern __typeof__(fseek) __wrap_fseek;
+
+/* rawlibc.c: what libc would do with the host's memory. */
+extern __typeof__(getservbyname) __wrap_getservbyname;
+extern __typeof__(getifaddrs) __wrap_getifaddrs;
+extern __typeof__(freeifaddrs) __wrap_freeifaddrs;
+extern __typeof__(qsort) __wrap_qsort;
+/* "error 113", but for what is usual: no translation. */
+extern int __wrap___xpg_strerror_r(int error, char *buf, size_t room);
 
 /* alloc.c */
 extern __typeof__(malloc) __wrap_malloc;

@@ -35,6 +35,9 @@ const struct link_map *resolve_own_object(void);
 /* What the object's own dynamic section says its name is; NULL if it has none. */
 const char *resolve_soname(const struct link_map *object);
 
+/* The object's own definition of name, if it is the default one; NULL if it has none. */
+void *resolve_in(const struct link_map *object, const char *name);
+
 /*
  * Which of these names does the object define?  A bit for each, the lowest for the first.  names
  * are up to 32 texts one behind the other, each with its NUL, and an empty one.

@@ -21,6 +21,7 @@
 #include "process.h"
 #include "rawsys.h"
 #include "resolve.h"
+#include "single.h"
 #include "stats.h"
 #include "text.h"
 
@@ -185,6 +186,7 @@ static int thread_create(void)
 	__typeof__(&pthread_attr_setstacksize) stack = resolve("pthread_attr_setstacksize");
 	pthread_attr_t attr;
 	pthread_t thread;
+	bool was_single = single_get();
 	int r = EINVAL;
 
 	if (!create || !attr_init || !attr_destroy || !detach || !stack || attr_init(&attr) != 0)
@@ -195,6 +197,9 @@ static int thread_create(void)
 		stack(&attr, size);
 		r = create(&thread, &attr, thread_body, NULL);
 	}
+	/* No signal has come in between (start()): this thread has created no other one. */
+	if (was_single)
+		single_set(true);
 	attr_destroy(&attr);
 	return r;
 }

@@ -364,6 +364,15 @@ void *resolve(const char *name)
 	return resolve_wanted(&w);
 }
 
+void *resolve_in(const struct link_map *object, const char *name)
+{
+	struct wanted w = wanted_name(name);
+	struct object o;
+
+	object_read(&o, object->l_addr, object->l_ld);
+	return find_in(&o, &w);
+}
+
 uint32_t resolve_defined(const struct link_map *object, const char *names)
 {
 	uint32_t found = 0;

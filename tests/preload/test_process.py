@@ -211,6 +211,28 @@ class Same(WithServer, Transparency):
     def test_longjmp_out_of_read(self):
         self.run_host([host("longjmp"), str(self.server().port)], "jumps 3 good 3\n")
 
+    # Threads: what libc says to a program that has one, and does without telling (single.h).
+    def run_single(self, rights="0", between="", **settings):
+        lab = self.run_host([host("single"), str(self.server().port), rights],
+                            f"single 1\nstatus 204\nsingle 1\n{between}in a thread 0, then 0\n"
+                            "memory for strangers 0\n", lab=self.lab(**settings))
+        if not BARE:
+            self.assertGreaterEqual(lab.total("exporter_starts"), 1)
+
+    def test_single_threaded(self):
+        self.run_single()
+
+    def test_single_threaded_without_a_collector(self):
+        """What fails is told of, by name and in words; none of that takes memory of the host's."""
+        for endpoint in ("http://localhost:1", "http://[::1]:1", "http://no-such.invalid:4318"):
+            with self.subTest(endpoint=endpoint):
+                self.run_single(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
+
+    def test_rights_are_given_up_by_all_threads(self):
+        if os.getuid() != 0:
+            self.skipTest("setgroups() needs root")
+        self.run_single("1", "threads with other rights 0\nstatus 204\nsingle 1\n")
+
     # The end.
     def test_last_thread(self):
         """Main has left: the process ends with its last thread, and stdout is flushed."""

@@ -204,6 +204,60 @@ static void test_wrap_poll_lets_a_fork_pass(void **state)
 	close(wait_pipe[1]);
 }
 
+static int by_first(const void *a, const void *b)
+{
+	return *(const unsigned char *)a - *(const unsigned char *)b;
+}
+
+static void test_wrap_sorts(void **state)
+{
+	char items[16][5]; /* no power of two, so that an item in pieces would be seen */
+	unsigned seed = 1;
+
+	(void)state;
+	for (size_t n = 0; n <= 16; n++)
+		for (int round = 0; round < 50; round++) {
+			for (size_t i = 0; i < n; i++) {
+				seed = seed * 1103515245 + 12345;
+				memset(items[i], (int)(seed >> 16 & 15), sizeof(items[i]));
+			}
+			__wrap_qsort(items, n, sizeof(items[0]), by_first);
+			for (size_t i = 0; i < n; i++) {
+				assert_true(i == 0 || items[i - 1][0] <= items[i][0]);
+				for (size_t k = 1; k < sizeof(items[0]); k++)
+					assert_int_equal(items[i][k], items[i][0]);
+			}
+		}
+	__wrap_qsort(memcpy(items, "EAAAADBBBBCCCCCBDDDDAEEEE", 25), 5, 5, by_first);
+	assert_memory_equal(items, "AEEEEBDDDDCCCCCDBBBBEAAAA", 25);
+}
+
+static void test_wrap_tells_errors_in_words(void **state)
+{
+	char buf[24];
+
+	(void)state;
+	assert_int_equal(__wrap___xpg_strerror_r(ECONNREFUSED, buf, sizeof(buf)), 0);
+	assert_string_equal(buf, "Connection refused");
+	assert_int_equal(__wrap___xpg_strerror_r(EXDEV, buf, sizeof(buf)), 0);
+	assert_string_equal(buf, "error 18");
+	assert_int_equal(__wrap___xpg_strerror_r(EADDRNOTAVAIL, buf, 7), ERANGE);
+	assert_string_equal(buf, "Cannot");
+	assert_int_equal(__wrap___xpg_strerror_r(EPIPE, buf, 0), ERANGE);
+}
+
+static void test_wrap_knows_no_names_of_services(void **state)
+{
+	struct ifaddrs *list = (struct ifaddrs *)1;
+
+	(void)state;
+	assert_null(__wrap_getservbyname("http", "tcp"));
+	assert_int_equal(__wrap_getifaddrs(&list), -1);
+	assert_int_equal(errno, ENOSYS);
+	assert_null(list);
+	__wrap_freeifaddrs(list);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +268,9 @@ int main(void)
 		cmocka_unit_test(test_wrap_takes_no_memory_of_the_host),
 		cmocka_unit_test(test_wrap_sockets_talk),
 		cmocka_unit_test(test_wrap_poll_lets_a_fork_pass),
+		cmocka_unit_test(test_wrap_sorts),
+		cmocka_unit_test(test_wrap_tells_errors_in_words),
+		cmocka_unit_test(test_wrap_knows_no_names_of_services),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
