@@ -198,7 +198,7 @@ $(OBJ)/%.o: %.S $(BUILD)/flags.stamp
 	$(compile)
 $(filter $(OBJ)/exporter/%,$(ROOMS_OBJ)): | $(GEN_H) $(BUILD)/static.stamp
 $(TOOLS_OBJ): | $(GEN_H)
-$(call objects,$(UNIT_SRC) $(FUZZ_SRC) $(BENCH_SRC)): | $(GEN_H) $(BUILD)/static.stamp
+$(call objects,$(UNIT_SRC) $(FUZZ_SRC) $(BENCH_SRC) $(SUPPORT_SRC)): | $(GEN_H) $(BUILD)/static.stamp
 $(OBJ)/tools/preload_path.o: $(BUILD)/prefix.stamp
 $(OBJ)/tools/preload_path.o: CPPFLAGS += -DINTERSPAN_LIBDIR='"$(PREFIX)/lib/interspan"'
 
@@ -306,8 +306,9 @@ quick:
 .PHONY: coverage
 coverage:
 	@mkdir -p $(BUILD)/coverage && find $(BUILD)/coverage -name '*.gcda' -delete
-	@$(MAKE) -j$(JOBS) CC=gcc BUILD=$(BUILD)/coverage LDFLAGS=--coverage \
-		CFLAGS="--coverage -O0 -fprofile-update=atomic" unit
+	@$(MAKE) -j$(JOBS) CC=gcc BUILD=$(BUILD)/coverage \
+		LDFLAGS="--coverage -Wl,--wrap=_exit" \
+		CFLAGS="--coverage -O0 -fprofile-update=atomic -DCOVERAGE" unit
 	@$(PYTHON) scripts/coverage.py $(BUILD)/coverage
 
 # With -Werror and both compilers, each in its own directory; what is preloaded is gcc's.  A step that

@@ -63,6 +63,25 @@ static void test_console_escapes_control_characters(void **state)
 		    "url.query=\"\"\n");
 }
 
+/* Prefix and key make the attribute's name; one that is an element of a list is shown like it. */
+static void test_console_shows_attributes_with_names_of_their_own(void **state)
+{
+	(void)state;
+	record_named(&r, ITEM_ELEMENT, ATTR_HTTP_REQUEST_HEADER, "\x0cx-request-id", "4711");
+	record_named(&r, ITEM_ELEMENT, ATTR_HTTP_REQUEST_HEADER, "\x0cx-request-id", "a b");
+	record_named(&r, ITEM_NAMED, ATTR_HTTP_RESPONSE_HEADER,
+		     "\x04"
+		     "etag",
+		     "\x1b");
+	record_item(&r, ITEM_NAMED, ATTR_HTTP_RESPONSE_HEADER, "\x40short", 6); /* hostile */
+	record_name(&r, "GET");
+	assert_line("interspan pid=77 CLIENT \"GET\" 0.000ms "
+		    "trace=0102030405060708090a0b0c0d0e0f10 span=a1a2a3a4a5a6a7a8 "
+		    "http.request.header.x-request-id=4711 "
+		    "http.request.header.x-request-id=\"a b\" "
+		    "http.response.header.etag=\"\\x1b\"\n");
+}
+
 static void test_console_cuts_long_lines(void **state)
 {
 	static char value[STORE_VALUE_MAX];
@@ -101,6 +120,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(line_is_this),
 		TEST(escapes_control_characters),
+		TEST(shows_attributes_with_names_of_their_own),
 		TEST(cuts_long_lines),
 		TEST(writes_once),
 	};

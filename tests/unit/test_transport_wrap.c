@@ -3,6 +3,8 @@
  * What libcurl and c-ares get in place of libc: rawsys.c and rawfile.c, called by their own names.
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -165,6 +167,43 @@ static void test_wrap_sockets_talk(void **state)
 	close(pair[0]);
 }
 
+/* As libcurl connects: without waiting, then asks what came of it; c-ares binds. */
+static void test_wrap_sockets_connect(void **state)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET }, got;
+	socklen_t len = sizeof(to);
+	int yes = 1, error = -1;
+	int listener = __wrap_socket(AF_INET, SOCK_STREAM, 0);
+	int fd = __wrap_socket(AF_INET, SOCK_STREAM, 0);
+
+	(void)state;
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(__wrap_bind(listener, (struct sockaddr *)&to, len), 0);
+	assert_int_equal(__wrap_getsockname(listener, (struct sockaddr *)&to, &len), 0);
+	assert_int_not_equal(to.sin_port, 0);
+	assert_int_equal(__wrap_connect(fd, (struct sockaddr *)&to, len), -1);
+	assert_int_equal(errno, ECONNREFUSED); /* bound, and nobody listens */
+	close(fd);
+	assert_int_equal(listen(listener, 1), 0);
+	fd = __wrap_socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(__wrap_connect(fd, (struct sockaddr *)&to, len), 0);
+	len = sizeof(got);
+	assert_int_equal(__wrap_getpeername(fd, (struct sockaddr *)&got, &len), 0);
+	assert_int_equal(got.sin_port, to.sin_port);
+	assert_int_equal(__wrap_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)), 0);
+	yes = 0;
+	len = sizeof(yes);
+	assert_int_equal(__wrap_getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, &len), 0);
+	assert_true(yes);
+	len = sizeof(error);
+	assert_int_equal(__wrap_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len), 0);
+	assert_int_equal(error, 0);
+	assert_int_equal(__wrap_close(fd), 0);
+	assert_int_equal(__wrap_close(fd), -1);
+	assert_int_equal(errno, EBADF);
+	__wrap_close(listener);
+}
+
 static _Atomic uint32_t q;
 static int wait_pipe[2];
 
@@ -267,6 +306,7 @@ int main(void)
 		cmocka_unit_test(test_wrap_leaves_the_host_alone),
 		cmocka_unit_test(test_wrap_takes_no_memory_of_the_host),
 		cmocka_unit_test(test_wrap_sockets_talk),
+		cmocka_unit_test(test_wrap_sockets_connect),
 		cmocka_unit_test(test_wrap_poll_lets_a_fork_pass),
 		cmocka_unit_test(test_wrap_sorts),
 		cmocka_unit_test(test_wrap_tells_errors_in_words),

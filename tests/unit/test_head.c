@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is kept of a head, and what where there is more than fits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "head.h"
+
+static struct head h;
+static char text[HEAD_TEXT_BYTES];
+static char value[9000];
+
+static int setup(void **state)
+{
+	(void)state;
+	head_init(&h);
+	return 0;
+}
+
+static void field(const char *name, const char *s, size_t len, bool is_cut)
+{
+	struct http1 p = { .name = bytes_from_str(name), .value = { s, len }, .is_cut = is_cut };
+
+	head_field(&h, text, &p);
+}
+
+static void assert_kept(enum head_field which, const char *want)
+{
+	struct bytes got = head_get(&h, text, which);
+
+	assert_true(head_has(&h, which));
+	assert_int_equal(got.len, strlen(want));
+	assert_memory_equal(got.ptr, want, got.len);
+}
+
+/* Length of each line of baggage that was kept; returns how many. */
+static size_t baggage_lines(size_t *ret_len, size_t max)
+{
+	uint16_t at = h.baggage_first;
+	struct bytes line;
+	size_t n = 0;
+
+	while (n < max && head_line(text, &at, &line))
+		ret_len[n++] = line.len;
+	return n;
+}
+
+/* Members of ten bytes, a comma behind each: "k=1234567,k=1234567," */
+static void fill(void)
+{
+	for (size_t i = 0; i < sizeof(value); i++)
+		value[i] = "k=1234567,"[i % 10];
+}
+
+static void test_head_first_of_a_field_counts(void **state)
+{
+	(void)state;
+	field("FORWARDED", "for=a", 5, false);
+	field("forwarded", "for=b", 5, false);
+	field("X-Forwarded-For", "1.2.3.4", 7, false);
+	field("X-Forwarded-Host", "a.example", 9, false);
+	field("X-Forwarded-Proto", "https", 5, false);
+	field("x-forwarded-proto", "http", 4, false);
+	field("Xhost", "no", 2, false);
+	assert_kept(HEAD_FORWARDED, "for=a");
+	assert_kept(HEAD_X_FORWARDED_FOR, "1.2.3.4");
+	assert_kept(HEAD_X_FORWARDED_HOST, "a.example");
+	assert_kept(HEAD_X_FORWARDED_PROTO, "https");
+	assert_false(head_has(&h, HEAD_HOST));
+	assert_false(head_has(&h, HEAD_USER_AGENT));
+}
+
+/* 1,024 bytes of a field, and none of a character that would be cut. */
+static void test_head_long_field_is_cut_between_characters(void **state)
+{
+	(void)state;
+	memset(value, 'a', sizeof(value));
+	memcpy(value + 1023, "\xc3\xbc", 2);
+	field("user-agent", value, 2000, false);
+	assert_int_equal(head_get(&h, text, HEAD_USER_AGENT).len, 1023);
+}
+
+/* C66: 8,192 octets are carried whole. */
+static void test_head_list_of_8192_is_whole(void **state)
+{
+	size_t len[4];
+
+	(void)state;
+	fill();
+	field("baggage", value, 8192, false);
+	assert_int_equal(baggage_lines(len, 4), 1);
+	assert_int_equal(len[0], 8192);
+	assert_false(h.is_full);
+}
+
+/* C66, C44: over the limit whole members go, from the right. */
+static void test_head_longer_list_loses_whole_members(void **state)
+{
+	size_t len[4];
+
+	(void)state;
+	fill();
+	field("baggage", value, 8193, false);
+	assert_int_equal(baggage_lines(len, 4), 1);
+	assert_int_equal(len[0], 8190); /* 819 members of ten */
+	assert_true(h.is_full);
+}
+
+/* The parser itself had no room for the line's end: its last member may be half of one. */
+static void test_head_list_cut_by_the_parser_loses_its_last_member(void **state)
+{
+	size_t len[4];
+
+	(void)state;
+	field("baggage", "a=1,b=22", 8, true);
+	field("baggage", "secret=123", 10, true);
+	assert_int_equal(baggage_lines(len, 4), 1);
+	assert_int_equal(len[0], 4); /* "a=1," */
+	assert_true(h.is_full);
+}
+
+/* Five long lines leave 8 bytes of 40,960, and no member is that short: none is kept, and told. */
+static void test_head_lists_end_where_the_text_does(void **state)
+{
+	size_t len[8];
+
+	(void)state;
+	fill();
+	for (int i = 0; i < 5; i++)
+		field("baggage", value, i < 4 ? 8190 : 8160, false);
+	assert_false(h.is_full);
+	field("baggage", value, 100, false);
+	assert_int_equal(baggage_lines(len, 8), 5);
+	assert_true(h.is_full);
+	assert_true(h.used <= HEAD_TEXT_BYTES);
+}
+
+static void test_head_more_lines_than_a_count_holds(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 300; i++)
+		field("traceparent", "x", 1, false);
+	assert_int_equal(h.traceparents, 255); /* and not 44 */
+	assert_kept(HEAD_TRACEPARENT, "x");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(test_head_##name, setup)
+	static const struct CMUnitTest tests[] = {
+		TEST(first_of_a_field_counts),
+		TEST(long_field_is_cut_between_characters),
+		TEST(list_of_8192_is_whole),
+		TEST(longer_list_loses_whole_members),
+		TEST(list_cut_by_the_parser_loses_its_last_member),
+		TEST(lists_end_where_the_text_does),
+		TEST(more_lines_than_a_count_holds),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
