@@ -154,7 +154,7 @@ static spawn_fn *spawn_as_bound(const char *name, const void *caller, spawn_fn *
 {
 	void *as_bound = resolve_as_bound(name, caller);
 
-	return as_bound ? as_bound : otherwise;
+	return as_bound ? (spawn_fn *)as_bound : otherwise;
 }
 
 EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
