@@ -28,6 +28,7 @@ enum runtime {
 	RUNTIME_UWSGI = 1u << 9,
 	RUNTIME_PYTHON = 1u << 10,
 	RUNTIME_TRACER = 1u << 11, /* an SDK or an agent: tracer.h */
+	RUNTIME_HAPROXY = 1u << 12,
 };
 
 extern _Atomic uint32_t runtime_seen_flags;

@@ -30,7 +30,8 @@ void tracer_saw_request(void);
 
 /*
  * A request leaves with a valid traceparent of which nobody knows.  is_served: while a request that
- * this process serves is known to be its cause; that is proof.  Without, several are wanted.
+ * this process serves is known to be its cause; that is proof.  Without, several are wanted, and
+ * those of a proxy prove nothing.
  */
 void tracer_saw_header(bool is_served);
 

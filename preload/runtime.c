@@ -29,6 +29,7 @@ static const struct clue programs[] = {
 	{ "nginx-debug", RUNTIME_NGINX },
 	{ "openresty", RUNTIME_NGINX | RUNTIME_LUA },
 	{ "lighttpd", RUNTIME_LIGHTTPD },
+	{ "haproxy", RUNTIME_HAPROXY },
 	{ "node", RUNTIME_NODE },
 	{ "nodejs", RUNTIME_NODE },
 	{ "java", RUNTIME_JVM },

@@ -130,6 +130,20 @@ bool tracer_is_asked_for(uint32_t runtimes, char *const *envp, char *const *argv
  */
 #define HEADERS_ENOUGH 8u
 
+/*
+ * They pass on what came in by TLS, where nobody here saw it, beside plain requests that we serve;
+ * a tracer comes into them as a library that is known, if no language is in there, too.
+ */
+#define PROXIES (RUNTIME_NGINX | RUNTIME_LIGHTTPD | RUNTIME_APACHE | RUNTIME_HAPROXY)
+#define LANGUAGES (RUNTIME_LUA | RUNTIME_JVM | RUNTIME_NODE | RUNTIME_RUBY | RUNTIME_PYTHON)
+
+static bool is_proxy(void)
+{
+	uint32_t flags = runtime_flags();
+
+	return flags & PROXIES && !(flags & LANGUAGES);
+}
+
 static atomic_bool has_served;
 static _Atomic uint32_t headers;
 
@@ -143,6 +157,6 @@ void tracer_saw_header(bool is_served)
 {
 	if (!atomic_load_explicit(&has_served, memory_order_relaxed) || tracer_is_here())
 		return;
-	if (is_served || atomic_fetch_add(&headers, 1) + 1 >= HEADERS_ENOUGH)
+	if (is_served || (!is_proxy() && atomic_fetch_add(&headers, 1) + 1 >= HEADERS_ENOUGH))
 		runtime_raise(RUNTIME_TRACER);
 }

@@ -154,10 +154,12 @@ class Cells(Causality):
     def cell(self, name, start, load=(), cell=None, least=0):
         """Never wrong without a trace, and so many right; with one, the header tag tells.  least: share
         of the requests, so that never to answer is no way out."""
-        for with_header in (False, True)[:2 if IS_LONG else 1]:
+        served = cell.served if cell else 1
+        for with_header in (False, True)[:2 if IS_LONG or served < 1 else 1]:
             with self.subTest(with_header=with_header):
                 verdict = self.measure(name, start, with_header, load=load, cell=cell)
-                self.assertGreaterEqual(verdict.right, COUNT * (0.5 if with_header else least))
+                self.assertGreaterEqual(verdict.right, COUNT * (
+                    min(served - 0.1, 0.5) if with_header else least))
 
 
 class Lighttpd(Cells):

@@ -37,7 +37,7 @@ static void test_runtime_program_names(void **state)
 		{ "mynginx", 0 },
 		{ "ngin", 0 },
 		{ "", 0 },
-		{ "haproxy", 0 },
+		{ "haproxy", RUNTIME_HAPROXY },
 		{ "python3.11", RUNTIME_PYTHON },
 		{ "pythonista", 0 },
 	};

@@ -96,6 +96,28 @@ static void test_tracer_that_writes_a_header_for_a_request(void **state)
 	assert_true(tracer_is_here());
 }
 
+/* Headers that came in by TLS, which are as unknown, are passed on by these all the time. */
+static void test_tracer_that_may_be_a_proxy(void **state)
+{
+	static const uint32_t proxies[] = { RUNTIME_NGINX, RUNTIME_LIGHTTPD, RUNTIME_APACHE,
+					    RUNTIME_HAPROXY };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(proxies) / sizeof(proxies[0]); i++) {
+		atomic_store(&runtime_seen_flags, proxies[i]);
+		tracer_saw_request();
+		for (int k = 0; k < 100; k++)
+			tracer_saw_header(false);
+		assert_false(tracer_is_here());
+		tracer_saw_header(true);
+		assert_true(tracer_is_here());
+	}
+	atomic_store(&runtime_seen_flags, RUNTIME_NGINX | RUNTIME_LUA);
+	for (int k = 0; k < 8; k++)
+		tracer_saw_header(false);
+	assert_true(tracer_is_here());
+}
+
 static void test_tracer_that_is_a_library(void **state)
 {
 	(void)state;
@@ -116,6 +138,7 @@ int main(void)
 		cmocka_unit_test(test_tracer_that_was_asked_for),
 		cmocka_unit_test(test_tracer_that_writes_headers),
 		cmocka_unit_test(test_tracer_that_writes_a_header_for_a_request),
+		cmocka_unit_test(test_tracer_that_may_be_a_proxy),
 		cmocka_unit_test(test_tracer_that_is_a_library),
 	};
 
