@@ -4,7 +4,9 @@ An application server answers by itself (apps/contract.py) and calls /leaf of th
 a proxy passes everything on.  Every port is a free one, every file is in the lab's directory."""
 import atexit
 import functools
+import glob
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -155,11 +157,22 @@ def compile_java(name, directory=APPS):
     return classes
 
 
-def java(lab, upstream, shape="url", **env):
+def java(lab, upstream, shape="url", program="java", **env):
     port = free_port()
-    argv = [*JAVA, "-cp", compile_java("Front"), "Front", str(port), backend_url(upstream),
+    name = "Loop" if shape == "loop" else "Front"
+    argv = [program, *JAVA[1:], "-cp", compile_java(name), name, str(port), backend_url(upstream),
             shape]
     return lab.start(argv, "java", port, **env)
+
+
+def java_with_virtual_threads():
+    """A Java of 21 or later, or None."""
+    for release in glob.glob("/usr/lib/jvm/*/release"):
+        with open(release, encoding="utf-8") as f:
+            version = re.search(r'JAVA_VERSION="(\d+)', f.read())
+        if version and int(version[1]) >= 21:
+            return os.path.join(os.path.dirname(release), "bin", "java")
+    return None
 
 
 def busybox(lab, _, **env):

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// contract.py in Java: Front PORT [BACKEND url|send|async|handoff|virtual].  A pool of threads; the
-// call below is made by URLConnection, by HttpClient, by its sendAsync, by URLConnection on another
-// thread of the same pool, or on virtual threads (Java 21 and later).
+// contract.py in Java: Front PORT [BACKEND url|send|async|handoff|few|future|steal|virtual].  A pool
+// of threads; the call below is made by URLConnection, by HttpClient, by its sendAsync, by
+// URLConnection as another task of the same pool of 64 threads or of 4, or as a stage of a
+// CompletableFuture there, or of a pool of 4 whose threads steal tasks, or on virtual threads (Java 21
+// and later).
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.net.HttpURLConnection;
 import java.net.InetSocketAddress;
 import java.net.URI;
@@ -14,8 +17,10 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.security.MessageDigest;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.ForkJoinPool;
 
 public class Front {
 	static final byte[] BIG = new byte[1 << 20];
@@ -75,6 +80,22 @@ public class Front {
 		});
 	}
 
+	static void stage(HttpExchange x, byte[] leaf) {
+		CompletableFuture.supplyAsync(() -> {
+			try {
+				return byConnection(leaf);
+			} catch (IOException e) {
+				throw new UncheckedIOException(e);
+			}
+		}, pool).thenAcceptAsync(body -> {
+			try {
+				reply(x, 200, body);
+			} catch (IOException e) {
+				x.close();
+			}
+		}, pool);
+	}
+
 	static void work(HttpExchange x) throws Exception {
 		byte[] leaf = new StringBuilder(new String(x.getRequestBody().readAllBytes()))
 			.reverse().toString().getBytes();
@@ -84,8 +105,10 @@ public class Front {
 		else if (shape.equals("async"))
 			reply(x, 200, client.sendAsync(request(leaf), BodyHandlers.ofByteArray()).get()
 				.body());
-		else if (shape.equals("handoff"))
+		else if (shape.equals("handoff") || shape.equals("few"))
 			handOff(x, leaf);
+		else if (shape.equals("future") || shape.equals("steal"))
+			stage(x, leaf);
 		else
 			reply(x, 200, byConnection(leaf));
 	}
@@ -111,6 +134,21 @@ public class Front {
 		}
 	}
 
+	static ExecutorService newPool() throws Exception {
+		switch (shape) {
+		case "virtual":
+			return (ExecutorService) Executors.class
+				.getMethod("newVirtualThreadPerTaskExecutor").invoke(null);
+		case "steal":
+			return new ForkJoinPool(4);
+		case "few":
+		case "future":
+			return Executors.newFixedThreadPool(4);
+		default:
+			return Executors.newFixedThreadPool(64);
+		}
+	}
+
 	public static void main(String[] args) throws Exception {
 		InetSocketAddress at = new InetSocketAddress("127.0.0.1", Integer.parseInt(args[0]));
 		HttpServer server = HttpServer.create(at, 256);
@@ -119,9 +157,7 @@ public class Front {
 			BIG[i] = (byte) i;
 		backend = args.length > 1 ? args[1] : "";
 		shape = args.length > 2 ? args[2] : "url";
-		pool = shape.equals("virtual") ? (ExecutorService) Executors.class
-			.getMethod("newVirtualThreadPerTaskExecutor").invoke(null)
-			: Executors.newFixedThreadPool(64);
+		pool = newPool();
 		server.setExecutor(pool);
 		server.createContext("/", Front::serve);
 		server.start();
