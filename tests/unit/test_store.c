@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The slots, among threads, processes and the dying.  Hostile records: test_store_read. */
+#include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -7,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -109,6 +111,30 @@ static void test_store_has_the_size_that_settings_ask_for(void **state)
 	assert_int_equal(st->batch, BATCH);
 	assert_ptr_equal(store_get(), st);
 	assert_ptr_equal(store_open(), st);
+}
+
+/* What spans hold is nobody's business in a core file: "dd" is what the kernel says of that. */
+static void test_store_is_not_dumped(void **state)
+{
+	FILE *maps = fopen("/proc/self/smaps", "re");
+	uintptr_t from, to;
+	bool is_store = false;
+	unsigned found = 0;
+	char line[512];
+
+	(void)state;
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2)
+			is_store = from <= (uintptr_t)st && (uintptr_t)st < to;
+		if (!is_store || strncmp(line, "VmFlags:", 8) != 0)
+			continue;
+		assert_non_null(strstr(line, " dd"));
+		assert_true(to - (uintptr_t)st >= (size_t)SLOTS * STORE_SLOT_BYTES);
+		found++;
+	}
+	fclose(maps);
+	assert_int_equal(found, 1);
 }
 
 static void test_store_takes_the_lowest_free_slot(void **state)
@@ -478,6 +504,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_store_has_the_size_that_settings_ask_for),
+		cmocka_unit_test(test_store_is_not_dumped),
 		cmocka_unit_test(test_store_takes_the_lowest_free_slot),
 		cmocka_unit_test(test_store_hands_out_all_and_then_none),
 		cmocka_unit_test(test_store_extends_wholly_or_not),
