@@ -4,6 +4,7 @@
 #   make quick      unit tests, format, checks of the house (two minutes)
 #   make check      all that can be proven on this machine (ten minutes)
 #   make demo       one request through curl, nginx and two Python services, shown as a waterfall
+#   make teeth      breaks the code on purpose, in many ways; each must fail a test (seven minutes)
 #   make bench      what it costs: figures against bare, side by side
 #   make coverage   which lines the unit tests run, file by file
 #   make w3c        the W3C's own tests of trace context: W3C_TEST_DIR=<their folder `test`>
@@ -240,8 +241,9 @@ $(BUILD)/tests/%: tests/preload/%.c
 # Each runner adds a line to $(RESULTS); scripts/results adds them up.
 RUN = RESULTS=$(RESULTS) BUILD=$(BUILD) scripts/run-tests
 
-.PHONY: unit unit-programs house preload-tests e2e fuzz fuzz-run
+.PHONY: unit unit-programs hosts house preload-tests e2e fuzz fuzz-run
 unit-programs: $(UNIT)
+hosts: $(HOSTS)
 unit: $(UNIT)
 	@mkdir -p $(dir $(RESULTS))
 	@$(RUN) --programs unit$(if $(SAN),-$(SAN)) $(UNIT)
@@ -286,6 +288,11 @@ interop: all
 	@if ls build/neighbours/* >/dev/null 2>&1; then \
 		$(RUN) interop $(PYTHON) tests/e2e/run.py tests/interop/test_neighbours.py; \
 	else echo "SKIPPED: interop: every registry refused"; fi
+
+# TEETH: a part of the names of those that are wanted.
+.PHONY: teeth
+teeth:
+	@BUILD=$(BUILD) $(PYTHON) -B tests/teeth/run.py $(if $(TEETH),-k '$(TEETH)')
 
 # clang, in a directory of its own: every object carries the fuzzer's coverage.
 fuzz:
