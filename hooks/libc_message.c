@@ -134,6 +134,7 @@ _Static_assert(sizeof(struct mmsghdr) - offsetof(struct mmsghdr, msg_len) == 8,
 	       "memory_is_writable()");
 static int send_each(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 {
+	int error = errno;
 	unsigned i = 0;
 
 	while (i < count && i < 1024) {
@@ -142,16 +143,19 @@ static int send_each(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 		ssize_t n = sendmsg(fd, msg, flags);
 
 		if (n < 0)
-			return i ? (int)i : -1;
+			break;
 		wanted = io_vector_len(msg->msg_iov, msg->msg_iovlen);
 		if (!memory_is_writable(&msgs[i].msg_len)) { /* with what pads the struct */
-			errno = i ? errno : EFAULT;
-			return i ? (int)i : -1;
+			errno = EFAULT;
+			break;
 		}
 		msgs[i++].msg_len = (unsigned)n;
 		if ((size_t)n < wanted)
 			break;
 	}
+	if (i == 0)
+		return -1;
+	errno = error; /* no error was told */
 	return (int)i;
 }
 
@@ -160,7 +164,7 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned count, int flags)
 	int r;
 
 	/* One call could carry no more than one line of ours, and not what it owes. */
-	if (UNLIKELY(fd_is_ours(fd)) && msgs)
+	if (UNLIKELY(fd_is_ours(fd)) && msgs && count)
 		return send_each(fd, msgs, count, flags);
 	r = REAL(sendmmsg)(fd, msgs, count, flags);
 	for (int i = 0; i < r; i++)
