@@ -5,7 +5,8 @@
 #   make check      all that can be proven on this machine (ten minutes)
 #   make demo       one request through curl, nginx and two Python services, shown as a waterfall
 #   make teeth      breaks the code on purpose, in many ways; each must fail a test (seven minutes)
-#   make bench      what it costs: figures against bare, side by side
+#   make bench      what it costs: figures against bare, side by side; BENCH=name,... PAIRS=30
+#   make bench-compare OLD=libinterspan.so   the same for another build and this one
 #   make coverage   which lines the unit tests run, file by file
 #   make w3c        the W3C's own tests of trace context: W3C_TEST_DIR=<their folder `test`>
 #   make causality  who caused which call: REQUESTS=5000 through each program, and a table
@@ -339,8 +340,18 @@ check:
 demo: all
 	@BUILD=$(BUILD) $(PYTHON) scripts/demo.py
 
-bench: all $(BENCHES)
-	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py
+# Raw data in $(BUILD)/bench; bench-report puts the tables of a run (RAW) into docs/overhead.md.
+PAIRS ?= 30
+.PHONY: bench-compare bench-report
+bench bench-compare: all $(BENCHES)
+	@scripts/neighbours build/neighbours
+	@command -v redis-server >/dev/null || scripts/others-suites build/suites >/dev/null || \
+		echo "SKIPPED: redis: it is not there, and was not built"
+	@[ $@ = bench ] || [ -e "$(OLD)" ] || { echo "OLD: another build's libinterspan.so"; exit 1; }
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py --pairs $(PAIRS) \
+		$(if $(findstring compare,$@),--old "$(OLD)") "$(BENCH)"
+bench-report:
+	@$(PYTHON) tests/bench/kit/report.py "$(RAW)" docs/overhead.md
 
 format:
 	$(Q)scripts/format

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the preload costs, as ratios against bare of one interleaved run; writes BUILD/bench.txt.
+"""What the preload costs.  Each bench asserts its own work: no figure for spans that did not arrive.
 
-Each bench asserts its own work: a figure is only printed for spans that all arrived.
+    bench.py [--pairs N] [--old OBJECT] [NAME,...]
+
+Names: those of basics.py, servers.py and commands.py, or parts of them, and "instructions"; without
+one, all.  --old sets another build beside this one, instead of all the ways in which one can be run.
 """
+import argparse
 import os
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -15,203 +18,136 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 sys.dont_write_bytecode = True
 
-from support import otlp_wire, progs  # pylint: disable=wrong-import-position
-from support.progs import BUILD, OBJECT, Lab  # pylint: disable=wrong-import-position
+# pylint: disable=wrong-import-position
+import basics
+import commands
+import instructions
+import servers
+from kit import procfs, raw, report, stats, turns
+from support.progs import BUILD, OBJECT, ROOT
 
-ROWS = []
+COMPARED = ("nginx static", "nginx proxy", "nginx proxy, edge", "haproxy", "redis", "/bin/true")
+START_S = {"java": 25, "gunicorn + flask": 12, "node": 8}  # a round of starts; what is not here: 2
 
 
-def row(what, bare, ours, note):
-    ROWS.append((what, bare, ours, note))
-    print(f"{what:42} {bare:>14} {ours:>14}  {note}", flush=True)
-
-
-def command(argv, preload=None, **env):
-    full = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD" and not k.startswith("OTEL_")}
-    full.update(env)
-    if preload:
-        full["LD_PRELOAD"] = preload
-    done = subprocess.run(argv, env=full, capture_output=True, check=True, text=True)
+def output(*argv):
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=ROOT, timeout=30)
+    except OSError:
+        return ""
     return done.stdout + done.stderr
 
 
-def program(name):
-    return os.path.join(BUILD, "bench", name)
+def programs():
+    """Versions of what is measured."""
+    asked = {"nginx": ["/usr/sbin/nginx", "-v"], "haproxy": ["/usr/sbin/haproxy", "-v"],
+             "node": ["node", "--version"], "java": ["java", "-version"],
+             "python": ["/usr/bin/python3", "--version"],
+             "redis": [servers.redis_server(), "--version"], "gcc": ["gcc", "--version"]}
+    found = {name: re.search(r"\d+\.\d+(\.\d+)*", output(*argv)) for name, argv in asked.items()}
+    return {name: match[0] for name, match in found.items() if match}
 
 
-def build(directory):
-    """The cheapest preload there is; the programs are made by `make bench`."""
-    for name in ("bench_pipe", "bench_spawn"):
-        if not os.path.exists(program(name)):
-            sys.exit(f"{program(name)} is missing: make bench")
-    command(["gcc", "-shared", "-fPIC", "-o", f"{directory}/empty.so", "-x", "c", "/dev/null"])
+def chosen(word, names):
+    """What a word means: the bench of that name, or else all that have it in theirs."""
+    exact = [name for name in names if name == word]
+    found = exact or [name for name in names if word in name]
+    if not found:
+        sys.exit(f"{word}: no such bench; there are {', '.join(names)}")
+    return found
 
 
-def instructions(preload):
-    text = command(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "/bin/true"],
-                   preload)
-    return int(re.search(r"Collected\s*:\s*(\d+)", text)[1])
+class Plan:
+    """What was asked for."""
+
+    def __init__(self, words, pairs, old):
+        self.pairs, self.old = pairs, old
+        names = list(COMPARED) + ["instructions"] if old else self.all_names()
+        wanted = {name for word in words for name in chosen(word, names)} or set(names)
+        self.basics = [name for name in basics.BASICS if name in wanted and not old]
+        self.servers = [b for b in servers.SERVERS if b.name in wanted]
+        self.commands = [b for b in commands.COMMANDS if b.name in wanted]
+        self.counts = [b for b in servers.SERVERS if b.name in instructions.COUNTED
+                       and "instructions" in wanted]
+
+    @staticmethod
+    def all_names():
+        return [*basics.BASICS, *(b.name for b in servers.SERVERS + commands.COMMANDS), "instructions"]
+
+    def seconds(self):
+        """About, on a machine that has nothing else to do."""
+        s = sum(basics.BASICS[name][1] for name in self.basics)
+        for b in self.servers:
+            count = {"usual": 6 + bool(b.agent), "opaque": 3, "edge": 2}[b.kind]
+            s += (5 if self.old else count) * (self.pairs * b.turn_s() + 1)
+            if b.starts and not self.old:
+                s += min(self.pairs, turns.STARTS) * START_S.get(b.name, 2)
+        s += sum(5 * self.pairs * b.turn_s() for b in self.commands)
+        return s + 12 * len(self.counts)
 
 
-def bench_start(directory):
-    bare, empty, ours = map(instructions, (None, f"{directory}/empty.so", OBJECT))
-    row("/bin/true, instructions", f"{bare:,}", f"{ours:,}",
-        f"empty preload {empty:,}; wanted <= 220,000")
-    text = command([program("bench_spawn"), "1500", "/bin/true", "-", f"{directory}/empty.so",
-                    OBJECT])
-    bare, empty, ours = map(float, text.split())
-    row("/bin/true, microseconds", f"{bare:.0f}", f"{ours:.0f}",
-        f"empty preload {empty:.0f}, ratio to it {ours / empty:.3f}; wanted <= 1.05")
+def run_commands(plan, data):
+    with tempfile.TemporaryDirectory(prefix="interspan-bench-") as directory:
+        empty = os.path.join(directory, "empty.so")
+        subprocess.run(["gcc", "-shared", "-fPIC", "-o", empty, "-x", "c", "/dev/null"], check=True)
+        for command in plan.commands:
+            kinds = commands.variants(empty, plan.old)
+            runners = [commands.Runner(command, kind) for kind in kinds]
+            data.add("bench", bench=command.name, about=command.about,
+                     variants=[kind.name for kind in kinds])
+            for number in range(plan.pairs):
+                for at in stats.turns(len(runners), number):
+                    data.add("round", bench=command.name, variant=kinds[at].name, round=number,
+                             **runners[at].turn())
+            for runner in runners:
+                runner.close()
 
 
-def bench_pipe():
-    pairs = [[float(command([program("bench_pipe"), "200000"], preload))
-              for preload in (None, OBJECT)] for _ in range(7)]
-    more = statistics.median(ours - bare for bare, ours in pairs)
-    row("read/write on a pipe, ns a call", f"{min(p[0] for p in pairs):.1f}",
-        f"{min(p[1] for p in pairs):.1f}", f"{more:+.1f} ns; wanted <= +5")
+def run_counts(plan, data):
+    if not plan.counts:
+        return
+    if not output("valgrind", "--version"):
+        turns.skip(data, "instructions", "valgrind is missing")
+        return
+    with turns.Upstream() as upstream:
+        for bench in plan.counts:
+            if not bench.missing():
+                instructions.measure(bench, data, upstream, plan.old)
 
 
-def switches(pid):
-    """Voluntary context switches of each thread: how often something woke it."""
-    total = {}
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/status", encoding="ascii") as f:
-            total[task] = int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", f.read(), re.M)[1])
-    return total
-
-
-def worker_of(program):
-    """The nginx worker: the child of the master, which listens before it forks."""
-    for _ in range(100):
-        children = [pid for pid in progs.session_pids(program.pid) if pid != program.pid]
-        if children:
-            break
-        time.sleep(0.02)
-    assert len(children) == 1, children
-    return children[0]
-
-
-def start_nginx(lab, workers=1):
-    page = lab.path("page")
-    os.mkdir(page)
-    with open(f"{page}/1k.html", "w", encoding="ascii") as f:
-        f.write("x" * 1024)
-    return lab.nginx(9, service="nginx", workers=workers,
-                     location="location = /1k.html { root %s; }" % page)
-
-
-def bench_idle():
-    with Lab() as lab:
-        front = start_nginx(lab)
-        pid = worker_of(front)
-        command(["curl", "-s", "-o", "/dev/null", front.url("/1k.html")])
-        spans = lab.collector.wait_for(1, 5)
-        assert len(spans) == 1, "nothing was exported: idle after an export is not measured"
-        time.sleep(1)
-        before = switches(pid)
-        time.sleep(5)
-        after = switches(pid)
-    woken = sum(after.values()) - sum(before.values())
-    row("wake-ups in 5 s, idle after an export", "0", str(woken),
-        f"{len(after)} threads; wanted 0")
-
-
-def cpu_ns(pid):
-    """CPU time of the program's own thread, and of all others."""
-    own = others = 0
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as f:
-            spent = int(f.read().split()[0])
-        if int(task) == pid:
-            own = spent
-        else:
-            others += spent
-    return own, others
-
-
-def count_spans(body):
-    """How many spans are in a request, without decoding them."""
-    return sum(1 for n, _, resource in otlp_wire.fields(body) if n == 1
-               for m, _, scope in otlp_wire.fields(resource) if m == 2
-               for k, _, _ in otlp_wire.fields(scope) if k == 2)
-
-
-class Nginx:
-    """One nginx with one worker under load, bare or traced."""
-
-    def __init__(self, bare):
-        # A queue for a burst; the default is for programs that pause now and then.
-        self.lab = Lab(bare=bare, OTEL_BSP_MAX_QUEUE_SIZE="32768").__enter__()
-        self.lab.collector.take = lambda *_: None  # decoded afterwards
-        self.front = start_nginx(self.lab)
-        self.pid = worker_of(self.front)
-        self.bare, self.sent = bare, 0
-
-    def load(self, seconds):
-        """CPU of one request in microseconds: worker, exporter thread."""
-        before = cpu_ns(self.pid)
-        text = command(["wrk", "-t1", "-c64", f"-d{seconds}s", "-s", f"{HERE}/pace.lua",
-                        self.front.url("/1k.html")])
-        after = cpu_ns(self.pid)
-        count = int(re.search(r"(\d+) requests in", text)[1])
-        assert "Non-2xx" not in text and "Socket errors" not in text, text
-        self.sent += count
-        return [(b - a) / count / 1000 for a, b in zip(before, after)]
-
-    def finish(self):
-        """Everything that was answered must have arrived."""
-        self.front.stop()
-        time.sleep(0.3)
-        received = sum(count_spans(body) for _, _, body in self.lab.collector.requests)
-        dropped = {k: v for line in self.lab.counters() for k, v in line.items()
-                   if k.startswith("spans_dropped") and v != "0"}
-        started = self.lab.total("spans_started")
-        self.lab.__exit__()
-        if self.bare:
-            assert received == 0
-            return 0
-        assert not dropped, dropped
-        assert received == started, f"received {received} of {started} spans"
-        # wrk ends in the middle of at most one answer for each of its connections and rounds.
-        assert 0 <= received - self.sent <= 64 * 10, f"{received} spans, {self.sent} answers"
-        return received
-
-
-def bench_nginx():
-    both = [Nginx(True), Nginx(False)]
-    rounds = []
-    try:
-        for n in both:
-            n.load(1)
-        for number in range(6):
-            # The order alternates, too: a machine that warms up favours neither.
-            order = both if number % 2 else both[::-1]
-            got = {n.bare: n.load(2) for n in order}
-            rounds.append((got[True][0], got[False][0], got[False][1]))
-    finally:
-        received = [n.finish() for n in both][1]
-    bare, ours, exporter = (statistics.median(r[i] for r in rounds) for i in range(3))
-    ratio = statistics.median(r[1] / r[0] for r in rounds)
-    row("nginx 1 KiB keep-alive, worker us a request", f"{bare:.2f}", f"{ours:.2f}",
-        f"ratio {ratio:.3f}; wanted <= 1.10; {received} spans, all received")
-    row("  exporter thread, us a request", "0", f"{exporter:.2f}", "its own thread")
+def begin(plan):
+    data = raw.Raw(os.path.join(BUILD, "bench"))
+    data.add("run", date=time.strftime("%Y-%m-%d", time.gmtime()), pairs=plan.pairs,
+             version=output("git", "describe", "--always", "--dirty").strip() or "?",
+             programs=programs(), **procfs.machine())
+    turns.say(f"about {plan.seconds() / 60 + 0.5:.0f} minutes for {plan.pairs} pairs; "
+              f"raw data: {data.path}")
+    return data
 
 
 def main():
-    if not os.path.exists(OBJECT):
-        sys.exit(f"{OBJECT} is missing: make first")
-    print(f"{'':42} {'bare':>14} {'preloaded':>14}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="interspan-bench-") as directory:
-        build(directory)
-        bench_start(directory)
-    bench_pipe()
-    bench_idle()
-    bench_nginx()
-    with open(os.path.join(BUILD, "bench.txt"), "w", encoding="utf-8") as f:
-        f.write(f"{'':42} {'bare':>14} {'preloaded':>14}\n")
-        for what, bare, ours, note in ROWS:
-            f.write(f"{what:42} {bare:>14} {ours:>14}  {note}\n")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--pairs", type=int, default=30)
+    parser.add_argument("--old")
+    parser.add_argument("names", nargs="?", default="")
+    args = parser.parse_args()
+    for path in filter(None, (OBJECT, args.old)):
+        if not os.path.exists(path):
+            sys.exit(f"{path} is missing")
+    plan = Plan([name.strip() for name in args.names.split(",") if name.strip()], args.pairs, args.old)
+    data = begin(plan)
+    began = time.monotonic()
+    if plan.basics:
+        basics.run(plan.basics)
+    run_commands(plan, data)
+    for bench in plan.servers:
+        turns.measure(bench, data, args.pairs, args.old)
+    run_counts(plan, data)
+    text = "\n".join(report.summary(data.lines))
+    with open(data.path.replace(".jsonl", ".md"), "w", encoding="utf-8") as f:
+        f.write(text + "\n")
+    print(text)
+    turns.say(f"{(time.monotonic() - began) / 60:.1f} minutes; raw data: {data.path}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first figures that an issue named, with its limits beside them; writes BUILD/bench.txt.
+
+Each bench asserts its own work: a figure is only printed for spans that all arrived.
+"""
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from kit.procfs import threads_ns
+from kit.subject import count_spans
+from support import progs
+from support.progs import BUILD, OBJECT, Lab
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROWS = []
+
+
+def row(what, bare, ours, note):
+    ROWS.append((what, bare, ours, note))
+    print(f"{what:42} {bare:>14} {ours:>14}  {note}", flush=True)
+
+
+def command(argv, preload=None, **env):
+    full = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD" and not k.startswith("OTEL_")}
+    full.update(env)
+    if preload:
+        full["LD_PRELOAD"] = preload
+    done = subprocess.run(argv, env=full, capture_output=True, check=True, text=True)
+    return done.stdout + done.stderr
+
+
+def program(name):
+    return os.path.join(BUILD, "bench", name)
+
+
+def build(directory):
+    """The cheapest preload there is; the programs are made by `make bench`."""
+    for name in ("bench_pipe", "bench_spawn"):
+        if not os.path.exists(program(name)):
+            sys.exit(f"{program(name)} is missing: make bench")
+    command(["gcc", "-shared", "-fPIC", "-o", f"{directory}/empty.so", "-x", "c", "/dev/null"])
+
+
+def instructions(preload):
+    text = command(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "/bin/true"],
+                   preload)
+    return int(re.search(r"Collected\s*:\s*(\d+)", text)[1])
+
+
+def bench_start(directory):
+    bare, empty, ours = map(instructions, (None, f"{directory}/empty.so", OBJECT))
+    row("/bin/true, instructions", f"{bare:,}", f"{ours:,}",
+        f"empty preload {empty:,}; wanted <= 220,000")
+    text = command([program("bench_spawn"), "1500", "/bin/true", "-", f"{directory}/empty.so",
+                    OBJECT])
+    bare, empty, ours = map(float, text.split())
+    row("/bin/true, microseconds", f"{bare:.0f}", f"{ours:.0f}",
+        f"empty preload {empty:.0f}, ratio to it {ours / empty:.3f}; wanted <= 1.05")
+
+
+def bench_pipe():
+    pairs = [[float(command([program("bench_pipe"), "200000"], preload))
+              for preload in (None, OBJECT)] for _ in range(7)]
+    more = statistics.median(ours - bare for bare, ours in pairs)
+    row("read/write on a pipe, ns a call", f"{min(p[0] for p in pairs):.1f}",
+        f"{min(p[1] for p in pairs):.1f}", f"{more:+.1f} ns; wanted <= +5")
+
+
+def switches(pid):
+    """Voluntary context switches of each thread: how often something woke it."""
+    total = {}
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/status", encoding="ascii") as f:
+            total[task] = int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", f.read(), re.M)[1])
+    return total
+
+
+def worker_of(program):
+    """The nginx worker: the child of the master, which listens before it forks."""
+    for _ in range(100):
+        children = [pid for pid in progs.session_pids(program.pid) if pid != program.pid]
+        if children:
+            break
+        time.sleep(0.02)
+    assert len(children) == 1, children
+    return children[0]
+
+
+def start_nginx(lab, workers=1):
+    page = lab.path("page")
+    os.mkdir(page)
+    with open(f"{page}/1k.html", "w", encoding="ascii") as f:
+        f.write("x" * 1024)
+    return lab.nginx(9, service="nginx", workers=workers,
+                     location="location = /1k.html { root %s; }" % page)
+
+
+def bench_idle():
+    with Lab() as lab:
+        front = start_nginx(lab)
+        pid = worker_of(front)
+        command(["curl", "-s", "-o", "/dev/null", front.url("/1k.html")])
+        spans = lab.collector.wait_for(1, 5)
+        assert len(spans) == 1, "nothing was exported: idle after an export is not measured"
+        time.sleep(1)
+        before = switches(pid)
+        time.sleep(5)
+        after = switches(pid)
+    woken = sum(after.values()) - sum(before.values())
+    row("wake-ups in 5 s, idle after an export", "0", str(woken),
+        f"{len(after)} threads; wanted 0")
+
+
+class Nginx:
+    """One nginx with one worker under load, bare or traced."""
+
+    def __init__(self, bare):
+        # A queue for a burst; the default is for programs that pause now and then.
+        self.lab = Lab(bare=bare, OTEL_BSP_MAX_QUEUE_SIZE="32768").__enter__()
+        self.lab.collector.take = lambda *_: None  # decoded afterwards
+        self.front = start_nginx(self.lab)
+        self.pid = worker_of(self.front)
+        self.bare, self.sent = bare, 0
+
+    def load(self, seconds):
+        """CPU of one request in microseconds: exporter thread, worker."""
+        before = threads_ns(self.pid)
+        text = command(["wrk", "-t1", "-c64", f"-d{seconds}s", "-s", f"{HERE}/pace.lua",
+                        self.front.url("/1k.html")])
+        after = threads_ns(self.pid)
+        count = int(re.search(r"(\d+) requests in", text)[1])
+        assert "Non-2xx" not in text and "Socket errors" not in text, text
+        self.sent += count
+        return [(b - a) / count / 1000 for a, b in zip(before, after)]
+
+    def finish(self):
+        """Everything that was answered must have arrived."""
+        self.front.stop()
+        time.sleep(0.3)
+        received = sum(count_spans(body) for _, _, body in self.lab.collector.requests)
+        dropped = {k: v for line in self.lab.counters() for k, v in line.items()
+                   if k.startswith("spans_dropped") and v != "0"}
+        started = self.lab.total("spans_started")
+        self.lab.__exit__()
+        if self.bare:
+            assert received == 0
+            return 0
+        assert not dropped, dropped
+        assert received == started, f"received {received} of {started} spans"
+        # wrk ends in the middle of at most one answer for each of its connections and rounds.
+        assert 0 <= received - self.sent <= 64 * 10, f"{received} spans, {self.sent} answers"
+        return received
+
+
+def bench_nginx():
+    both = [Nginx(True), Nginx(False)]
+    rounds = []
+    try:
+        for n in both:
+            n.load(1)
+        for number in range(6):
+            # The order alternates, too: a machine that warms up favours neither.
+            order = both if number % 2 else both[::-1]
+            got = {n.bare: n.load(2) for n in order}
+            rounds.append((got[True][1], got[False][1], got[False][0]))
+    finally:
+        received = [n.finish() for n in both][1]
+    bare, ours, exporter = (statistics.median(r[i] for r in rounds) for i in range(3))
+    ratio = statistics.median(r[1] / r[0] for r in rounds)
+    row("nginx 1 KiB keep-alive, worker us a request", f"{bare:.2f}", f"{ours:.2f}",
+        f"ratio {ratio:.3f}; wanted <= 1.10; {received} spans, all received")
+    row("  exporter thread, us a request", "0", f"{exporter:.2f}", "its own thread")
+
+
+def bench_starts():
+    with tempfile.TemporaryDirectory(prefix="interspan-bench-") as directory:
+        build(directory)
+        bench_start(directory)
+
+
+# By name, with the seconds that each takes, about.
+BASICS = {"start": (bench_starts, 5), "pipe": (bench_pipe, 3), "idle": (bench_idle, 8),
+          "nginx": (bench_nginx, 35)}
+
+
+def run(names):
+    print(f"{'':42} {'bare':>14} {'preloaded':>14}", flush=True)
+    for name in names:
+        BASICS[name][0]()
+    with open(os.path.join(BUILD, "bench.txt"), "w", encoding="utf-8") as f:
+        f.write(f"{'':42} {'bare':>14} {'preloaded':>14}\n")
+        for what, bare, ours, note in ROWS:
+            f.write(f"{what:42} {bare:>14} {ours:>14}  {note}\n")

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The instrument itself: its arithmetic, and how it reads the kernel's files."""
+import collections
+import os
+import sys
+import tempfile
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+sys.dont_write_bytecode = True
+
+# pylint: disable=wrong-import-position
+import bench
+import servers
+from kit import procfs, report, stats, subject, variants
+
+
+class Turns(unittest.TestCase):
+    def test_rounds_rotate_and_every_other_one_runs_backwards(self):
+        self.assertEqual([stats.turns(3, n) for n in range(6)],
+                         [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1], [2, 0, 1], [1, 0, 2]])
+
+    def test_pairs_flip_their_order(self):
+        self.assertEqual([stats.turns(2, n) for n in range(4)], [[0, 1], [1, 0], [1, 0], [0, 1]])
+
+    def test_each_is_before_each_other_equally_often(self):
+        before = collections.Counter()
+        for number in range(14):
+            order = stats.turns(7, number)
+            before.update((a, b) for at, a in enumerate(order) for b in order[at + 1:])
+        self.assertEqual(set(before.values()), {7})
+        self.assertEqual(len(before), 42)
+
+
+class Intervals(unittest.TestCase):
+    """The ranks are those that tables of the binomial distribution give."""
+
+    def test_interval_of_the_median_has_the_ranks_of_the_tables(self):
+        for count, low, high in ((6, 1, 6), (8, 1, 8), (9, 2, 8), (10, 2, 9), (20, 6, 15),
+                                 (30, 10, 21), (50, 18, 33)):
+            values = list(range(count, 0, -1))
+            self.assertEqual(stats.interval(values), (low, high), count)
+
+    def test_too_few_values_have_the_widest_interval(self):
+        self.assertEqual(stats.interval([5]), (5, 5))
+        self.assertEqual(stats.interval([3, 1]), (1, 3))
+        self.assertEqual(stats.interval([5, 1, 4, 2, 3]), (1, 5))
+
+    def test_quartiles(self):
+        self.assertEqual(stats.quartiles([4, 1, 3, 2, 5]), (2, 4))
+        self.assertEqual(stats.quartiles([1, 2, 3, 4]), (1.75, 3.25))
+        self.assertEqual(stats.quartiles([7]), (7, 7))
+
+    def test_ratios_are_those_of_rounds_that_both_have(self):
+        base, other = {0: 10.0, 1: 20.0, 2: 5.0, 4: 0.0}, {0: 11.0, 1: 30.0, 3: 9.0, 4: 1.0}
+        self.assertEqual(stats.ratios(base, other), [1.1, 1.5])
+        self.assertEqual(str(stats.Ratio(base, other)), "1.300 [1.100, 1.500]")
+        self.assertEqual(str(stats.Ratio({}, other)), "")
+
+
+class Kernel(unittest.TestCase):
+    def test_schedstat_begins_with_the_time_on_a_cpu(self):
+        self.assertEqual(procfs.schedstat_ns("123456789012 42 7\n"), 123456789012)
+
+    def test_our_thread_is_told_from_the_others_by_its_name(self):
+        with tempfile.TemporaryDirectory() as proc:
+            for task, name, spent in ((10, "nginx", 700), (11, "interspan", 50), (12, "worker", 9)):
+                os.makedirs(f"{proc}/10/task/{task}")
+                for file, text in (("comm", f"{name}\n"), ("schedstat", f"{spent} 1 1\n")):
+                    with open(f"{proc}/10/task/{task}/{file}", "w", encoding="ascii") as f:
+                        f.write(text)
+            os.makedirs(f"{proc}/10/task/13")  # it ended while it was looked at
+            self.assertEqual(procfs.threads_ns(10, proc), (50, 709))
+
+    def test_clock_of_a_process_is_its_cpu_time(self):
+        before = time.process_time_ns()
+        told = procfs.process_ns(os.getpid())
+        self.assertLessEqual(before, told)
+        self.assertLessEqual(told, time.process_time_ns())
+
+    def test_pss(self):
+        text = "55d0-7ffc ---p 00000000 00:00 0    [rollup]\nRss:  2048 kB\nPss:     1234 kB\n"
+        self.assertEqual(procfs.pss_kib(text + "Pss_Dirty:  7 kB\n"), 1234)
+
+
+class Spans(unittest.TestCase):
+    def test_spans_of_all_resources_and_scopes_are_counted(self):
+        span = b"\x12\x02\x2a\x00"  # ScopeSpans.spans, of two bytes
+        scope = b"\x0a\x00" + span + span  # ScopeSpans.scope, and two spans
+        scopes = b"\x12" + bytes([len(scope)]) + scope
+        resource = b"\x0a\x00" + scopes + scopes
+        body = b"\x0a" + bytes([len(resource)]) + resource
+        self.assertEqual(subject.count_spans(body + body), 8)
+        self.assertEqual(subject.count_spans(b""), 0)
+
+    def test_every_burst_fits_into_the_queue(self):
+        self.assertEqual([b.name for b in servers.SERVERS if not subject.queue_holds(b)], [])
+
+
+class Words(unittest.TestCase):
+    NAMES = ["nginx", "nginx static", "nginx proxy", "redis"]
+
+    def test_a_whole_name_is_that_bench_and_a_part_all_that_have_it(self):
+        self.assertEqual(bench.chosen("nginx", self.NAMES), ["nginx"])
+        self.assertEqual(bench.chosen("nginx ", self.NAMES), ["nginx static", "nginx proxy"])
+        with self.assertRaises(SystemExit):
+            bench.chosen("squid", self.NAMES)
+
+    def test_no_name_means_all(self):
+        self.assertEqual(len(bench.Plan([], 30, None).servers), len(servers.SERVERS))
+        one = bench.Plan(["redis"], 30, None)
+        self.assertEqual(([b.name for b in one.servers], one.commands, one.basics, one.counts),
+                         (["redis"], [], [], []))
+
+    def test_full_form_has_its_time(self):
+        self.assertLessEqual(bench.Plan([], 30, None).seconds(), 25 * 60)
+
+    def test_setting_is_known_by_its_whole_name(self):
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(b"\0OTEL_TRACES_SAMPLER_ARG\0")
+            f.flush()
+            self.assertFalse(variants.setting_exists("OTEL_TRACES_SAMPLER", f.name))
+            self.assertTrue(variants.setting_exists("OTEL_TRACES_SAMPLER_ARG", f.name))
+
+
+class Tables(unittest.TestCase):
+    LINES = [
+        {"what": "run", "date": "2026-11-26", "version": "v", "cores": 2, "cpu": "C",
+         "memory_mib": 2048, "system": "S", "kernel": "6", "load": 0.5, "pairs": 2, "programs": {}},
+        {"what": "bench", "bench": "b", "about": "some work", "variants": ["bare", "100 %"]},
+        *({"what": "round", "bench": "b", "variant": v, "round": n, "cpu_us": cpu, "rps": 1000,
+           "exporter_us": 0, "p50_us": 1, "p99_us": 2}
+          for v, n, cpu in (("bare", 0, 4.0), ("100 %", 0, 5.0), ("100 %", 1, 6.0), ("bare", 1, 4.0))),
+        {"what": "sum", "bench": "b", "variant": "100 %", "received": 2, "requests": 2},
+    ]
+
+    def test_row_has_the_median_of_the_pairs(self):
+        row = [line for line in report.summary(self.LINES) if line.startswith("| 100 %")]
+        self.assertEqual(row, ["| 100 % | 5.5 (5.25–5.75) | 1.375 [1.250, 1.500] | 0 | 1,000 | "
+                               "1.000 [1.000, 1.000] | 1 | 2 |"])
+
+    def test_tables_are_put_between_the_marks(self):
+        with tempfile.NamedTemporaryFile("w+", encoding="utf-8") as f:
+            f.write("before\n<!-- overhead -->\nold\n<!-- /overhead -->\nafter\n")
+            f.flush()
+            report.put(f.name, ["new"])
+            f.seek(0)
+            self.assertEqual(f.read(), "before\n<!-- overhead -->\nnew\n<!-- /overhead -->\nafter\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
