@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How other tools broke their hosts (a_) or told false traces (b_): one test for each case that the
-other files do not have.
-
-Elsewhere: signal handlers, vfork, fork, dlopen, birth order, exits (tests/preload); closed descriptors,
-no thread before the first span, limits, setuid (test_transparency); cut heads, framing, odd methods
-(test_framing); one header only, proxies that copy it, redaction (test_trace); causality."""
+"""How other tools broke their hosts (a_) or told false traces (b_): the tests of cases that the other
+files do not have, and that field_notes.py, which tells where each case is tested, tells the truth."""
 import glob
 import os
 import re
@@ -13,11 +9,12 @@ import subprocess
 import tempfile
 import time
 
-from support.case import Feature, Transparency
+from support.case import Case, Feature, Transparency
 from support.load import Backend, Load
 from support.progs import OBJECT, PYTHON, free_port
 from support import rawhttp
 from test_causality import Causality
+import field_notes
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -27,8 +24,9 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 def setUpModule():  # pylint: disable=invalid-name
     global BUILT  # pylint: disable=global-statement
     BUILT = tempfile.TemporaryDirectory(prefix="interspan-odd-")
-    subprocess.run(["gcc", "-O1", "-w", "-rdynamic", "-o", f"{BUILT.name}/odd_host",
-                    f"{HERE}/odd_host.c"], check=True)
+    for name, *flags in (("odd_host",), ("no_plt_host", "-fno-plt")):
+        subprocess.run(["gcc", "-O1", "-w", "-rdynamic", *flags, "-o", f"{BUILT.name}/{name}",
+                        f"{HERE}/odd_host.c"], check=True)
 
 
 def tearDownModule():  # pylint: disable=invalid-name
@@ -44,6 +42,16 @@ def serve(*answers):
 
 def told(request):
     return re.findall(rb"(?mi)^traceparent: *(.*?)\r$", request)
+
+
+class Notes(Case):
+    def test_of_each_note_are_there(self):
+        for note, path, names in field_notes.read():
+            with open(os.path.join(os.path.dirname(HERE), path), encoding="utf-8") as f:
+                text = f.read()
+            for name in names:  # a function, or a row from which one is made
+                self.assertTrue(re.search(rf'\btest_{name}\b|"{name}"', text),
+                                f"{note}: {path} has no {name}")
 
 
 class HostsUnharmed(Transparency):
@@ -79,6 +87,18 @@ class HostsUnharmed(Transparency):
         for call in ("read(fd, nowhere, 10)", "write(fd, nowhere, 10)", "writev(fd, nowhere, 2)",
                      "sendmsg(fd, nowhere, 0)"):
             self.assertIn(f"{call} = -1, errno 14", output)
+
+    def test_a_calls_by_pointers_and_without_a_plt(self):
+        """The same program; its calls go through the table of addresses."""
+        self.same([f"{BUILT.name}/no_plt_host", "PORT"], "no_plt_host")
+
+    def test_a_no_new_executable_memory(self):
+        """As under systemd's MemoryDenyWriteExecute (a kernel before 6.3 refuses, bare as preloaded)."""
+        text = ("import ctypes, http.client\n"
+                "ctypes.CDLL(None).prctl(65, 1, 0, 0, 0)\n"
+                "c = http.client.HTTPConnection('127.0.0.1', PORT)\n"
+                "for _ in range(2):\n c.request('GET', '/'); print(c.getresponse().read())\n")
+        self.same([PYTHON, "-c", text], "python3.11")
 
     def test_a_signals_are_the_host_s(self):
         text = ("import http.client, os, signal, time\n"
@@ -142,6 +162,47 @@ class HostsServed(Feature):
                         self.assertEqual(set(outcome.values()), {200})
                         self.spans(lab, 200)
                         self.assertEqual(front.stop(), 0)
+
+    def test_a_every_number_is_somebody_else_s(self):
+        """While spans are exported: replaced by a file, closed, and taken again by that file."""
+        lab = self.lab()
+        listener = rawhttp.listen()
+        text = ("import http.client, os, sys, time\n"
+                "def ask():\n"
+                "    c = http.client.HTTPConnection('127.0.0.1', int(sys.argv[1]))\n"
+                "    c.request('GET', '/x'); assert c.getresponse().read() == b'ok'; c.close()\n"
+                "ask(); time.sleep(0.3)\n"
+                "f = os.open('mine', os.O_WRONLY | os.O_CREAT | os.O_APPEND)\n"
+                "for n in range(3, 1024):\n"
+                "    if n != f: os.dup2(f, n)\n"
+                "time.sleep(0.3)\n"
+                "os.closerange(4, 1024); os.dup2(3, 4); os.closerange(5, 9)\n"
+                "for n in range(5, 200): assert os.dup(4) == n\n"
+                "ask(); time.sleep(0.3)\n"
+                "os.write(4, b'all')\n")
+        script = [[["head", 0, 65536], ["send", OK]]] * 2
+        with listener, rawhttp.Background(rawhttp.serve, listener, script):
+            done = lab.run([PYTHON, "-c", text, str(listener.getsockname()[1])])
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+        with open(lab.path("mine"), "rb") as f:
+            self.assertEqual(f.read(), b"all")
+        self.spans(lab, 2)
+
+    def test_a_calls_that_dlsym_found(self):
+        lab = self.lab()
+        listener, server = serve(OK)
+        text = ("import ctypes, socket, sys\n"
+                "s = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\n"
+                "ask = b'GET /x HTTP/1.1\\r\\nHost: h\\r\\n\\r\\n'\n"
+                "assert ctypes.CDLL(None).send(s.fileno(), ask, len(ask), 0) == len(ask)\n"
+                "to = ctypes.create_string_buffer(999)\n"
+                "n = ctypes.CDLL(None).recv(s.fileno(), to, 999, 0)\n"
+                "print(to.raw[:n])\n")
+        with listener, server:
+            done = lab.run([PYTHON, "-c", text, str(listener.getsockname()[1])])
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"%r\n" % OK, b""))
+        self.assertEqual(len(told(server.records()[0])), 1)
+        self.spans(lab, 1)
 
     def test_a_descriptors_above_1024(self):
         """And reused at once by another thread."""
