@@ -16,6 +16,7 @@
  *   timeout   uint32_t   ms as duration; 0 is no limit (E8); unset without default is UINT32_MAX
  *   count     uint32_t   1..2^31-1
  *   exporter  enum       otlp, console, none, any case (E9, E114)
+ *   sampler   bits       its name, with or without parentbased_, any case (E34-E39)
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +24,14 @@
 #include "bytes.h"
 
 enum config_exporter { EXPORTER_OTLP, EXPORTER_CONSOLE, EXPORTER_NONE };
+
+enum config_sampler {
+	SAMPLER_ALWAYS_ON,
+	SAMPLER_ALWAYS_OFF,
+	SAMPLER_TRACEIDRATIO,
+	SAMPLER_PROBABILITY,
+	SAMPLER_PARENTBASED = 8, /* or-ed with one of the above */
+};
 
 #define CONFIG_UNSET UINT32_MAX
 #define CONFIG_TEXTS_BYTES 16384
@@ -34,6 +43,7 @@ typedef uint32_t config_duration;
 typedef uint32_t config_timeout;
 typedef uint32_t config_count;
 typedef enum config_exporter config_exporter;
+typedef uint32_t config_sampler;
 
 struct config {
 #define VAR(field, name, type, fallback, help) config_##type field;

@@ -73,6 +73,10 @@ struct span *span_start(enum span_kind kind, const struct span_context *parent);
 struct span *span_start_at(enum span_kind kind, const struct span_context *parent,
 			   uint64_t monotonic_ns);
 
+/* The same; rule: the number of the user's sampling rule that fits the request, 0: none. */
+struct span *span_start_by(enum span_kind kind, const struct span_context *parent,
+			   uint64_t monotonic_ns, unsigned rule);
+
 /* The context to propagate from s.  tracestate is left empty: see span_tracestate(). */
 struct span_context span_get_context(const struct span *s);
 enum verdict span_verdict(const struct span *s);
@@ -85,6 +89,9 @@ bool span_is_recording(const struct span *s);
 size_t span_tracestate(const struct span *s, char *to, size_t cap);
 size_t span_baggage(const struct span *s, char *to, size_t cap);
 void span_keep_baggage(struct span *s, struct bytes raw);
+
+/* Is its trace state, or that there is none, another one than that of its parent? */
+bool span_state_is_own(const struct span *s);
 
 /*
  * A caller that s does not have for its parent, since it is not trusted: kept to know its header

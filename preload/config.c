@@ -18,6 +18,7 @@ enum type {
 	TYPE_timeout,
 	TYPE_count,
 	TYPE_exporter,
+	TYPE_sampler,
 };
 
 /* Names and defaults, not pointers to them: those would be relocated in every process. */
@@ -64,7 +65,10 @@ static struct bytes piece_text(struct piece p)
 	return (struct bytes){ (const char *)&texts + p.at, p.len };
 }
 
-_Static_assert(ARRAY_LEN(rows) <= 64, "seen is one word");
+/* A bit for each variable. */
+struct seen {
+	uint64_t bits[(ARRAY_LEN(rows) + 63) / 64];
+};
 
 /* Digits and nothing else: no sign, no blank, no unit (E4, E7). */
 static bool number_parse(struct bytes value, uint32_t min, uint32_t *ret)
@@ -109,6 +113,30 @@ static bool exporter_parse(struct bytes value, enum config_exporter *ret)
 	return true;
 }
 
+/* E9, E34-E39 */
+static bool sampler_parse(struct bytes value, uint32_t *ret)
+{
+	struct bytes prefix = BYTES("parentbased_");
+	uint32_t is_parentbased = 0;
+
+	if (value.len > prefix.len &&
+	    bytes_equal_nocase((struct bytes){ value.ptr, prefix.len }, prefix)) {
+		value = bytes_skip(value, prefix.len);
+		is_parentbased = SAMPLER_PARENTBASED;
+	}
+	if (bytes_equal_nocase(value, BYTES("always_on")))
+		*ret = SAMPLER_ALWAYS_ON | is_parentbased;
+	else if (bytes_equal_nocase(value, BYTES("always_off")))
+		*ret = SAMPLER_ALWAYS_OFF | is_parentbased;
+	else if (bytes_equal_nocase(value, BYTES("traceidratio")))
+		*ret = SAMPLER_TRACEIDRATIO | is_parentbased;
+	else if (bytes_equal_nocase(value, BYTES("probability")))
+		*ret = SAMPLER_PROBABILITY | is_parentbased;
+	else
+		return false;
+	return true;
+}
+
 /* False: refused; the field keeps what it had, which for the two booleans is the safe value. */
 static bool field_parse(const struct row *row, struct bytes value, void *field)
 {
@@ -127,6 +155,8 @@ static bool field_parse(const struct row *row, struct bytes value, void *field)
 		return number_parse(value, 1, field);
 	case TYPE_exporter:
 		return exporter_parse(value, field);
+	case TYPE_sampler:
+		return sampler_parse(value, field);
 	}
 	return false;
 }
@@ -169,7 +199,7 @@ static void row_set(struct config *c, const struct row *row, struct bytes value)
 }
 
 /* One string of the environment.  The first of two with the same name wins, as in getenv(). */
-static void entry_set(struct config *c, struct bytes entry, uint64_t *seen)
+static void entry_set(struct config *c, struct bytes entry, struct seen *seen)
 {
 	struct bytes value = entry;
 	struct bytes name = bytes_split(&value, '=');
@@ -179,16 +209,16 @@ static void entry_set(struct config *c, struct bytes entry, uint64_t *seen)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		if (!bytes_equal(name, piece_text(rows[i].name)))
 			continue;
-		if (!(*seen >> i & 1))
+		if (!(seen->bits[i / 64] >> i % 64 & 1))
 			row_set(c, &rows[i], value);
-		*seen |= 1ull << i;
+		seen->bits[i / 64] |= 1ull << i % 64;
 		return;
 	}
 }
 
 void config_parse(struct config *ret, char *const *envp)
 {
-	uint64_t seen = 0;
+	struct seen seen = { { 0 } };
 
 	ret->invalid = 0;
 	ret->truncated = false;

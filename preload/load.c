@@ -24,6 +24,7 @@
 #include "rawsys.h"
 #include "resolve.h"
 #include "runtime.h"
+#include "sampler.h"
 #include "stats.h"
 #include "store.h"
 
@@ -75,6 +76,7 @@ static void come_up(char *const *envp)
 		runtime_init(envp);
 		if (config.propagate_env)
 			origin_init(envp);
+		sampler_init();
 		stats_inc(STAT_LOADED);
 		if (config.traces_exporter != EXPORTER_NONE)
 			atomic_store(&span_ended_without_owner, exporter_wanted);

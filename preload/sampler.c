@@ -1,13 +1,232 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sampler.h"
 
-/* parentbased_always_on (E43): whoever began the trace has decided; we begin only sampled ones. */
-enum verdict sampler_decide(const struct span_context *parent, const struct trace_id *trace,
-			    uint8_t *flags)
+#include <stdatomic.h>
+
+#include "config.h"
+#include "decimal.h"
+#include "log.h"
+#include "ot_member.h"
+#include "sampling_rule.h"
+#include "stats.h"
+
+#define SECOND_NS 1000000000u
+#define RULES_MAX 32u
+
+bool sampler_is_set;
+bool sampler_has_rules;
+
+/* So many traces in a second, and no more than those of one second at once; 0: no limit. */
+struct limit {
+	uint64_t interval_ns;
+	_Atomic uint64_t next_ns; /* when the traces let through so far are paid for */
+};
+
+struct rule {
+	struct sampling_rule is;
+	struct limit limit;
+};
+
+static struct rule rules[RULES_MAX];
+static unsigned rule_count;
+static uint64_t threshold; /* of the ratio samplers */
+static struct limit limit;
+
+/* --- limits --- */
+
+static bool limit_lets(struct limit *l, uint64_t now)
 {
-	(void)trace; /* what a ratio is taken of */
-	if (parent && !(parent->flags & TRACE_FLAG_SAMPLED))
-		return VERDICT_DROP;
-	*flags |= TRACE_FLAG_SAMPLED;
-	return VERDICT_SAMPLE;
+	uint64_t next = atomic_load_explicit(&l->next_ns, memory_order_relaxed);
+	uint64_t ahead;
+
+	/* Slower than one in a second: that one alone. */
+	ahead = l->interval_ns < SECOND_NS ? SECOND_NS - l->interval_ns : 0;
+	for (;;) {
+		uint64_t from = next > now ? next : now;
+
+		if (from - now > ahead)
+			return false;
+		if (atomic_compare_exchange_weak_explicit(&l->next_ns, &next, from + l->interval_ns,
+							  memory_order_relaxed,
+							  memory_order_relaxed))
+			return true;
+	}
+}
+
+/* --- deciding --- */
+
+static struct decision decision(enum verdict verdict, enum sampler_state state)
+{
+	return (struct decision){ (uint8_t)verdict, (uint8_t)state, 0 };
+}
+
+/* The last seven bytes of the trace id, which are random on their own (C19, E55). */
+static uint64_t random_of(const struct trace_id *trace)
+{
+	uint64_t w = 0;
+
+	for (size_t i = 9; i < sizeof(trace->bytes); i++)
+		w = w << 8 | trace->bytes[i];
+	return w;
+}
+
+/* E53-E56, E58: kept or not, the trace state says no more than what is so. */
+static struct decision by_probability(const struct sampler_case *c, uint64_t at_least)
+{
+	struct ot_member m = { .has_random = false };
+	struct decision d = decision(VERDICT_SAMPLE, STATE_SET);
+
+	if (c->parent)
+		ot_member_find(c->parent->tracestate, &m);
+	d.threshold = at_least;
+	if ((m.has_random ? m.random : random_of(c->trace)) < at_least)
+		d = decision(VERDICT_DROP, STATE_ERASE);
+	return d;
+}
+
+/* E36, E48: the id alone decides, and nothing is said of it. */
+static struct decision by_ratio(const struct sampler_case *c)
+{
+	static atomic_flag is_told = ATOMIC_FLAG_INIT;
+
+	if (c->parent && !atomic_flag_test_and_set(&is_told)) /* E47 */
+		LOG(BYTES("traceidratio decides about traces that others began: "
+			  "parts of them may be missing"));
+	return decision(random_of(c->trace) < threshold ? VERDICT_DROP : VERDICT_SAMPLE,
+			STATE_KEEP);
+}
+
+static struct decision by_sampler(const struct sampler_case *c)
+{
+	switch (config.traces_sampler & ~SAMPLER_PARENTBASED) {
+	case SAMPLER_ALWAYS_OFF:
+		return decision(VERDICT_DROP, STATE_KEEP);
+	case SAMPLER_TRACEIDRATIO:
+		return by_ratio(c);
+	case SAMPLER_PROBABILITY:
+		return by_probability(c, threshold);
+	default:
+		return decision(VERDICT_SAMPLE, STATE_KEEP);
+	}
+}
+
+static struct decision by_rule(const struct sampler_case *c, struct rule *r)
+{
+	if (!r->limit.interval_ns)
+		return by_probability(c, r->is.threshold);
+	if (limit_lets(&r->limit, c->now_ns))
+		return decision(VERDICT_SAMPLE, STATE_ERASE);
+	stats_inc(STAT_RATE_LIMITED);
+	return decision(VERDICT_DROP, STATE_ERASE);
+}
+
+struct decision sampler_decide_as_set(const struct sampler_case *c)
+{
+	struct decision d;
+
+	if (c->parent && config.traces_sampler & SAMPLER_PARENTBASED)
+		return decision(c->parent->flags & TRACE_FLAG_SAMPLED ? VERDICT_SAMPLE :
+									VERDICT_DROP,
+				STATE_KEEP);
+	if (c->rule - 1 < rule_count)
+		d = by_rule(c, &rules[c->rule - 1]);
+	else
+		d = by_sampler(c);
+	if (c->parent || d.verdict != VERDICT_SAMPLE || !limit.interval_ns)
+		return d;
+	/* How many of all traces these are nobody knows beforehand: no th (E58). */
+	if (limit_lets(&limit, c->now_ns))
+		return decision(VERDICT_SAMPLE, STATE_ERASE);
+	stats_inc(STAT_RATE_LIMITED);
+	return decision(VERDICT_DROP, STATE_ERASE);
+}
+
+unsigned sampler_rule(struct bytes method, struct bytes path)
+{
+	for (unsigned i = 0; i < rule_count; i++)
+		if (sampling_rule_fits(&rules[i].is, method, path))
+			return i + 1;
+	return 0;
+}
+
+/* --- settings --- */
+
+static bool is_by_ratio(void)
+{
+	unsigned which = config.traces_sampler & ~SAMPLER_PARENTBASED;
+
+	return which == SAMPLER_TRACEIDRATIO || which == SAMPLER_PROBABILITY;
+}
+
+/* E25: what is no ratio is as good as nothing. */
+static void take_argument(void)
+{
+	uint64_t keep = OT_ALL;
+
+	threshold = 0;
+	if (!is_by_ratio() || !config.traces_sampler_arg.len)
+		return;
+	if (!decimal_parse(config.traces_sampler_arg, OT_ALL, &keep) || keep > OT_ALL) {
+		LOG(BYTES("OTEL_TRACES_SAMPLER_ARG is no ratio from 0 to 1, and is taken for 1: "),
+		    config.traces_sampler_arg);
+		return;
+	}
+	if ((config.traces_sampler & ~SAMPLER_PARENTBASED) == SAMPLER_PROBABILITY)
+		threshold = ot_threshold(keep);
+	else
+		threshold = OT_ALL - keep;
+}
+
+static void take_rule(struct bytes text)
+{
+	struct rule *r = &rules[rule_count];
+
+	if (!sampling_rule_parse(text, &r->is)) {
+		LOG(BYTES("OTEL_INTERSPAN_SAMPLING_RULES: not understood, and left out: "), text);
+		return;
+	}
+	if (!sampling_rule_is_for(&r->is, config.service_name))
+		return;
+	r->limit.interval_ns = r->is.interval_ns;
+	atomic_store(&r->limit.next_ns, 0);
+	rule_count++;
+}
+
+static void take_rules(void)
+{
+	struct bytes rest = config.sampling_rules;
+
+	rule_count = 0;
+	while (rest.ptr) {
+		struct bytes text = bytes_trim(bytes_split(&rest, ';'));
+
+		if (!text.len)
+			continue;
+		if (rule_count == RULES_MAX) {
+			LOG(BYTES("OTEL_INTERSPAN_SAMPLING_RULES: one too many, and left out: "),
+			    text);
+			continue;
+		}
+		take_rule(text);
+	}
+	sampler_has_rules = rule_count != 0;
+}
+
+static void take_limit(void)
+{
+	struct bytes text = config.traces_per_second;
+
+	limit.interval_ns = 0;
+	atomic_store(&limit.next_ns, 0);
+	if (text.len && !sampling_rate_parse(text, &limit.interval_ns))
+		LOG(BYTES("OTEL_INTERSPAN_TRACES_PER_SECOND is no number above 0: "), text);
+}
+
+void sampler_init(void)
+{
+	take_argument();
+	take_rules();
+	take_limit();
+	sampler_is_set = config.traces_sampler != (SAMPLER_ALWAYS_ON | SAMPLER_PARENTBASED) ||
+			 sampler_has_rules || limit.interval_ns;
 }

@@ -2,19 +2,74 @@
 #ifndef SAMPLER_H
 #define SAMPLER_H
 /*
- * Is a span recorded, is it exported?  Asked once, before the span exists; any thread,
- * async-signal-safe, pure.  The seam behind which samplers other than parent-based always-on come.
+ * Is a span recorded, is it exported?  Asked once, before the span exists, in this order:
+ *
+ *   the parent        of the parentbased_ forms, which the default is (E43)
+ *   the user's rule   OTEL_INTERSPAN_SAMPLING_RULES: the first that fits the request
+ *   the sampler       OTEL_TRACES_SAMPLER
+ *   the limit         OTEL_INTERSPAN_TRACES_PER_SECOND, of traces that begin here
+ *
+ * sampler_init() is for load.c; all else: any thread, async-signal-safe, no lock.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "bytes.h"
+#include "compiler.h"
 #include "span.h"
 #include "trace_id.h"
 
+/* What becomes of th in the trace state (E53, E58). */
+enum sampler_state {
+	STATE_KEEP,
+	STATE_SET,   /* to the threshold by which it was decided */
+	STATE_ERASE, /* what it says is not so any more */
+};
+
+struct decision {
+	uint8_t verdict; /* enum verdict */
+	uint8_t state;   /* enum sampler_state */
+	uint64_t threshold;
+};
+
+/* Of one span. */
+struct sampler_case {
+	const struct span_context *parent; /* NULL: a root */
+	const struct trace_id *trace;
+	uint64_t now_ns; /* CLOCK_MONOTONIC */
+	unsigned rule;   /* of sampler_rule() */
+};
+
+/* Takes the settings; once, or by tests.  What is not understood is logged, and left out. */
+void sampler_init(void);
+
+/* Is anything set but the default, parentbased_always_on without rules and limit? */
+extern bool sampler_is_set;
+extern bool sampler_has_rules;
+
 /*
- * parent: NULL for a root.  *flags: TRACE_FLAG_* to propagate; in: those of the parent, or of a
- * fresh trace, without SAMPLED.  SAMPLED is set exactly when the verdict is VERDICT_SAMPLE (E45).
+ * The number of the rule for a request, 0: none.  To be asked only if sampler_has_rules.  path:
+ * without the query.
  */
-enum verdict sampler_decide(const struct span_context *parent, const struct trace_id *trace,
-			    uint8_t *flags);
+unsigned sampler_rule(struct bytes method, struct bytes path);
+
+struct decision sampler_decide_as_set(const struct sampler_case *c);
+
+/*
+ * *flags: TRACE_FLAG_* to propagate; in: those of the parent, or of a fresh trace, without SAMPLED.
+ * SAMPLED is set exactly when the verdict is VERDICT_SAMPLE (E45).
+ */
+static ALWAYS_INLINE struct decision sampler_decide(const struct sampler_case *c, uint8_t *flags)
+{
+	struct decision d = { VERDICT_SAMPLE, STATE_KEEP, 0 };
+
+	if (UNLIKELY(sampler_is_set))
+		d = sampler_decide_as_set(c);
+	else if (c->parent && !(c->parent->flags & TRACE_FLAG_SAMPLED))
+		d.verdict = VERDICT_DROP;
+	if (d.verdict == VERDICT_SAMPLE)
+		*flags |= TRACE_FLAG_SAMPLED;
+	return d;
+}
 
 #endif

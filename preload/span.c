@@ -8,7 +8,9 @@
 #include "config.h"
 #include "copy.h"
 #include "guard.h"
+#include "ot_member.h"
 #include "sampler.h"
+#include "span_items.h"
 #include "stats.h"
 #include "store.h"
 
@@ -37,28 +39,6 @@ static uint64_t anchor_get(uint64_t now)
 }
 
 /* --- items: what a record holds after its head --- */
-
-/* A place in the items of a record that is being written or read. */
-struct cursor {
-	unsigned char *at;
-	size_t room;   /* bytes from here to the end of the slot */
-	uint32_t next; /* slot index + 1 that follows */
-	uint32_t hops;
-};
-
-/* Goes on to the next slot of the chain; false: there is none, or what it says is nonsense. */
-static bool cursor_hop(struct cursor *c)
-{
-	struct slot_more *m;
-
-	if (c->next - 1 >= store_slots() || ++c->hops >= STORE_RECORD_SLOTS)
-		return false;
-	m = (struct slot_more *)store_slot(store_get(), c->next - 1);
-	c->at = more_data(m);
-	c->room = MORE_DATA_BYTES;
-	c->next = *(volatile uint32_t *)&m->next;
-	return true;
-}
 
 /* The end of what is written; false: the numbers of the record do not fit together. */
 static bool cursor_at_end(const struct span *s, struct cursor *ret)
@@ -102,7 +82,8 @@ static void cursor_put(struct cursor *c, const void *from, size_t len)
  * Not in the first slot, or not wholly: chains as many as it needs before it writes, so that the
  * item is there whole or not at all.
  */
-static NO_INLINE bool item_add_slow(struct span *s, struct item_head head, const void *value)
+static NO_INLINE bool item_add_slow(struct span *s, struct item_head head,
+				    const struct bytes *pieces, size_t n_pieces)
 {
 	size_t len = sizeof(head) + head.len;
 	struct cursor c;
@@ -120,7 +101,8 @@ static NO_INLINE bool item_add_slow(struct span *s, struct item_head head, const
 		c.hops = 0;
 	}
 	cursor_put(&c, &head, sizeof(head));
-	cursor_put(&c, value, head.len);
+	for (size_t i = 0; i < n_pieces; i++)
+		cursor_put(&c, pieces[i].ptr, pieces[i].len);
 	return true;
 }
 
@@ -145,11 +127,23 @@ static ALWAYS_INLINE bool item_add(struct span *s, enum item_type type, unsigned
 
 		head_put(at, head);
 		copy_short(at + sizeof(head), value, len);
-	} else if (!item_add_slow(s, head, value)) {
+	} else if (!item_add_slow(s, head, &(struct bytes){ value, len }, 1)) {
 		return false;
 	}
 	/* Counted when it is there: who reads the span of a dead process sees whole items. */
 	__atomic_store_n(&s->used, used + (uint32_t)(sizeof(head) + len), __ATOMIC_RELEASE);
+	return true;
+}
+
+bool span_item_add(struct span *s, enum item_type type, const struct bytes *pieces, size_t n)
+{
+	struct item_head head = { .type = (uint8_t)type };
+
+	for (size_t i = 0; i < n; i++)
+		head.len += (uint32_t)pieces[i].len;
+	if (!item_add_slow(s, head, pieces, n))
+		return false;
+	__atomic_store_n(&s->used, s->used + (uint32_t)sizeof(head) + head.len, __ATOMIC_RELEASE);
 	return true;
 }
 
@@ -164,16 +158,6 @@ static size_t utf8_cut(struct bytes value, size_t max)
 	while (n > max - 3 && ((unsigned char)value.ptr[n] & 0xc0) == 0x80)
 		n--;
 	return ((unsigned char)value.ptr[n] & 0xc0) == 0x80 ? max : n;
-}
-
-/* Longest prefix of at most max bytes of a list that ends with a whole member. */
-static size_t list_cut(const char *list, size_t len, size_t max)
-{
-	if (len <= max)
-		return len;
-	while (max && list[max] != ',')
-		max--;
-	return max;
 }
 
 /* --- opening --- */
@@ -193,9 +177,12 @@ static bool context_is_valid(const struct span_context *c)
 /*
  * Ids and flags: the parent's trace or a new one, then the sampler, always a fresh span id (E44).
  */
-static void identity_set(struct span *s, const struct span_context *parent)
+static ALWAYS_INLINE struct decision identity_set(struct span *s, const struct span_context *parent,
+						  uint64_t now, unsigned rule)
 {
+	struct sampler_case c = { parent, &s->trace, now, rule };
 	uint8_t flags = TRACE_FLAG_RANDOM; /* C19 */
+	struct decision d;
 
 	if (parent) {
 		s->trace = parent->trace;
@@ -207,15 +194,27 @@ static void identity_set(struct span *s, const struct span_context *parent)
 		trace_id_new(&s->trace);
 	}
 	span_id_new(&s->id);
-	s->verdict = (uint8_t)sampler_decide(parent, &s->trace, &flags);
+	d = sampler_decide(&c, &flags);
+	s->verdict = d.verdict;
 	s->flags = flags;
+	return d;
 }
 
-struct span *span_start_at(enum span_kind kind, const struct span_context *parent,
-			   uint64_t monotonic_ns)
+/* First of all items, where span_tracestate() looks; also of an unsampled span (C46). */
+static NO_INLINE void tracestate_add(struct span *s, struct bytes list, struct decision d)
+{
+	if (d.state == STATE_KEEP)
+		list_add(s, ITEM_TRACESTATE, list);
+	else
+		span_state_keep(s, list, d.state == STATE_SET ? d.threshold : OT_ALL);
+}
+
+struct span *span_start_by(enum span_kind kind, const struct span_context *parent,
+			   uint64_t monotonic_ns, unsigned rule)
 {
 	struct store *st = store_open();
 	struct span *s = st ? slot_take(st) : NULL;
+	struct decision d;
 
 	if (UNLIKELY(!s)) {
 		stats_inc(STAT_SPANS_NO_SLOT);
@@ -223,21 +222,26 @@ struct span *span_start_at(enum span_kind kind, const struct span_context *paren
 	}
 	if (!context_is_valid(parent))
 		parent = NULL;
-	identity_set(s, parent);
+	d = identity_set(s, parent, monotonic_ns, rule);
 	s->tid = thread_self.tid; /* known since the id was made */
 	s->kind = (uint8_t)kind;
 	s->start_ns = monotonic_ns;
 	s->start_unix_ns = monotonic_ns + anchor_get(monotonic_ns);
-	/* First of all items, where span_tracestate() looks; also of an unsampled span (C46). */
-	if (UNLIKELY(parent && parent->tracestate.len))
-		list_add(s, ITEM_TRACESTATE, parent->tracestate);
+	if (UNLIKELY((parent && parent->tracestate.len) || d.state == STATE_SET))
+		tracestate_add(s, parent ? parent->tracestate : (struct bytes){ NULL, 0 }, d);
 	stats_inc(STAT_SPANS_STARTED);
 	return s;
 }
 
+struct span *span_start_at(enum span_kind kind, const struct span_context *parent,
+			   uint64_t monotonic_ns)
+{
+	return span_start_by(kind, parent, monotonic_ns, 0);
+}
+
 struct span *span_start(enum span_kind kind, const struct span_context *parent)
 {
-	return span_start_at(kind, parent, clock_monotonic_ns());
+	return span_start_by(kind, parent, clock_monotonic_ns(), 0);
 }
 
 /* --- reading --- */
@@ -267,92 +271,6 @@ bool span_is_recording(const struct span *s)
 bool span_has_error(const struct span *s)
 {
 	return s && s->status == SPAN_STATUS_ERROR;
-}
-
-/*
- * Reads len bytes, or skips them when to is NULL.  The slot may be somebody else's by now, being
- * written: see span_ref_context().  So no memcpy(), which the thread sanitizer would look into.
- */
-__attribute__((no_sanitize("thread"))) static bool cursor_read(struct cursor *c, void *to,
-							       size_t len)
-{
-	char *p = to;
-
-	while (len) {
-		size_t n = len < c->room ? len : c->room;
-
-		for (size_t i = 0; p && i < n; i++)
-			*p++ = (char)((volatile unsigned char *)c->at)[i];
-		c->at += n;
-		c->room -= n;
-		len -= n;
-		if (len && !cursor_hop(c))
-			return false;
-	}
-	return true;
-}
-
-/* Copies the last kept list of that type; 0: there is none. */
-__attribute__((no_sanitize("thread"))) static size_t
-list_copy(const struct span *s, enum item_type type, bool only_first, char *to, size_t cap)
-{
-	struct cursor c = { span_data(s), SPAN_DATA_BYTES, *(volatile uint32_t *)&s->next, 0 };
-	size_t left = *(volatile uint32_t *)&s->used;
-	struct item_head head;
-	size_t found = 0;
-
-	if (LIKELY(!(*(const volatile uint8_t *)&s->lists & LIST_OF(type))))
-		return 0;
-	while (left >= sizeof(head) && cursor_read(&c, &head, sizeof(head))) {
-		struct cursor value = c;
-		size_t n = head.len < cap ? head.len : cap;
-
-		left -= sizeof(head);
-		if (head.len > left)
-			break;
-		if (head.type == type && cursor_read(&value, to, n)) {
-			char after = ',';
-
-			if (n < head.len && cursor_read(&value, &after, 1) && after != ',')
-				n = n ? list_cut(to, n, n - 1) : 0;
-			found = n;
-		}
-		if (only_first || !cursor_read(&c, NULL, head.len))
-			break;
-		left -= head.len;
-	}
-	return found;
-}
-
-size_t span_tracestate(const struct span *s, char *to, size_t cap)
-{
-	return s ? list_copy(s, ITEM_TRACESTATE, true, to, cap) : 0;
-}
-
-size_t span_baggage(const struct span *s, char *to, size_t cap)
-{
-	return s ? list_copy(s, ITEM_BAGGAGE, false, to, cap) : 0;
-}
-
-__attribute__((no_sanitize("thread"))) bool
-span_caller(const struct span *s, struct trace_id *ret_trace, struct span_id *ret_id)
-{
-	const volatile struct span *v = s;
-	unsigned char kept[sizeof(*ret_trace) + sizeof(*ret_id)];
-
-	if (!s)
-		return false;
-	if (v->has_parent) {
-		for (size_t i = 0; i < sizeof(ret_trace->bytes); i++)
-			kept[i] = v->trace.bytes[i];
-		for (size_t i = 0; i < sizeof(ret_id->bytes); i++)
-			kept[sizeof(*ret_trace) + i] = v->parent.bytes[i];
-	} else if (list_copy(s, ITEM_CALLER, false, (char *)kept, sizeof(kept)) != sizeof(kept)) {
-		return false;
-	}
-	memcpy(ret_trace, kept, sizeof(*ret_trace));
-	memcpy(ret_id, kept + sizeof(*ret_trace), sizeof(*ret_id));
-	return true;
 }
 
 /* --- filling --- */

@@ -258,15 +258,13 @@ static void set_server_common(struct span *s, struct conn *c, int fd, const stru
 	(1u << HEAD_FORWARDED | 1u << HEAD_X_FORWARDED_FOR | 1u << HEAD_X_FORWARDED_PROTO | \
 	 1u << HEAD_X_FORWARDED_HOST)
 
-void attrs_server_request(struct span *s, struct conn *c, int fd, const struct head *h,
-			  const char *text, const struct http1 *p)
+static void set_server_request(struct span *s, struct conn *c, int fd, const struct head *h,
+			       const char *text, const struct http1 *p)
 {
 	struct url u = url_split(head_get(h, text, HEAD_TARGET), p->is_connect);
 	struct common_key k = key_of(h, text, p, true);
 	bool is_common = !u.authority.len && !(h->seen & BY_PROXIES);
 
-	if (!span_is_recording(s))
-		return;
 	set_url(s, &u, c->in.scratch->edit, HEAD_EDIT_BYTES);
 	if (!is_common) {
 		set_server_common(s, c, fd, &k, u.authority, told_by_proxies(h, text));
@@ -283,6 +281,13 @@ void attrs_server_request(struct span *s, struct conn *c, int fd, const struct h
 			set_route(s, k.method, route);
 	}
 	set_captured(s, h, text, CAPTURE_SERVER_REQUEST);
+}
+
+void attrs_server_request(struct span *s, struct conn *c, int fd, const struct head *h,
+			  const char *text, const struct http1 *p)
+{
+	if (s && s->verdict != VERDICT_DROP)
+		set_server_request(s, c, fd, h, text, p);
 }
 
 static void set_client_common(struct span *s, struct conn *c, int fd, const struct common_key *k,
@@ -333,14 +338,12 @@ static void set_full_url(struct span *s, struct conn *c, int fd, const struct ur
 	span_set_str(s, ATTR_URL_FULL, (struct bytes){ buf, len });
 }
 
-void attrs_client_request(struct span *s, struct conn *c, int fd, const struct head *h,
-			  const char *text, const struct http1 *p)
+static void set_client_request(struct span *s, struct conn *c, int fd, const struct head *h,
+			       const char *text, const struct http1 *p)
 {
 	struct url u = url_split(head_get(h, text, HEAD_TARGET), p->is_connect);
 	struct common_key k = key_of(h, text, p, opt_in(ATTR_USER_AGENT_ORIGINAL));
 
-	if (!span_is_recording(s))
-		return;
 	if (u.authority.len) {
 		set_client_common(s, c, fd, &k, u.authority);
 	} else if (!common_recall(&c->common, &k, s)) {
@@ -352,6 +355,13 @@ void attrs_client_request(struct span *s, struct conn *c, int fd, const struct h
 	if (!set_plain_url(s, &u, k.host))
 		set_full_url(s, c, fd, &u, k.host);
 	set_captured(s, h, text, CAPTURE_CLIENT_REQUEST);
+}
+
+void attrs_client_request(struct span *s, struct conn *c, int fd, const struct head *h,
+			  const char *text, const struct http1 *p)
+{
+	if (s && s->verdict != VERDICT_DROP)
+		set_client_request(s, c, fd, h, text, p);
 }
 
 void attrs_response_header(struct span *s, bool is_server, const struct http1 *p, char *buf)

@@ -14,6 +14,7 @@
 #include "http_side.h"
 #include "origin.h"
 #include "rawsys.h"
+#include "rule.h"
 #include "stats.h"
 #include "traceparent.h"
 #include "tracer.h"
@@ -116,7 +117,8 @@ static bool request_begun(struct conn *c, int fd)
 	if (head_is_otlp(&h->head, text))
 		stats_inc(STAT_CONNS_OTLP);
 	else if (!(config.sdk_disabled || is_others) || parent)
-		s = span_start(SPAN_SERVER, parent);
+		s = span_start_by(SPAN_SERVER, parent, clock_monotonic_ns(),
+				  rule_of(&h->head, text));
 	if (s) {
 		x.is_stand_in = config.sdk_disabled || is_excluded || is_others;
 		if (x.is_stand_in && parent)

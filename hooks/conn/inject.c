@@ -35,25 +35,37 @@ static void add(struct conn *c, uint64_t at, const char *text, const char *old, 
 	e->list[e->count++] = (struct edit){ at, text, old, (uint32_t)len };
 }
 
-static void add_lines(struct conn *c, const struct head *head, const struct written *w,
-		      bool has_tracestate, const struct span_context *ctx, struct span_ref from)
+static size_t put_traceparent(char *to, const struct span_context *ctx)
 {
-	char *to = c->out.scratch->edit;
-	const struct span *server = span_get(from);
-	bool has_state = has_tracestate || head->signed_names & SIGNED_TRACESTATE;
-	struct bytes state = ctx->tracestate;
 	size_t len = put(to, 0, BYTES("traceparent: "));
 
 	traceparent_format(to + len, &ctx->trace, &ctx->span, ctx->flags);
-	len = put(to, len + TRACEPARENT_LEN, BYTES("\r\n"));
-	if (server && !has_state)
-		len = put_list(to, len, BYTES("tracestate: "), span_tracestate, server,
+	return put(to, len + TRACEPARENT_LEN, BYTES("\r\n"));
+}
+
+/* Behind what edit_lines() has put there. */
+#define LINES_AT (2 * TRACEPARENT_LEN)
+
+static void add_lines(struct conn *c, const struct head *head, const struct written *w,
+		      bool has_tracestate, const struct carried *what)
+{
+	char *to = c->out.scratch->edit + LINES_AT;
+	const struct span *server = span_get(what->server);
+	const struct span *teller = what->own ? what->own : server;
+	bool has_state = has_tracestate || head->signed_names & SIGNED_TRACESTATE;
+	struct bytes state = what->ctx->tracestate;
+	size_t len = c->edits.is_rewrite ? 0 : put_traceparent(to, what->ctx);
+
+	if (teller && !has_state)
+		len = put_list(to, len, BYTES("tracestate: "), span_tracestate, teller,
 			       TRACESTATE_BYTES);
 	else if (state.len && !has_state)
 		len = put(to, put(to, put(to, len, BYTES("tracestate: ")), state), BYTES("\r\n"));
-	if (server && !head->baggages && !(head->signed_names & SIGNED_BAGGAGE))
+	if (!c->edits.is_rewrite && server && !head->baggages &&
+	    !(head->signed_names & SIGNED_BAGGAGE))
 		len = put_list(to, len, BYTES("baggage: "), span_baggage, server, BAGGAGE_BYTES);
-	add(c, w->closing, to, NULL, len);
+	if (len)
+		add(c, w->closing, to, NULL, len);
 }
 
 /* --- what the application has written --- */
@@ -129,11 +141,12 @@ static void edit_lines(struct conn *c, const struct head *head, const struct lin
 }
 
 void inject_headers(struct conn *c, const struct head *head, const struct written *w,
-		    enum header header, const struct span_context *ctx, struct span_ref server)
+		    enum header header, const struct carried *what)
 {
 	const char *text = c->out.scratch->text;
-	bool is_stale = head->tracestates &&
-			(header != HEADER_OURS || is_void(head, text, c->out.scratch->edit));
+	bool is_stale =
+		head->tracestates && (header != HEADER_OURS || span_state_is_own(what->own) ||
+				      is_void(head, text, c->out.scratch->edit));
 	struct lines lines = { 0 };
 
 	if (head->signed_names & SIGNED_TRACEPARENT ||
@@ -144,7 +157,7 @@ void inject_headers(struct conn *c, const struct head *head, const struct writte
 	if ((header != HEADER_NONE || is_stale) && !find(c, head, w, &lines))
 		return;
 	c->edits.is_rewrite = header == HEADER_OURS && is_replaceable(c, head, w, &lines);
-	edit_lines(c, head, &lines, is_stale, ctx);
-	if (!c->edits.is_rewrite)
-		add_lines(c, head, w, head->tracestates && !is_stale, ctx, server);
+	edit_lines(c, head, &lines, is_stale, what->ctx);
+	if (!c->edits.is_rewrite || (is_stale && span_state_is_own(what->own)))
+		add_lines(c, head, w, head->tracestates && !is_stale, what);
 }

@@ -32,11 +32,17 @@ enum header {
 	HEADER_FOREIGN, /* signed, or somebody here traces on their own: to be left alone */
 };
 
+/* What a head is to tell. */
+struct carried {
+	const struct span_context *ctx; /* its trace state counts where neither of these is */
+	const struct span *own;         /* our CLIENT span; NULL: there is none */
+	struct span_ref server; /* the request that this one is made for: it has the baggage */
+};
+
 /*
- * Sets c->edits so that the head carries ctx; server is the request that it is made for;
- * without one the trace state is that of ctx.  Uses c->out.scratch->edit.  Not for HEADER_FOREIGN.
+ * Sets c->edits so that the head carries it.  Uses c->out.scratch->edit.  Not for HEADER_FOREIGN.
  */
 void inject_headers(struct conn *c, const struct head *head, const struct written *w,
-		    enum header header, const struct span_context *ctx, struct span_ref server);
+		    enum header header, const struct carried *what);
 
 #endif

@@ -10,6 +10,7 @@
 #include "http_side.h"
 #include "inherit.h"
 #include "origin.h"
+#include "rule.h"
 #include "signature.h"
 #include "tag.h"
 #include "traceparent.h"
@@ -121,7 +122,8 @@ static struct span *open_span(struct conn *c, int fd, const struct head *head,
 
 	if (!has_parent)
 		c->edits.facts |= HEAD_ROOT;
-	s = span_start_at(SPAN_CLIENT, has_parent ? &parent : NULL, start_of(c, from, now));
+	s = span_start_by(SPAN_CLIENT, has_parent ? &parent : NULL, start_of(c, from, now),
+			  rule_of(head, c->out.scratch->text));
 	if (c->is_fresh)
 		span_add_event_at(s, EVENT_CONNECTION_OPENED, c->opened_ns ? c->opened_ns : now);
 	else
@@ -136,7 +138,8 @@ static struct span *open_span(struct conn *c, int fd, const struct head *head,
 static void edit(struct conn *c, const struct head *head, const struct written *w,
 		 enum header header, const struct span *s, struct span_ref from)
 {
-	struct span_context ctx, origin;
+	struct span_context ctx;
+	struct carried what = { &ctx, s, from };
 
 	if (!w->can_edit || atomic_load(&c->is_never_edited)) {
 		edits_refuse(&c->edits, STAT_INJECT_REFUSED);
@@ -144,11 +147,9 @@ static void edit(struct conn *c, const struct head *head, const struct written *
 		edits_refuse(&c->edits, STAT_INJECT_OUTSIDE);
 	} else if (s) {
 		ctx = span_get_context(s);
-		if (!span_get(from) && origin_context(&origin))
-			ctx.tracestate = origin.tracestate;
-		inject_headers(c, head, w, header, &ctx, from);
+		inject_headers(c, head, w, header, &what);
 	} else if (config.sdk_disabled && parent_get(from, &ctx, NULL, 0)) {
-		inject_headers(c, head, w, header, &ctx, from);
+		inject_headers(c, head, w, header, &what);
 	}
 }
 

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RULE_H
+#define RULE_H
+/* Which of the user's sampling rules decides about a request, if it begins a trace? */
+#include "compiler.h"
+#include "head.h"
+#include "sampler.h"
+
+unsigned rule_of_head(const struct head *h, const char *text);
+
+/* For span_start_by(); 0: none, as nearly always. */
+static ALWAYS_INLINE unsigned rule_of(const struct head *h, const char *text)
+{
+	return UNLIKELY(sampler_has_rules) ? rule_of_head(h, text) : 0;
+}
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPAN_ITEMS_H
+#define SPAN_ITEMS_H
+/* How the items of a span lie in its slots: for those who write them and those who read them. */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "span.h"
+#include "store.h"
+
+/* A place in the items of a record that is being written or read. */
+struct cursor {
+	unsigned char *at;
+	size_t room;   /* bytes from here to the end of the slot */
+	uint32_t next; /* slot index + 1 that follows */
+	uint32_t hops;
+};
+
+/* Goes on to the next slot of the chain; false: there is none, or what it says is nonsense. */
+static inline bool cursor_hop(struct cursor *c)
+{
+	struct slot_more *m;
+
+	if (c->next - 1 >= store_slots() || ++c->hops >= STORE_RECORD_SLOTS)
+		return false;
+	m = (struct slot_more *)store_slot(store_get(), c->next - 1);
+	c->at = more_data(m);
+	c->room = MORE_DATA_BYTES;
+	c->next = *(volatile uint32_t *)&m->next;
+	return true;
+}
+
+/* Longest prefix of at most max bytes of a list that ends with a whole member. */
+static inline size_t list_cut(const char *list, size_t len, size_t max)
+{
+	if (len <= max)
+		return len;
+	while (max && list[max] != ',')
+		max--;
+	return max;
+}
+
+/*
+ * The trace state of a new span, as the sampler wants it: th set to that threshold, or taken out
+ * when it is OT_ALL; false: no room.
+ */
+bool span_state_keep(struct span *s, struct bytes list, uint64_t threshold);
+
+/* One item of several pieces, of STORE_VALUE_MAX bytes at most; false: no room. */
+bool span_item_add(struct span *s, enum item_type type, const struct bytes *pieces, size_t n);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading what is kept in a span: its trace state, its baggage, its caller. */
+#include <string.h>
+
+#include "span_items.h"
+
+/*
+ * Reads len bytes, or skips them when to is NULL.  The slot may be somebody else's by now, being
+ * written: see span_ref_context().  So no memcpy(), which the thread sanitizer would look into.
+ */
+__attribute__((no_sanitize("thread"))) static bool cursor_read(struct cursor *c, void *to,
+							       size_t len)
+{
+	char *p = to;
+
+	while (len) {
+		size_t n = len < c->room ? len : c->room;
+
+		for (size_t i = 0; p && i < n; i++)
+			*p++ = (char)((volatile unsigned char *)c->at)[i];
+		c->at += n;
+		c->room -= n;
+		len -= n;
+		if (len && !cursor_hop(c))
+			return false;
+	}
+	return true;
+}
+
+/* Copies the last kept list of that type; 0: there is none. */
+__attribute__((no_sanitize("thread"))) static size_t
+list_copy(const struct span *s, enum item_type type, bool only_first, char *to, size_t cap)
+{
+	struct cursor c = { span_data(s), SPAN_DATA_BYTES, *(volatile uint32_t *)&s->next, 0 };
+	size_t left = *(volatile uint32_t *)&s->used;
+	struct item_head head;
+	size_t found = 0;
+
+	if (LIKELY(!(*(const volatile uint8_t *)&s->lists & LIST_OF(type))))
+		return 0;
+	while (left >= sizeof(head) && cursor_read(&c, &head, sizeof(head))) {
+		struct cursor value = c;
+		size_t n = head.len < cap ? head.len : cap;
+
+		left -= sizeof(head);
+		if (head.len > left)
+			break;
+		if (head.type == type && cursor_read(&value, to, n)) {
+			char after = ',';
+
+			if (n < head.len && cursor_read(&value, &after, 1) && after != ',')
+				n = n ? list_cut(to, n, n - 1) : 0;
+			found = n;
+		}
+		if (only_first || !cursor_read(&c, NULL, head.len))
+			break;
+		left -= head.len;
+	}
+	return found;
+}
+
+size_t span_tracestate(const struct span *s, char *to, size_t cap)
+{
+	return s ? list_copy(s, ITEM_TRACESTATE, true, to, cap) : 0;
+}
+
+size_t span_baggage(const struct span *s, char *to, size_t cap)
+{
+	return s ? list_copy(s, ITEM_BAGGAGE, false, to, cap) : 0;
+}
+
+__attribute__((no_sanitize("thread"))) bool
+span_caller(const struct span *s, struct trace_id *ret_trace, struct span_id *ret_id)
+{
+	const volatile struct span *v = s;
+	unsigned char kept[sizeof(*ret_trace) + sizeof(*ret_id)];
+
+	if (!s)
+		return false;
+	if (v->has_parent) {
+		for (size_t i = 0; i < sizeof(ret_trace->bytes); i++)
+			kept[i] = v->trace.bytes[i];
+		for (size_t i = 0; i < sizeof(ret_id->bytes); i++)
+			kept[sizeof(*ret_trace) + i] = v->parent.bytes[i];
+	} else if (list_copy(s, ITEM_CALLER, false, (char *)kept, sizeof(kept)) != sizeof(kept)) {
+		return false;
+	}
+	memcpy(ret_trace, kept, sizeof(*ret_trace));
+	memcpy(ret_id, kept + sizeof(*ret_trace), sizeof(*ret_id));
+	return true;
+}
