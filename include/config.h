@@ -5,7 +5,7 @@
  * Settings: written once by config_load(), read by everybody afterwards without a lock.
  * Texts are our own copies: programs such as nginx overwrite and clear their environment (law 6).
  * An empty variable is an unset one (E1); a value that does not parse keeps the default and is
- * counted in config.invalid (E4, E5, E10).
+ * counted in config.invalid (E4, E5, E10), and told of by config_tell().
  *
  *   type      C type     what is accepted
  *   enabled   bool       all but `false` (any case) is true: only the explicit word stands us down
@@ -16,6 +16,7 @@
  *   timeout   uint32_t   ms as duration; 0 is no limit (E8); unset without default is UINT32_MAX
  *   count     uint32_t   1..2^31-1
  *   exporter  enum       otlp, console, none, any case (E9, E114)
+ *   level     enum       none, off, fatal, error, warn, info, debug, trace, any case (E22)
  *   sampler   bits       its name, with or without parentbased_, any case (E34-E39)
  */
 #include <stdbool.h>
@@ -24,6 +25,17 @@
 #include "bytes.h"
 
 enum config_exporter { EXPORTER_OTLP, EXPORTER_CONSOLE, EXPORTER_NONE };
+
+/* What the log tells: warnings and the counters at the end are all that there is. */
+enum config_level {
+	LEVEL_NONE,
+	LEVEL_FATAL,
+	LEVEL_ERROR,
+	LEVEL_WARN,
+	LEVEL_INFO,
+	LEVEL_DEBUG,
+	LEVEL_TRACE,
+};
 
 enum config_sampler {
 	SAMPLER_ALWAYS_ON,
@@ -44,13 +56,22 @@ typedef uint32_t config_timeout;
 typedef uint32_t config_count;
 typedef enum config_exporter config_exporter;
 typedef uint32_t config_sampler;
+typedef enum config_level config_level;
+
+#define CONFIG_REFUSED_MAX 8u /* more of them are only counted */
+
+struct config_refused {
+	uint32_t row; /* of config.def */
+	struct bytes value;
+};
 
 struct config {
 #define VAR(field, name, type, fallback, help) config_##type field;
 #include "config.def"
 #undef VAR
 	uint32_t invalid; /* variables whose value was refused */
-	bool truncated;   /* texts did not fit in our copy: those settings keep their default */
+	struct config_refused refused[CONFIG_REFUSED_MAX];
+	bool truncated; /* texts did not fit in our copy: those settings keep their default */
 	size_t texts_len;
 	char texts[CONFIG_TEXTS_BYTES]; /* what the text fields point into: not to be copied */
 };
@@ -62,6 +83,9 @@ extern struct config config;
  * thread of ours can exist.  The only place where the environment is looked at.
  */
 void config_load(char *const *envp);
+
+/* Writes to the log what was refused, and why nothing else is told (E3, E4, E10).  Once. */
+void config_tell(void);
 
 /* Into ret instead of the global one, for tests and for the exporter's own. */
 void config_parse(struct config *ret, char *const *envp);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "compiler.h"
+#include "log.h"
 
 #define NUMBER_MAX 2147483647u /* E6 */
 
@@ -19,6 +20,7 @@ enum type {
 	TYPE_count,
 	TYPE_exporter,
 	TYPE_sampler,
+	TYPE_level,
 };
 
 /* Names and defaults, not pointers to them: those would be relocated in every process. */
@@ -137,6 +139,24 @@ static bool sampler_parse(struct bytes value, uint32_t *ret)
 	return true;
 }
 
+/* E22: the specification has no list of them. */
+static bool level_parse(struct bytes value, enum config_level *ret)
+{
+	static const char names[][8] = {
+		"none", "fatal", "error", "warn", "info", "debug", "trace"
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (bytes_equal_nocase(value, bytes_from_str(names[i]))) {
+			*ret = (enum config_level)i;
+			return true;
+		}
+	if (!bytes_equal_nocase(value, BYTES("off")))
+		return false;
+	*ret = LEVEL_NONE;
+	return true;
+}
+
 /* False: refused; the field keeps what it had, which for the two booleans is the safe value. */
 static bool field_parse(const struct row *row, struct bytes value, void *field)
 {
@@ -157,6 +177,8 @@ static bool field_parse(const struct row *row, struct bytes value, void *field)
 		return exporter_parse(value, field);
 	case TYPE_sampler:
 		return sampler_parse(value, field);
+	case TYPE_level:
+		return level_parse(value, field);
 	}
 	return false;
 }
@@ -194,8 +216,14 @@ static void row_set(struct config *c, const struct row *row, struct bytes value)
 		return;
 	if (row->type == TYPE_text && !text_keep(c, &value))
 		return;
-	if (!field_parse(row, value, (char *)c + row->field))
-		c->invalid++;
+	if (field_parse(row, value, (char *)c + row->field))
+		return;
+	if (c->invalid < CONFIG_REFUSED_MAX && text_keep(c, &value))
+		c->refused[c->invalid] = (struct config_refused){ (uint32_t)(row - rows), value };
+	else if (c->invalid < CONFIG_REFUSED_MAX)
+		c->refused[c->invalid] =
+			(struct config_refused){ (uint32_t)(row - rows), BYTES("") };
+	c->invalid++;
 }
 
 /* One string of the environment.  The first of two with the same name wins, as in getenv(). */
@@ -231,6 +259,18 @@ void config_parse(struct config *ret, char *const *envp)
 		 */
 		if ((*envp)[0] == 'O' && (*envp)[1] == 'T' && (*envp)[2] == 'E')
 			entry_set(ret, bytes_from_str(*envp), &seen);
+}
+
+void config_tell(void)
+{
+	for (uint32_t i = 0; i < config.invalid && i < CONFIG_REFUSED_MAX; i++)
+		LOG(piece_text(rows[config.refused[i].row].name),
+		    BYTES(" is not understood, and ignored: "), config.refused[i].value);
+	if (config.truncated)
+		LOG(BYTES("the settings are too long: some of them are ignored"));
+	if (config.bsp_batch_size > config.bsp_queue_size) /* E83 */
+		LOG(BYTES("OTEL_BSP_MAX_EXPORT_BATCH_SIZE is more than may wait: "
+			  "batches are as large as OTEL_BSP_MAX_QUEUE_SIZE"));
 }
 
 void config_load(char *const *envp)

@@ -73,6 +73,7 @@ static void come_up(char *const *envp)
 	if (!atomic_compare_exchange_strong(&birth, &state, BUSY))
 		return;
 	if (may_observe(envp)) {
+		config_tell();
 		runtime_init(envp);
 		if (config.propagate_env)
 			origin_init(envp);

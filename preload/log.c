@@ -92,7 +92,7 @@ void log_line(const struct bytes *pieces, size_t n)
 	char buf[LINE_BYTES];
 	struct text t = TEXT_IN(buf);
 
-	if (config.log.len == 0 || !may_write())
+	if (config.log.len == 0 || config.log_level < LEVEL_WARN || !may_write())
 		return;
 	line_begin(&t);
 	for (size_t i = 0; i < n; i++)
@@ -131,7 +131,8 @@ void log_stats(void)
 	static char buf[STATS_BYTES];
 	struct text t = TEXT_IN(buf);
 
-	if (config.log.len == 0 || atomic_exchange(&writing, process_epoch()) == process_epoch())
+	if (config.log.len == 0 || config.log_level < LEVEL_INFO ||
+	    atomic_exchange(&writing, process_epoch()) == process_epoch())
 		return;
 	line_begin(&t);
 	text_add_str(&t, "exe=");

@@ -14,8 +14,8 @@
 #define LOG_LINES_PER_SECOND 10u
 
 /*
- * One line: `interspan pid=PID ` and the pieces, control characters as `?`.  More than
- * LOG_LINES_PER_SECOND are left out.
+ * A warning, which OTEL_LOG_LEVEL may silence.  One line: `interspan pid=PID ` and the pieces,
+ * control characters as `?`.  More than LOG_LINES_PER_SECOND are left out.
  */
 void log_line(const struct bytes *pieces, size_t n);
 

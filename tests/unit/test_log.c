@@ -186,6 +186,18 @@ static void test_log_never_waits_for_a_reader(void **state)
 	log_stats();
 }
 
+static void test_log_stats_is_for_info(void **state) /* E22 */
+{
+	char entry[128];
+	char *envp[] = { entry, (char *)(uintptr_t) "OTEL_LOG_LEVEL=warn", NULL };
+
+	(void)state;
+	snprintf(entry, sizeof(entry), "OTEL_INTERSPAN_LOG=%s", path);
+	config_parse(&config, envp);
+	log_stats();
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +206,7 @@ int main(void)
 		cmocka_unit_test(test_log_stats_fits_when_every_counter_is_high),
 		cmocka_unit_test(test_log_line_stays_one_line),
 		cmocka_unit_test(test_log_line_is_limited),
+		cmocka_unit_test(test_log_stats_is_for_info),
 		cmocka_unit_test(test_log_goes_to_standard_error_when_told),
 		cmocka_unit_test(test_log_leaves_no_descriptor_and_creates_0644),
 		cmocka_unit_test(test_log_never_waits_for_a_reader),

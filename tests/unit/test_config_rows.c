@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every variable that is more than a text: unset, empty, valid, invalid; rows of the digest. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "config.h"
+#include "preload/log.h"
+
+enum type { NUMBER, BOOLEAN };
+
+static const struct row {
+	const char *id; /* of the specification's digest */
+	const char *name;
+	const char *value; /* NULL: unset */
+	size_t field;
+	enum type type;
+	uint32_t want;
+	uint32_t invalid;
+} rows[] = {
+#define NUM(id, name, value, field, want, invalid)                                     \
+	{                                                                              \
+		id, name, value, offsetof(struct config, field), NUMBER, want, invalid \
+	}
+#define BOOL(id, name, value, field, want, invalid)                                     \
+	{                                                                               \
+		id, name, value, offsetof(struct config, field), BOOLEAN, want, invalid \
+	}
+	BOOL("E18", "OTEL_SDK_DISABLED", NULL, sdk_disabled, false, 0),
+	BOOL("E1", "OTEL_SDK_DISABLED", "", sdk_disabled, false, 0),
+	BOOL("E2", "OTEL_SDK_DISABLED", "true", sdk_disabled, true, 0),
+	BOOL("E2", "OTEL_SDK_DISABLED", "TRUE", sdk_disabled, true, 0),
+	BOOL("E2", "OTEL_SDK_DISABLED", "false", sdk_disabled, false, 0),
+	BOOL("E3", "OTEL_SDK_DISABLED", "1", sdk_disabled, false, 1),
+	BOOL("E3", "OTEL_SDK_DISABLED", "yes", sdk_disabled, false, 1),
+	BOOL("E3", "OTEL_SDK_DISABLED", " true ", sdk_disabled, false, 1),
+
+	NUM("E22", "OTEL_LOG_LEVEL", NULL, log_level, LEVEL_INFO, 0),
+	NUM("E1", "OTEL_LOG_LEVEL", "", log_level, LEVEL_INFO, 0),
+	NUM("E22", "OTEL_LOG_LEVEL", "none", log_level, LEVEL_NONE, 0),
+	NUM("E22", "OTEL_LOG_LEVEL", "off", log_level, LEVEL_NONE, 0),
+	NUM("E22", "OTEL_LOG_LEVEL", "fatal", log_level, LEVEL_FATAL, 0),
+	NUM("E22", "OTEL_LOG_LEVEL", "error", log_level, LEVEL_ERROR, 0),
+	NUM("E9", "OTEL_LOG_LEVEL", "WARN", log_level, LEVEL_WARN, 0),
+	NUM("E22", "OTEL_LOG_LEVEL", "debug", log_level, LEVEL_DEBUG, 0),
+	NUM("E22", "OTEL_LOG_LEVEL", "trace", log_level, LEVEL_TRACE, 0),
+	NUM("E10", "OTEL_LOG_LEVEL", "verbose", log_level, LEVEL_INFO, 1),
+
+#define SAMPLER(id, value, want, invalid) \
+	NUM(id, "OTEL_TRACES_SAMPLER", value, traces_sampler, want, invalid)
+	SAMPLER("E24", NULL, SAMPLER_PARENTBASED | SAMPLER_ALWAYS_ON, 0),
+	SAMPLER("E1", "", SAMPLER_PARENTBASED | SAMPLER_ALWAYS_ON, 0),
+	SAMPLER("E34", "always_on", SAMPLER_ALWAYS_ON, 0),
+	SAMPLER("E35", "always_off", SAMPLER_ALWAYS_OFF, 0),
+	SAMPLER("E36", "traceidratio", SAMPLER_TRACEIDRATIO, 0),
+	SAMPLER("E37", "parentbased_always_on", SAMPLER_PARENTBASED | SAMPLER_ALWAYS_ON, 0),
+	SAMPLER("E38", "parentbased_always_off", SAMPLER_PARENTBASED | SAMPLER_ALWAYS_OFF, 0),
+	SAMPLER("E39", "parentbased_traceidratio", SAMPLER_PARENTBASED | SAMPLER_TRACEIDRATIO, 0),
+	SAMPLER("E9", "PARENTBASED_ALWAYS_OFF", SAMPLER_PARENTBASED | SAMPLER_ALWAYS_OFF, 0),
+	SAMPLER("E12", "probability", SAMPLER_PROBABILITY, 0),
+	SAMPLER("E10", "always_of", SAMPLER_PARENTBASED | SAMPLER_ALWAYS_ON, 1),
+	SAMPLER("E42", "xray", SAMPLER_PARENTBASED | SAMPLER_ALWAYS_ON, 1),
+
+	NUM("E64", "OTEL_BSP_SCHEDULE_DELAY", NULL, bsp_schedule_delay_ms, 5000, 0),
+	NUM("E1", "OTEL_BSP_SCHEDULE_DELAY", "", bsp_schedule_delay_ms, 5000, 0),
+	NUM("E7", "OTEL_BSP_SCHEDULE_DELAY", "0", bsp_schedule_delay_ms, 0, 0),
+	NUM("E6", "OTEL_BSP_SCHEDULE_DELAY", "2147483647", bsp_schedule_delay_ms, 2147483647, 0),
+	NUM("E4", "OTEL_BSP_SCHEDULE_DELAY", "12abc", bsp_schedule_delay_ms, 5000, 1),
+	NUM("E7", "OTEL_BSP_SCHEDULE_DELAY", "5s", bsp_schedule_delay_ms, 5000, 1),
+	NUM("E5", "OTEL_BSP_SCHEDULE_DELAY", "-1", bsp_schedule_delay_ms, 5000, 1),
+	NUM("E65", "OTEL_BSP_EXPORT_TIMEOUT", NULL, bsp_export_timeout_ms, 30000, 0),
+	NUM("E8", "OTEL_BSP_EXPORT_TIMEOUT", "0", bsp_export_timeout_ms, 0, 0),
+	NUM("E4", "OTEL_BSP_EXPORT_TIMEOUT", "x", bsp_export_timeout_ms, 30000, 1),
+	NUM("E66", "OTEL_BSP_MAX_QUEUE_SIZE", NULL, bsp_queue_size, 2048, 0),
+	NUM("E66", "OTEL_BSP_MAX_QUEUE_SIZE", "1", bsp_queue_size, 1, 0),
+	NUM("E66", "OTEL_BSP_MAX_QUEUE_SIZE", "0", bsp_queue_size, 2048, 1),
+	NUM("E67", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", NULL, bsp_batch_size, 512, 0),
+	NUM("E67", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "7", bsp_batch_size, 7, 0),
+	NUM("E67", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0", bsp_batch_size, 512, 1),
+	NUM("E92", "OTEL_EXPORTER_OTLP_TIMEOUT", NULL, otlp_timeout_ms, 10000, 0),
+	NUM("E8", "OTEL_EXPORTER_OTLP_TIMEOUT", "0", otlp_timeout_ms, 0, 0),
+	NUM("E5", "OTEL_EXPORTER_OTLP_TIMEOUT", "-1", otlp_timeout_ms, 10000, 1),
+};
+
+static struct config c;
+
+static uint32_t field_of(const struct config *cfg, const struct row *r)
+{
+	const char *field = (const char *)cfg + r->field;
+	uint32_t number;
+
+	if (r->type == BOOLEAN)
+		return *(const bool *)field;
+	memcpy(&number, field, sizeof(number));
+	return number;
+}
+
+static void test_config_rows(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct row *r = &rows[i];
+		char entry[128];
+		char *envp[] = { r->value ? entry : NULL, NULL };
+
+		snprintf(entry, sizeof(entry), "%s=%s", r->name, r->value ? r->value : "");
+		config_parse(&c, envp);
+		if (field_of(&c, r) != r->want || c.invalid != r->invalid)
+			fail_msg("%s: %s: %u, %u invalid", r->id, entry, field_of(&c, r),
+				 c.invalid);
+	}
+}
+
+/* What the log has of that environment. */
+static const char *told(const char *const *settings)
+{
+	static char got[4096];
+	char path[] = "/tmp/test_config.XXXXXX", entry[64];
+	int fd = mkstemp(path);
+	const char *envp[8] = { entry };
+	ssize_t n;
+
+	assert_true(fd >= 0);
+	snprintf(entry, sizeof(entry), "OTEL_INTERSPAN_LOG=%s", path);
+	for (size_t i = 0; settings[i]; i++)
+		envp[i + 1] = settings[i];
+	config_parse(&config, (char *const *)(uintptr_t)envp);
+	config_tell();
+	n = read(fd, got, sizeof(got) - 1);
+	assert_true(n >= 0);
+	got[n] = '\0';
+	close(fd);
+	unlink(path);
+	return got;
+}
+
+#define TOLD(...) told((const char *const[]){ __VA_ARGS__, NULL })
+
+static void test_config_tells_what_it_refused(void **state) /* E3, E4, E10 */
+{
+	char want[512];
+
+	(void)state;
+	snprintf(want, sizeof(want),
+		 "interspan pid=%d OTEL_SDK_DISABLED is not understood, and ignored: yes\n"
+		 "interspan pid=%d OTEL_TRACES_SAMPLER is not understood, and ignored: X-Ray\n",
+		 (int)getpid(), (int)getpid());
+	assert_string_equal(TOLD("OTEL_SDK_DISABLED=yes", "OTEL_TRACES_SAMPLER=X-Ray"), want);
+	assert_string_equal(TOLD("OTEL_SDK_DISABLED=false", "OTEL_TRACES_SAMPLER="), "");
+}
+
+static void test_config_tells_as_much_as_wanted(void **state) /* E22 */
+{
+	(void)state;
+	assert_string_equal(TOLD("OTEL_SDK_DISABLED=yes", "OTEL_LOG_LEVEL=error"), "");
+	assert_string_equal(TOLD("OTEL_SDK_DISABLED=yes", "OTEL_LOG_LEVEL=off"), "");
+	assert_string_not_equal(TOLD("OTEL_SDK_DISABLED=yes", "OTEL_LOG_LEVEL=warn"), "");
+}
+
+static void test_config_tells_of_batches_that_cannot_be(void **state) /* E83 */
+{
+	(void)state;
+	assert_non_null(strstr(TOLD("OTEL_BSP_MAX_QUEUE_SIZE=100"), "MAX_EXPORT_BATCH_SIZE"));
+	assert_string_equal(TOLD("OTEL_BSP_MAX_QUEUE_SIZE=512"), "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_config_rows),
+		cmocka_unit_test(test_config_tells_what_it_refused),
+		cmocka_unit_test(test_config_tells_as_much_as_wanted),
+		cmocka_unit_test(test_config_tells_of_batches_that_cannot_be),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
