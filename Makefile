@@ -138,7 +138,7 @@ LIB_LDFLAGS := -shared -nostartfiles -static-libgcc -Wl,-z,noseparate-code \
 	-Wl,-z,defs,-z,now,-z,relro,-z,nodelete,-z,noexecstack \
 	-Wl,-O1,--hash-style=gnu,--as-needed,--gc-sections,--exclude-libs,ALL,-Bsymbolic \
 	-Wl,--version-script=$(BUILD)/hooks.map $(addprefix -Wl$(comma)--wrap=,$(WRAP))
-LINK = $(CC) $(SANFLAGS) -pie -Wl,-z,now,-z,relro,-z,noexecstack,--as-needed $(LDFLAGS)
+LINK = $(CC) $(SANFLAGS) $(if $(LTO),-fno-lto) -pie -Wl,-z,now,-z,relro,-z,noexecstack,--as-needed $(LDFLAGS)
 
 # --- products ---
 

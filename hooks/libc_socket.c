@@ -44,6 +44,30 @@ EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
 	return r;
 }
 
+/*
+ * A socket that takes a name is none that was accepted, nor, but for local ones, connected: those
+ * have theirs.  (Local ones that have one agree to take any.)
+ */
+static void bound(int fd)
+{
+	struct conn *c = conn_pin(fd);
+	bool is_stale = c && (c->role == CONN_SERVER || !conn_is_still(c, fd));
+
+	if (c)
+		conn_unpin(c);
+	if (is_stale)
+		conn_fd_closing(fd);
+}
+
+EXPORT int bind(int fd, const struct sockaddr *name, socklen_t len)
+{
+	int r = REAL(bind)(fd, name, len);
+
+	if (UNLIKELY(fd_is_ours(fd)) && r == 0 && len > sizeof(sa_family_t))
+		OBSERVE(bound(fd));
+	return r;
+}
+
 /* Nobody does it in a signal handler: a chance for the exporter. */
 EXPORT int listen(int fd, int backlog)
 {

@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "http_ends.h"
@@ -314,6 +315,75 @@ static void unseen_close_before_socketpair(void)
 	ends_close((struct ends){ pair[0], pair[1] });
 }
 
+static int unseen_socket(int number)
+{
+	int (*libc_socket)(int, int, int) =
+		(int (*)(int, int, int))dlsym(dlopen("libc.so.6", RTLD_NOW), "socket");
+	int fd;
+
+	do
+		fd = libc_socket(AF_UNIX, SOCK_STREAM, 0);
+	while (fd >= 0 && fd < number);
+	CHECK(fd == number);
+	return fd;
+}
+
+/* A name of the abstract space; len 0: any, which who has one may "take" again. */
+static int take_name(int fd, const char *text)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int len = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "%s%d", text, getpid());
+
+	return bind(fd, (struct sockaddr *)&name,
+		    (socklen_t)(sizeof(sa_family_t) + (*text ? 1 + (size_t)len : 0)));
+}
+
+/* To take a name is the first that is seen of them. */
+static void unseen_close_before_bind(void)
+{
+	for (int i = 0; i < 2; i++) {
+		struct ends e = ends_open(), after;
+		int number = i ? e.server : e.client;
+		char path[] = { '/', (char)('1' + i), 0 };
+
+		ask(e, path);
+		take(e, path);
+		CHECK(unseen_close(number) == 0);
+		CHECK(take_name(unseen_socket(number), path) == 0);
+		after = ends_open();
+		exchange(after, "/after");
+		ends_close(after);
+		ends_close(e);
+	}
+}
+
+/* A local one takes a name at any time, and goes on. */
+static void bind_of_a_connection(void)
+{
+	struct sockaddr_un name;
+	socklen_t len = sizeof(name);
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct ends e = { .client = socket(AF_UNIX, SOCK_STREAM, 0) };
+
+	CHECK(take_name(listener, "listener") == 0 && listen(listener, 1) == 0);
+	CHECK(getsockname(listener, (struct sockaddr *)&name, &len) == 0);
+	CHECK(connect(e.client, (struct sockaddr *)&name, len) == 0);
+	e.server = accept(listener, NULL, NULL);
+	ask(e, "/1");
+	CHECK(take_name(e.client, "client") == 0);
+	CHECK(take_name(e.server, "") == 0);
+	CHECK(take_name(e.server, "server") == -1 && errno == EINVAL);
+	take(e, "/1");
+	answer(e);
+	ends_close(e);
+	e = ends_open();
+	ask(e, "/2");
+	CHECK(take_name(e.client, "") == -1);
+	take(e, "/2");
+	answer(e);
+	ends_close(e);
+}
+
 /* --- descriptors in messages --- */
 
 static void send_fd(int over, int fd, bool is_many)
@@ -598,6 +668,8 @@ static const struct host_case cases[] = {
 	{ "unseen_close_client", unseen_close_client },
 	{ "unseen_close_server", unseen_close_server },
 	{ "unseen_close_before_socketpair", unseen_close_before_socketpair },
+	{ "unseen_close_before_bind", unseen_close_before_bind },
+	{ "bind_of_a_connection", bind_of_a_connection },
 	{ "rights_to_a_child", rights_to_a_child },
 	{ "rights_to_ourselves", rights_to_ourselves },
 	{ "rights_refused", rights_refused },

@@ -72,6 +72,9 @@ SOCKETS = {
     "unseen_close_client": both("/1"),
     "unseen_close_server": both("/1"),
     "unseen_close_before_socketpair": ["CLIENT /1"],
+    "unseen_close_before_bind": [*both("/after", "/after"), "CLIENT /1", "SERVER /1 no_response",
+                                 "CLIENT /2", "SERVER /2 no_response"],
+    "bind_of_a_connection": both("/1", "/2"),
     # Who has sent a connection away knows no more of it.
     "rights_to_a_child": [*both("/1"), "CLIENT /2 204"] * 2,
     "rights_to_ourselves": both("/1"),
@@ -133,6 +136,15 @@ class Peers(Feature):
                  for s in self.spans(lab, 4) if s["kind"] == "CLIENT"]
         self.assertEqual([peer for peer, _ in ports], [named for _, named in ports])
         self.assertEqual(len(set(ports)), 2)
+
+
+class Order(Feature):
+    def test_unseen_close_ends_before_bind_returns(self):
+        lab, _ = run(self, "host_sockets", "unseen_close_before_bind")
+        spans = {told(s): s for s in self.spans(lab, 8)}
+        after = sorted(s["start"] for s in self.spans(lab, 8) if told(s) == "CLIENT /after 204")
+        for text, begun in zip(("CLIENT /1", "SERVER /2 no_response"), after):
+            self.assertLessEqual(spans[text]["end"], begun, text)
 
 
 def add_cases():
