@@ -66,7 +66,7 @@ class Ends(Feature):
         return spans["SERVER"], spans["CLIENT"]
 
     def test_websocket_ends_with_its_101(self):
-        """H13: 101 is no error.  What comes behind it goes both ways, is nobody's span, and gets no line
+        """H87: 101 is no error.  What comes behind it goes both ways, is nobody's span, and gets no line
         of ours."""
         for greeting in (b"", GREETING):
             with self.subTest(greeting=greeting):
