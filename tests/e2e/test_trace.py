@@ -221,12 +221,14 @@ class Attributes(Stack):
         self.curl(lab, second.url("/p"), "--proxy", second.url(), "--proxy-header",
                   "Proxy-Authorization: SECRET5", "--request-target",
                   "http://user:SECRET6@abs.example/y?sig=SECRET7")
-        spans = self.spans(lab, 4)
+        self.curl(lab, second.url("/z"), "-H", "Host: user:SECRET8@host.example")
+        spans = self.spans(lab, 6)
         fulls = sorted(s["attributes"].get("url.full") for s in spans if s["kind"] == "CLIENT")
         self.assertEqual(fulls, [second.url(f"/x?{clean}"),
-                                 "http://REDACTED:REDACTED@abs.example/y?sig=REDACTED"])
-        queries = sorted(s["attributes"].get("url.query") for s in spans if s["kind"] == "SERVER")
-        self.assertEqual(queries, [clean, "sig=REDACTED"])
+                                 "http://REDACTED:REDACTED@abs.example/y?sig=REDACTED",
+                                 "http://REDACTED:REDACTED@host.example/z"])
+        queries = sorted(s["attributes"].get("url.query", "") for s in spans if s["kind"] == "SERVER")
+        self.assertEqual(queries, ["", clean, "sig=REDACTED"])
         self.assertNotIn(b"SECRET", b"".join(body for _, _, body in lab.collector.requests))
 
     def test_forwarded_headers_tell_the_first_client(self):

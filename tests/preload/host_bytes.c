@@ -11,6 +11,7 @@
 #include <linux/net_tstamp.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 
@@ -616,6 +617,41 @@ static void flags_of_calls(void)
 	ends_close(e);
 }
 
+static volatile sig_atomic_t signalled;
+
+static void on_pipe(int number)
+{
+	signalled += number == SIGPIPE;
+}
+
+/*
+ * A head that gets a line of ours, into a socket that is full and to a peer that is gone: neither
+ * waits who did not want to, nor is signalled.  All by Unix sockets, which tell at once.
+ */
+static void flags_of_sends_with_our_line(void)
+{
+	static const char text[] = "GET /1 HTTP/1.1\r\nHost: h\r\n\r\n";
+	const size_t len = sizeof(text) - 1;
+	struct msghdr msg = { .msg_iov = &(struct iovec){ (void *)(uintptr_t)text, len },
+			      .msg_iovlen = 1 };
+	struct ends e = ends_open_unix(&small);
+	int full = 0;
+
+	signal(SIGPIPE, on_pipe);
+	alarm(10); /* who waits all the same */
+	CHECK(fcntl(e.client, F_SETFL, 0) == 0);
+	while (send(e.client, text, len, MSG_DONTWAIT) == (ssize_t)len)
+		full++;
+	CHECK(errno == EAGAIN && full > 0 && full < 30);
+	CHECK(sendmsg(e.client, &msg, MSG_DONTWAIT) == -1 && errno == EAGAIN);
+	CHECK(sendto(e.client, text, len, MSG_DONTWAIT, NULL, 0) == -1 && errno == EAGAIN);
+	CHECK(close(e.server) == 0);
+	CHECK(send(e.client, text, len, MSG_NOSIGNAL) == -1 && errno == EPIPE && !signalled);
+	CHECK(sendmsg(e.client, &msg, MSG_NOSIGNAL) == -1 && errno == EPIPE && !signalled);
+	CHECK(send(e.client, text, len, 0) == -1 && errno == EPIPE && signalled == 1);
+	CHECK(close(e.client) == 0);
+}
+
 static const struct host_case cases[] = {
 	{ "trunc_of_bodies", trunc_of_bodies },
 	{ "trunc_of_a_head", trunc_of_a_head },
@@ -643,6 +679,7 @@ static const struct host_case cases[] = {
 	{ "control_data_behind_our_line", control_data_behind_our_line },
 	{ "sendfile_of_the_end_of_a_head", sendfile_of_the_end_of_a_head },
 	{ "flags_of_calls", flags_of_calls },
+	{ "flags_of_sends_with_our_line", flags_of_sends_with_our_line },
 	{ NULL, NULL },
 };
 

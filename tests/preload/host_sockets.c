@@ -447,6 +447,26 @@ static void rights_to_a_child(void)
 	}
 }
 
+/* A copy of the descriptor: how it ends is not known here, though the span is still open. */
+static void a_child_answers(void)
+{
+	struct ends e = ends_open();
+	int status;
+	pid_t child;
+
+	exchange(e, "/1");
+	ask(e, "/2");
+	take(e, "/2");
+	child = fork();
+	if (child == 0) {
+		put(e.server, NO_CONTENT);
+		_exit(0);
+	}
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	CHECK(strcmp(get(e.client, "\r\n\r\n"), NO_CONTENT) == 0);
+	ends_close(e);
+}
+
 /* What came has a new number, and is unknown. */
 static void rights_to_ourselves(void)
 {
@@ -545,6 +565,35 @@ static int listen_at(struct sockaddr_in *at)
 	return fd;
 }
 
+static bool has(int fd, int status, int descriptor)
+{
+	return (fcntl(fd, F_GETFL) & O_NONBLOCK) == status && fcntl(fd, F_GETFD) == descriptor;
+}
+
+/* Each with the flags that it was asked for, and no others. */
+static void accepted_as_asked(void)
+{
+	static const int flags[] = { 0, SOCK_NONBLOCK, SOCK_CLOEXEC, SOCK_NONBLOCK | SOCK_CLOEXEC };
+	struct sockaddr_in at;
+	int listener = listen_at(&at);
+
+	for (size_t i = 0; i < 5; i++) {
+		struct ends e = { .client = socket(AF_INET, SOCK_STREAM, 0) };
+
+		CHECK(connect(e.client, (struct sockaddr *)&at, sizeof(at)) == 0);
+		e.server = i < 4 ? accept4(listener, NULL, NULL, flags[i]) :
+				   accept(listener, NULL, NULL);
+		CHECK(has(e.client, 0, 0));
+		CHECK(has(e.server, i % 2 ? O_NONBLOCK : 0, i / 2 == 1 ? FD_CLOEXEC : 0));
+		CHECK(fcntl(e.server, F_SETFL, 0) == 0);
+		exchange(e, "/1");
+		ends_close(e);
+	}
+	errno = 0;
+	CHECK(accept4(listener, NULL, NULL, 1) == -1 && errno == EINVAL);
+	CHECK(close(listener) == 0);
+}
+
 static void connect_again(void)
 {
 	struct sockaddr_in first, second, nobody;
@@ -618,6 +667,26 @@ static void close_range_by_number(void)
 	CHECK(fcntl(e.server, F_GETFD) == -1 && fcntl(e.client, F_GETFD) == -1);
 }
 
+static void close_range_by_name(void)
+{
+	struct ends e = ends_open();
+	unsigned first = (unsigned)e.client, last = (unsigned)e.server;
+
+	ask(e, "/1");
+	take(e, "/1");
+	errno = 0;
+	CHECK(close_range(first, last, 1 << 20) == -1 && errno == EINVAL);
+	CHECK(close_range(last, first, 0) == -1 && errno == EINVAL);
+	CHECK(close_range(first, last, CLOSE_RANGE_CLOEXEC) == 0);
+	answer(e);
+	ask(e, "/2");
+	take(e, "/2");
+	CHECK(close_range(first, last, 0) == 0);
+	CHECK(fcntl(e.server, F_GETFD) == -1 && fcntl(e.client, F_GETFD) == -1);
+	reuse((int)first, true, REQUEST);
+	reuse((int)last, false, REQUEST);
+}
+
 /* Of the table, or the last that this machine allows. */
 static void the_last_number(void)
 {
@@ -671,12 +740,15 @@ static const struct host_case cases[] = {
 	{ "unseen_close_before_bind", unseen_close_before_bind },
 	{ "bind_of_a_connection", bind_of_a_connection },
 	{ "rights_to_a_child", rights_to_a_child },
+	{ "a_child_answers", a_child_answers },
 	{ "rights_to_ourselves", rights_to_ourselves },
 	{ "rights_refused", rights_refused },
 	{ "rights_get_an_old_number", rights_get_an_old_number },
+	{ "accepted_as_asked", accepted_as_asked },
 	{ "connect_again", connect_again },
 	{ "close_by_number", close_by_number },
 	{ "close_range_by_number", close_range_by_number },
+	{ "close_range_by_name", close_range_by_name },
 	{ "the_last_number", the_last_number },
 	{ "a_number_beyond_the_table", a_number_beyond_the_table },
 	{ NULL, NULL },

@@ -195,6 +195,9 @@ class Same(WithServer, Transparency):
         self.run_host([host("vfork"), "child_moves_descriptors"], "", lab=lab, preload=preload)
         self.run_host([host("vfork"), "child_vforks"], "", loaded=2, lab=lab, preload=preload)
         self.run_host([host("syscall")], "syscall: ok\n", status=5, lab=lab, preload=preload)
+        lab = self.run_host([host("write")], "hello", lab=self.lab(), preload=preload)
+        if not BARE:
+            self.assertEqual([c["loaded"] for c in lab.counters()], ["1"])
 
     def test_linker_run_as_a_program(self):
         loader = "/lib64/ld-linux-x86-64.so.2"

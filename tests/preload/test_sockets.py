@@ -77,13 +77,16 @@ SOCKETS = {
     "bind_of_a_connection": both("/1", "/2"),
     # Who has sent a connection away knows no more of it.
     "rights_to_a_child": [*both("/1"), "CLIENT /2 204"] * 2,
+    "a_child_answers": [*both("/1"), "CLIENT /2 204"],
     "rights_to_ourselves": both("/1"),
     "rights_refused": both("/1"),
     "rights_get_an_old_number": [*both("/1"), "CLIENT /2", "SERVER /2 no_response"],
+    "accepted_as_asked": both(*["/1"] * 5),
     "connect_again": both("/port", "/port"),
     "close_by_number": [f"{side} /{n} {error}" for n in (1, 2, 3, 4) for side, error in
                         (("CLIENT", "closed_by_peer"), ("SERVER", "no_response"))],
     "close_range_by_number": [*both("/1"), "CLIENT /2", "SERVER /2 no_response"],
+    "close_range_by_name": [*both("/1"), "CLIENT /2", "SERVER /2 no_response"],
     "the_last_number": both("/1"),
     "a_number_beyond_the_table": both("/1", "/2"),
 }
@@ -116,9 +119,11 @@ class Same(Transparency):
                          (0, f"{case}: ok\n", b""))
         self.assert_loaded(lab, host, 1, hooked=True)
 
-
     def test_sendfile_of_the_end_of_a_head(self):
         self.check("host_bytes", "sendfile_of_the_end_of_a_head", None)
+
+    def test_flags_of_sends_with_our_line(self):
+        self.check("host_bytes", "flags_of_sends_with_our_line", None)
 
 
 class Spans(Feature):

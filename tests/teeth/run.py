@@ -240,7 +240,7 @@ def has_passed(out, case):
 def has_failed(out, case):
     """Also if it is a part of the case that did."""
     name = re.escape(case.rpartition(".")[2])
-    return bool(re.search(rf"^\[  FAILED  \] {name}$", out, re.M) or
+    return bool(re.search(rf"^\[  (FAILED|ERROR ) +\] {name}$", out, re.M) or
                 re.search(rf"^FAIL \S+\.{name.removeprefix('test_')} ", out, re.M))
 
 

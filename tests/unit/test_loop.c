@@ -225,6 +225,32 @@ static void test_loop_an_opaque_connection_touches_none(void **state)
 	close(fd);
 }
 
+static void take_in(int fd, char *text)
+{
+	struct iovec iov = { text, strlen(text) };
+
+	conn_read_done(fd, conn_look(fd, true), &iov, 1, (ssize_t)iov.iov_len, iov.iov_len, 0);
+}
+
+/* Which of them the program works for is not known, whatever it does with their connection. */
+static void test_loop_pipelined_requests_are_nobodys(void **state)
+{
+	static char first[] = "GET /1 HTTP/1.1\r\nHost: h\r\n\r\n",
+		    second[] = "GET /2 HTTP/1.1\r\nHost: h\r\n\r\n", third[] = "GET /3 HT";
+	int fd = new_socket(SOCK_STREAM);
+
+	(void)state;
+	conn_accepted(fd);
+	take_in(fd, first);
+	assert_int_not_equal(context_current().slot, 0);
+	take_in(fd, second);
+	assert_int_equal(context_current().slot, 0);
+	take_in(fd, third);
+	assert_int_equal(context_current().slot, 0);
+	conn_fd_closing(fd);
+	close(fd);
+}
+
 static void test_loop_an_attempt_to_connect_is_given_up(void **state)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(9) };
@@ -275,6 +301,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			test_loop_the_memory_of_another_descriptor_is_a_connections, begin, end),
 		cmocka_unit_test_setup_teardown(test_loop_an_opaque_connection_touches_none, begin,
+						end),
+		cmocka_unit_test_setup_teardown(test_loop_pipelined_requests_are_nobodys, begin,
 						end),
 		cmocka_unit_test_setup_teardown(test_loop_an_attempt_to_connect_is_given_up, begin,
 						end),
