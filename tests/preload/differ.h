@@ -213,7 +213,8 @@ static inline void say_signals(void)
 
 /* What a helper and its process share. */
 struct differ_shared {
-	_Atomic int ready, handled;
+	_Atomic int ready;
+	_Atomic long tid; /* of a thread that says so */
 };
 static struct differ_shared *differ_shared;
 
@@ -316,6 +317,18 @@ static inline void differ_start(void)
 	signal(SIGPIPE, SIG_DFL);
 	handle(SIGUSR1, 0);
 	handle(SIGPIPE, 0);
+}
+
+/* Starts a thread that says when it is about to call, and returns when it sleeps in that call. */
+static inline void await(pthread_t *thread, void *(*routine)(void *), void *arg)
+{
+	atomic_store(&differ_shared->ready, 0);
+	pthread_create(thread, NULL, routine, arg);
+	hide();
+	while (!atomic_load(&differ_shared->ready))
+		nap();
+	wait_asleep(atomic_load(&differ_shared->tid));
+	unhide();
 }
 
 /* --- what is left --- */

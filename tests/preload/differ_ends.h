@@ -166,17 +166,19 @@ static inline bool open_kind(struct ends *e)
 
 static inline void put_raw(const struct ends *e, const char *at, size_t len)
 {
+	bool waits = e->kind == TTY || is_tcp(e); /* these are delivered by somebody else */
 	struct pollfd p = { .fd = e->in, .events = POLLIN };
+	int before = 0, n;
 
 	if (e->kind == FILE_KIND)
 		raw6(SYS_pwrite64, e->in, (long)at, (long)len, 0, 0, 0);
 	if (e->feed < 0)
 		return;
+	if (waits)
+		RAW(ioctl, e->in, FIONREAD, &before);
 	RAW(write, e->feed, at, len);
-	/* These are delivered by somebody else. */
-	if (e->kind == TTY || is_tcp(e))
-		for (int n = 0; n < (int)len; RAW(ioctl, e->in, FIONREAD, &n))
-			RAW(poll, &p, 1, -1);
+	for (n = before; waits && n < before + (int)len; RAW(ioctl, e->in, FIONREAD, &n))
+		RAW(poll, &p, 1, -1);
 }
 
 static inline void feed(const struct ends *e)

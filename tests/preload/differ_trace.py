@@ -12,7 +12,7 @@ NORMAL = [(re.compile(pattern), to) for pattern, to in (
     (r"^(gettid|getpid|getppid|set_tid_address)\((.*)\) = \d+", r"\1(\2) = N"),
     (r"^(kill|tgkill|wait4|waitid)\((?:P_PID, )?\d+, (?:\d+, )?", r"\1(N, "),
     (r"^wait4\((.*)\) = \d+", r"wait4(\1) = N"), (r"si_[us]time=\d+", ""),
-    (r"makedev\([^)]*\)", "DEVICE"))]
+    (r"makedev\([^)]*\)", "DEVICE"), (r"left \{[^}]*\}", "left"))]
 # Woken or not, is for the scheduler to say; and so is when a child is seen to end.
 DROPPED = ("futex(", "--- SIGCHLD", "write(1, ", "+++ killed by SIGKILL")
 
