@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Instructions of a request outside the kernel, by callgrind: no noise, so no pairs.  Two runs that
-differ in the number of requests alone, so that starts and ends cancel out."""
+differ in the number of requests alone, so that starts and ends cancel out; one connection, so that
+each request is waited for by itself, as it is under a low load."""
 import glob
 import os
 import re
@@ -16,6 +17,7 @@ COUNTED = ("nginx static", "nginx proxy", "nginx proxy, edge", "haproxy", "redis
 
 class Counted:
     """A bench whose program runs under callgrind."""
+    connections = 1
 
     def __init__(self, bench):
         self.bench = bench

@@ -131,15 +131,15 @@ class Tables(unittest.TestCase):
          "memory_mib": 2048, "system": "S", "kernel": "6", "load": 0.5, "pairs": 2, "programs": {}},
         {"what": "bench", "bench": "b", "about": "some work", "variants": ["bare", "100 %"]},
         *({"what": "round", "bench": "b", "variant": v, "round": n, "cpu_us": cpu, "rps": 1000,
-           "exporter_us": 0, "p50_us": 1, "p99_us": 2}
+           "exporter_us": 0, "p50_us": 1, "p99_us": 2, "burst_cpu_us": 3}
           for v, n, cpu in (("bare", 0, 4.0), ("100 %", 0, 5.0), ("100 %", 1, 6.0), ("bare", 1, 4.0))),
         {"what": "sum", "bench": "b", "variant": "100 %", "received": 2, "requests": 2},
     ]
 
     def test_row_has_the_median_of_the_pairs(self):
         row = [line for line in report.summary(self.LINES) if line.startswith("| 100 %")]
-        self.assertEqual(row, ["| 100 % | 5.5 (5.25–5.75) | 1.375 [1.250, 1.500] | 0 | 1,000 | "
-                               "1.000 [1.000, 1.000] | 1 | 2 |"])
+        self.assertEqual(row, ["| 100 % | 5.5 (5.25–5.75) | 1.375 [1.250, 1.500] | 0 | 3 | "
+                               "1.000 [1.000, 1.000] | 1,000 | 1.000 [1.000, 1.000] | 1 | 2 |"])
 
     def test_tables_are_put_between_the_marks(self):
         with tempfile.NamedTemporaryFile("w+", encoding="utf-8") as f:

@@ -62,6 +62,8 @@ TURNS = [
     ("CPU of a request, us", lambda b, v: b.spread(v, "cpu_us")),
     ("to bare", lambda b, v: b.ratio(v, "cpu_us")),
     ("our thread, us", lambda b, v: b.median(v, "exporter_us")),
+    ("in a burst, us", lambda b, v: b.median(v, "burst_cpu_us")),
+    ("to bare", lambda b, v: b.ratio(v, "burst_cpu_us")),
     ("requests/s", lambda b, v: b.median(v, "rps")),
     ("to bare", lambda b, v: b.ratio(v, "rps")),
     ("p50, us", lambda b, v: b.median(v, "p50_us")),
@@ -86,7 +88,7 @@ COUNTS = [
     ("to bare", lambda b, v: f"{b.counts[v]['instructions'] / b.counts['bare']['instructions']:.3f}"),
     ("our thread", lambda b, v: f"{b.counts[v]['other_threads']:,}"),
 ]
-OLD_NEW = ("new to old", lambda b, v: b.ratio(v, "cpu_us", v.replace("new", "old"))
+OLD_NEW = ("new to old, CPU", lambda b, v: b.ratio(v, "cpu_us", v.replace("new", "old"))
            if v.startswith("new") else "")
 
 

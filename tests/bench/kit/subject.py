@@ -134,10 +134,12 @@ class Subject:
         before = procfs.cpu_ns(pids)
         paced = self.send(self.bench.count, self.bench.think_us)
         after = procfs.cpu_ns(pids)
-        own, ours = ((b - a) / self.bench.count / 1000 for a, b in zip(before, after))
         burst = self.send(self.bench.burst)
+        end = procfs.cpu_ns(pids)
+        own, ours = ((b - a) / self.bench.count / 1000 for a, b in zip(before, after))
         return {"cpu_us": own, "exporter_us": ours, "p50_us": paced["p50_us"],
-                "p99_us": paced["p99_us"], "rps": burst["rps"]}
+                "p99_us": paced["p99_us"], "rps": burst["rps"],
+                "burst_cpu_us": (end[0] - after[0]) / self.bench.burst / 1000}
 
     def memory_kib(self):
         return procfs.memory_kib(self.pids())
