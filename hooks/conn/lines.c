@@ -10,7 +10,9 @@ bool lines_is_at(const struct arrival *a, uint64_t at, const char *text, size_t 
 		if (!p)
 			return false;
 		run = run < len ? run : len;
-		if (!bytes_equal_nocase((struct bytes){ p, run }, (struct bytes){ text, run }))
+		/* Alike to the letter, as a value that is passed on is: many bytes at once. */
+		if (memcmp(p, text, run) != 0 &&
+		    !bytes_equal_nocase((struct bytes){ p, run }, (struct bytes){ text, run }))
 			return false;
 		at += run;
 		text += run;

@@ -125,6 +125,15 @@ def begin(plan):
     return data
 
 
+def guarded(data, name, measure, *args):
+    """A bench whose work is not as asserted has no figures, and takes none from the others."""
+    try:
+        measure(*args)
+    except (AssertionError, subprocess.SubprocessError) as error:
+        data.add("failed", bench=name, why=str(error))
+        turns.say(f"FAILED: {name}: {error}")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--pairs", type=int, default=30)
@@ -138,16 +147,19 @@ def main():
     data = begin(plan)
     began = time.monotonic()
     if plan.basics:
-        basics.run(plan.basics)
-    run_commands(plan, data)
+        guarded(data, "first figures", basics.run, plan.basics)
+    guarded(data, "commands", run_commands, plan, data)
     for bench in plan.servers:
-        turns.measure(bench, data, args.pairs, args.old)
-    run_counts(plan, data)
+        guarded(data, bench.name, turns.measure, bench, data, args.pairs, args.old)
+    guarded(data, "instructions", run_counts, plan, data)
     text = "\n".join(report.summary(data.lines))
     with open(data.path.replace(".jsonl", ".md"), "w", encoding="utf-8") as f:
         f.write(text + "\n")
     print(text)
     turns.say(f"{(time.monotonic() - began) / 60:.1f} minutes; raw data: {data.path}")
+    failed = [line["bench"] for line in data.lines if line["what"] == "failed"]
+    if failed:
+        sys.exit(f"FAILED: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -141,6 +141,11 @@ class Tables(unittest.TestCase):
         self.assertEqual(row, ["| 100 % | 5.5 (5.25–5.75) | 1.375 [1.250, 1.500] | 0 | 3 | "
                                "1.000 [1.000, 1.000] | 1,000 | 1.000 [1.000, 1.000] | 1 | 2 |"])
 
+    def test_bench_that_failed_has_no_figures(self):
+        text = report.summary(self.LINES + [{"what": "failed", "bench": "b", "why": "lost one"}])
+        self.assertEqual([line for line in text if line.startswith("|")], [])
+        self.assertIn("**Failed, and without figures: b.**", text)
+
     def test_tables_are_put_between_the_marks(self):
         with tempfile.NamedTemporaryFile("w+", encoding="utf-8") as f:
             f.write("before\n<!-- overhead -->\nold\n<!-- /overhead -->\nafter\n")

@@ -8,6 +8,7 @@
     {"what": "count", ...}   instructions of a request
     {"what": "sum", ...}     a variant's end: what it was asked, what arrived, what was dropped
     {"what": "skip", ...}    what could not be measured, and why
+    {"what": "failed", ...}  what did not do the work that it should: none of its figures counts
 """
 import json
 import os

@@ -119,7 +119,9 @@ def of_bench(bench):
 def summary(lines):
     """All tables, as lines of Markdown."""
     run = next(line for line in lines if line["what"] == "run")
-    benches = [Bench(lines, line["bench"]) for line in lines if line["what"] == "bench"]
+    failed = [line["bench"] for line in lines if line["what"] == "failed"]
+    benches = [Bench(lines, line["bench"]) for line in lines
+               if line["what"] == "bench" and line["bench"] not in failed]
     text = [f"{run['date']}, version {run['version']}. {run['cores']} cores of {run['cpu']}, "
             f"{run['memory_mib'] / 1024:.0f} GiB, {run['system']}, Linux {run['kernel']}; "
             f"load average at the beginning {run['load']:.1f}. {run['pairs']} pairs."]
@@ -137,6 +139,8 @@ def summary(lines):
     if counted:
         text += ["", "### Instructions of a request outside the kernel", ""]
         text += table("", counted, COUNTS)
+    if failed:
+        text += ["", f"**Failed, and without figures: {', '.join(failed)}.**"]
     skips = [line for line in lines if line["what"] == "skip"]
     if skips:
         text += ["", "Not measured: " + "; ".join(f"{s['bench']} ({s['why']})" for s in skips) + "."]
