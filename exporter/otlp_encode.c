@@ -223,7 +223,7 @@ size_t otlp_encode_span(struct otlp_encoder *e, const struct record *r, uint8_t 
 	e->span.n_attributes = 0;
 	e->span.attributes = e->list;
 	e->span.n_events = 0;
-	e->span.dropped_events_count = 0;
+	e->span.dropped_events_count = r->dropped_events;
 	e->span.events = e->event_list;
 	e->n_named = e->n_elements = 0;
 	set_head(e, &r->head);

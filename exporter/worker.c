@@ -22,6 +22,7 @@
 #include "rawsys.h"
 #include "resource.h"
 #include "sleep.h"
+#include "span_limits.h"
 #include "stats.h"
 #include "transport.h"
 
@@ -45,6 +46,7 @@ struct worker {
 	size_t given;                /* of those, back to the store; read: copied out */
 	size_t read;
 	struct record record;
+	struct span_limits limits;
 	struct otlp_encoder encoder;
 };
 
@@ -118,8 +120,10 @@ static size_t collect(struct worker *w, size_t max)
 
 		if (i + READ_AHEAD < n)
 			store_prefetch(st, w->index[i + READ_AHEAD]);
-		if (store_read(st, w->index[i], &w->record))
-			record_take(w);
+		if (!store_read(st, w->index[i], &w->record))
+			continue;
+		span_limits_apply(&w->limits, &w->record);
+		record_take(w);
 	}
 	give_back(w);
 	return n;
@@ -275,6 +279,7 @@ static struct worker *worker_get(struct exporter *x)
 		batch_init(&kept->batch, &kept->encoder);
 	}
 	kept->x = x;
+	span_limits_init(&kept->limits, x->config);
 	kept->enough = x->config->bsp_batch_size < x->config->bsp_queue_size ?
 			       x->config->bsp_batch_size :
 			       x->config->bsp_queue_size;

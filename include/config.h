@@ -15,6 +15,7 @@
  *   duration  uint32_t   ms, 0..2^31-1, digits only (E7)
  *   timeout   uint32_t   ms as duration; 0 is no limit (E8); unset without default is UINT32_MAX
  *   count     uint32_t   1..2^31-1
+ *   limit     uint32_t   0..2^31-1; unset without default is UINT32_MAX
  *   exporter  enum       otlp, console, none, any case (E9, E114)
  *   level     enum       none, off, fatal, error, warn, info, debug, trace, any case (E22)
  *   sampler   bits       its name, with or without parentbased_, any case (E34-E39)
@@ -54,6 +55,7 @@ typedef struct bytes config_text;
 typedef uint32_t config_duration;
 typedef uint32_t config_timeout;
 typedef uint32_t config_count;
+typedef uint32_t config_limit;
 typedef enum config_exporter config_exporter;
 typedef uint32_t config_sampler;
 typedef enum config_level config_level;

@@ -248,6 +248,7 @@ static ALWAYS_INLINE bool store_has_owner(const struct store *st)
 struct record {
 	struct span head; /* counts and enums checked; atomics are plain copies */
 	uint32_t items_len;
+	uint32_t dropped_events;
 	unsigned char items[STORE_ITEMS_MAX];
 };
 

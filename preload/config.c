@@ -18,6 +18,7 @@ enum type {
 	TYPE_duration,
 	TYPE_timeout,
 	TYPE_count,
+	TYPE_limit,
 	TYPE_exporter,
 	TYPE_sampler,
 	TYPE_level,
@@ -170,6 +171,7 @@ static bool field_parse(const struct row *row, struct bytes value, void *field)
 		return true;
 	case TYPE_duration:
 	case TYPE_timeout:
+	case TYPE_limit:
 		return number_parse(value, 0, field);
 	case TYPE_count:
 		return number_parse(value, 1, field);
@@ -187,8 +189,8 @@ static void fallback_set(struct config *c, const struct row *row)
 {
 	void *field = (char *)c + row->field;
 
-	/* Without a default a number says so; only timeouts have none. */
-	if (row->type == TYPE_timeout)
+	/* Without a default a number says so; only timeouts and limits have none. */
+	if (row->type == TYPE_timeout || row->type == TYPE_limit)
 		*(uint32_t *)field = CONFIG_UNSET;
 	if (row->fallback.len || row->type == TYPE_text)
 		(void)field_parse(row, piece_text(row->fallback), field);

@@ -215,7 +215,7 @@ static bool items_are_sound(const struct record *r)
 
 bool store_read(struct store *st, uint32_t index, struct record *ret)
 {
-	ret->items_len = 0;
+	ret->items_len = ret->dropped_events = 0;
 	if (index < store_slots()) {
 		memcpy(&ret->head, store_slot(st, index), sizeof(ret->head));
 		if (head_is_sound(&ret->head) && size_is_sound(&ret->head) &&

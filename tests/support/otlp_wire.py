@@ -136,7 +136,7 @@ def event(data):
 def span(data):
     s = {"trace_id": "", "span_id": "", "parent_span_id": "", "name": "", "kind": "UNSPECIFIED",
          "trace_state": "", "start": 0, "end": 0, "status": "UNSET", "status_message": "",
-         "flags": 0, "dropped_attributes": 0, "events": []}
+         "flags": 0, "dropped_attributes": 0, "events": [], "dropped_events": 0}
     attributes = []
     for number, _, raw in fields(data):
         if number == 1:
@@ -165,7 +165,9 @@ def span(data):
             s["flags"] = struct.unpack("<I", raw)[0]
         elif number == 11:
             s["events"].append(event(raw))
-        elif number not in (12, 13, 14):
+        elif number == 12:
+            s["dropped_events"] = raw
+        elif number not in (13, 14):
             raise Malformed(f"Span field {number}")
     s["attributes"] = key_values(attributes)
     if not s["trace_id"] or not s["span_id"] or not s["name"]:

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Span limits (E72-E85): what is left of a record, and what is counted. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "span_limits.h"
+#include "test_exporter_record.h"
+
+static struct record record;
+static struct span_limits limits;
+static struct config c;
+
+static void set(const char *const *envp)
+{
+	config_parse(&c, (char *const *)(uintptr_t)envp);
+	span_limits_init(&limits, &c);
+}
+
+#define SET(...) set((const char *const[]){ __VA_ARGS__, NULL })
+
+/* Items as "key=value key=value". */
+static const char *shown(void)
+{
+	static char text[2048];
+	struct item_head head;
+	struct bytes value, rest, v;
+	size_t at = 0, len = 0;
+
+	text[0] = '\0';
+	while (record_next(&record, &at, &head, &value)) {
+		if (head.type == ITEM_EVENT)
+			len += (size_t)sprintf(text + len, "event%d ", head.key);
+		else if (head.type == ITEM_INT)
+			len += (size_t)sprintf(text + len, "%d=# ", head.key);
+		else if ((head.type == ITEM_ELEMENT || head.type == ITEM_NAMED) &&
+			 item_named_split(value, &rest, &v))
+			len += (size_t)sprintf(text + len, "%d.%.*s=%.*s ", head.key, (int)rest.len,
+					       rest.ptr, (int)v.len, v.ptr);
+		else
+			len += (size_t)sprintf(text + len, "%d=%.*s ", head.key, (int)value.len,
+					       value.ptr);
+	}
+	return text;
+}
+
+/* Keys 1, 2, 3; 1 again, which replaces its value; a header of two lines; two events; a name. */
+static void make(void)
+{
+	uint64_t ns = 1005;
+
+	record_start(&record);
+	record.dropped_events = 0;
+	record_str(&record, (enum attr)1, "one");
+	record_int(&record, (enum attr)2, 2);
+	record_item(&record, ITEM_EVENT, 0, &ns, sizeof(ns));
+	record_str(&record, (enum attr)3, "three");
+	record_str(&record, (enum attr)1, "again");
+	record_named(&record, ITEM_ELEMENT, (enum attr)4, "\x01h", "first");
+	record_named(&record, ITEM_ELEMENT, (enum attr)4, "\x01h", "second");
+	record_item(&record, ITEM_EVENT, 1, &ns, sizeof(ns));
+	record_name(&record, "a name");
+}
+
+static void test_without_limits_all_stays(void **state)
+{
+	(void)state;
+	SET("OTEL_SERVICE_NAME=x");
+	make();
+	span_limits_apply(&limits, &record);
+	assert_string_equal(shown(), "1=one 2=# event0 3=three 1=again 4.h=first 4.h=second event1 "
+				     "0=a name ");
+	assert_int_equal(record.head.dropped_attrs, 0);
+}
+
+static void test_count_is_of_keys(void **state) /* E73, E75, E84, E85 */
+{
+	static const struct {
+		const char *general, *own, *want;
+		unsigned dropped;
+	} rows[] = {
+		{ "", "3", "1=one 2=# event0 3=three 1=again event1 0=a name ", 1 },
+		{ "3", "", "1=one 2=# event0 3=three 1=again event1 0=a name ", 1 },
+		{ "1", "4",
+		  "1=one 2=# event0 3=three 1=again 4.h=first 4.h=second event1 0=a name ", 0 },
+		{ "4", "1", "1=one event0 1=again event1 0=a name ", 3 },
+		{ "", "0", "event0 event1 0=a name ", 4 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char general[64] = "OTEL_ATTRIBUTE_COUNT_LIMIT=";
+		char own[64] = "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT=";
+
+		strcat(general, rows[i].general);
+		strcat(own, rows[i].own);
+		SET(general, own);
+		make();
+		span_limits_apply(&limits, &record);
+		assert_string_equal(shown(), rows[i].want);
+		assert_int_equal(record.head.dropped_attrs, rows[i].dropped);
+	}
+}
+
+static void test_count_adds_to_what_the_store_dropped(void **state) /* E85 */
+{
+	(void)state;
+	SET("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT=0");
+	make();
+	record.head.dropped_attrs = UINT16_MAX - 1;
+	span_limits_apply(&limits, &record);
+	assert_int_equal(record.head.dropped_attrs, UINT16_MAX);
+	assert_int_equal(record.head.attrs, 0);
+}
+
+static void test_texts_are_cut_between_characters(void **state) /* E72, E74, E85 */
+{
+	(void)state;
+	SET("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT=1000", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT=2");
+	make();
+	record_str(&record, (enum attr)5, "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80");
+	record_named(&record, ITEM_NAMED, (enum attr)6, "\x04long", "abc");
+	span_limits_apply(&limits, &record);
+	assert_string_equal(shown(), "1=on 2=# event0 3=th 1=ag 4.h=fi 4.h=se event1 0=a name "
+				     "5=\xc3\xa4\xe2\x82\xac 6.long=ab ");
+	assert_int_equal(record.head.dropped_attrs, 0);
+	SET("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT=0");
+	make();
+	span_limits_apply(&limits, &record);
+	assert_string_equal(shown(), "1= 2=# event0 3= 1= 4.h= 4.h= event1 0=a name ");
+}
+
+static void test_events_are_counted(void **state) /* E76 */
+{
+	(void)state;
+	SET("OTEL_SPAN_EVENT_COUNT_LIMIT=1");
+	make();
+	span_limits_apply(&limits, &record);
+	assert_string_equal(shown(),
+			    "1=one 2=# event0 3=three 1=again 4.h=first 4.h=second 0=a name ");
+	assert_int_equal(record.dropped_events, 1);
+	SET("OTEL_SPAN_EVENT_COUNT_LIMIT=0");
+	make();
+	span_limits_apply(&limits, &record);
+	assert_int_equal(record.dropped_events, 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_without_limits_all_stays),
+		cmocka_unit_test(test_count_is_of_keys),
+		cmocka_unit_test(test_count_adds_to_what_the_store_dropped),
+		cmocka_unit_test(test_texts_are_cut_between_characters),
+		cmocka_unit_test(test_events_are_counted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
