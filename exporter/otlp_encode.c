@@ -270,7 +270,7 @@ size_t otlp_prefix_len(uint32_t field, size_t len)
 
 size_t otlp_resource_bound(const struct resource *r)
 {
-	size_t bound = 64; /* process.pid */
+	size_t bound = 160; /* process.pid, service.instance.id */
 
 	for (size_t i = 0; i < r->n; i++)
 		bound += r->attrs[i].key.len + r->attrs[i].value.len + 32;
@@ -292,6 +292,7 @@ size_t otlp_encode_resource(const struct resource *r, uint32_t pid, uint8_t *to)
 {
 	Otlp__KeyValue kv = OTLP__KEY_VALUE__INIT;
 	Otlp__AnyValue value = OTLP__ANY_VALUE__INIT;
+	char instance[RESOURCE_INSTANCE_LEN + 1];
 	size_t len = 0;
 
 	kv.value = &value;
@@ -299,6 +300,13 @@ size_t otlp_encode_resource(const struct resource *r, uint32_t pid, uint8_t *to)
 	for (size_t i = 0; i < r->n; i++) {
 		kv.key = otlp_as_string(r->attrs[i].key.ptr);
 		value.string_value = otlp_as_string(r->attrs[i].value.ptr);
+		len += attr_pack(&kv, to + len);
+	}
+	if (!r->has_instance && (r->seed[0] | r->seed[1])) {
+		resource_instance(r, pid, instance);
+		instance[RESOURCE_INSTANCE_LEN] = '\0';
+		kv.key = otlp_as_string("service.instance.id");
+		value.string_value = instance;
 		len += attr_pack(&kv, to + len);
 	}
 	if (r->has_pid)

@@ -252,7 +252,10 @@ static void say_endpoint(const struct endpoint *e, const struct resource *r)
 /* False: no memory. */
 static bool otlp_init(struct worker *w)
 {
-	resource_init(&w->resource, w->x->config);
+	uint64_t seed[2];
+
+	memcpy(seed, &w->x->store->seed, sizeof(seed));
+	resource_init(&w->resource, w->x->config, seed);
 	endpoint_init(&w->endpoint, w->x->config);
 	say_endpoint(&w->endpoint, &w->resource);
 	otlp_encoder_init(&w->encoder);

@@ -64,6 +64,12 @@ void runtime_seen(const char *path);
 /* File name of the program, borrowed for ever: of a script's interpreter, not of the script. */
 struct bytes runtime_program(char *const *envp);
 
+/*
+ * The arguments that the program was started with; NULL: not known.  envp: as the kernel laid it
+ * out.
+ */
+char *const *runtime_arguments(char *const *envp, intptr_t *ret_count);
+
 /* What the file name of a program, or of a library, tells: for tests. */
 uint32_t runtime_of_program(struct bytes file_name);
 uint32_t runtime_of_library(const char *path);

@@ -174,6 +174,7 @@ struct store {
 	_Atomic uint32_t flush_asked;
 	_Atomic uint32_t flushed;
 	uint32_t collect_at; /* owner only: where the next search begins, so that no slot starves */
+	struct trace_id seed; /* random: what service.instance.id is made of */
 
 	/*
 	 * Published and not yet collected; at least the number of bits in the done map.  A producer

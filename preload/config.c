@@ -259,7 +259,8 @@ void config_parse(struct config *ret, char *const *envp)
 		/*
 		 * Every process of the system runs this: most entries fall here, by a byte or two.
 		 */
-		if ((*envp)[0] == 'O' && (*envp)[1] == 'T' && (*envp)[2] == 'E')
+		if (((*envp)[0] == 'O' && (*envp)[1] == 'T' && (*envp)[2] == 'E') ||
+		    ((*envp)[0] == 'K' && (*envp)[1] == '8'))
 			entry_set(ret, bytes_from_str(*envp), &seen);
 }
 

@@ -25,6 +25,7 @@
 #include "resolve.h"
 #include "runtime.h"
 #include "sampler.h"
+#include "service_name.h"
 #include "stats.h"
 #include "store.h"
 
@@ -77,6 +78,7 @@ static void come_up(char *const *envp)
 		runtime_init(envp);
 		if (config.propagate_env)
 			origin_init(envp);
+		service_name_init(envp);
 		sampler_init();
 		stats_inc(STAT_LOADED);
 		if (config.traces_exporter != EXPORTER_NONE)

@@ -212,6 +212,13 @@ static char *const *arguments_below(char *const *envp, const char *file, intptr_
 	return at;
 }
 
+char *const *runtime_arguments(char *const *envp, intptr_t *ret_count)
+{
+	const char *file = (const char *)getauxval(AT_EXECFN);
+
+	return file ? arguments_below(envp, file, ret_count) : NULL;
+}
+
 /* A script's path is among the arguments that the kernel wrote for its interpreter. */
 static const char *interpreter_of(const char *file, char *const *envp)
 {
@@ -242,12 +249,12 @@ struct bytes runtime_program(char *const *envp)
 
 static uint32_t tracer_of(uint32_t flags, char *const *envp)
 {
-	const char *file = (const char *)getauxval(AT_EXECFN);
 	intptr_t count = 0;
-	char *const *argv = file ? arguments_below(envp, file, &count) : NULL;
+	char *const *argv;
 
 	if (!(flags & RUNTIME_HAS_AGENTS))
 		return 0;
+	argv = runtime_arguments(envp, &count);
 	return tracer_is_asked_for(flags, envp, argv, argv ? (size_t)count : 0) ? RUNTIME_TRACER :
 										  0;
 }

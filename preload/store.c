@@ -55,6 +55,7 @@ static struct store *map_new(uint32_t slots)
 	st->queue_limit = limit;
 	st->batch = config.bsp_batch_size < limit ? config.bsp_batch_size : limit;
 	st->creator = process_pid();
+	trace_id_new(&st->seed);
 	return st;
 }
 

@@ -99,7 +99,7 @@ int main(void)
 	static struct config cfg;
 
 	fill();
-	resource_init(&resource, &cfg);
+	resource_init(&resource, &cfg, (const uint64_t[2]){ 1, 2 });
 	otlp_encoder_init(&encoder);
 	batch_init(&batch, &encoder);
 	printf("bytes_per_span %zu\n", otlp_encode_span(&encoder, &record, out));

@@ -52,6 +52,10 @@ static void test_resource_says_who_we_are(void **state)
 	assert_value("telemetry.sdk.name", "interspan");
 	assert_value("telemetry.sdk.language", "c");
 	assert_non_null(value_of("telemetry.sdk.version"));
+	assert_value("telemetry.distro.name", "interspan"); /* D129 */
+	assert_non_null(value_of("telemetry.distro.version"));
+	assert_value("process.executable.path", "/usr/sbin/nginx");
+	assert_value("os.type", "linux"); /* D144 */
 }
 
 static void test_resource_without_program_is_plain_unknown(void **state)
@@ -69,6 +73,7 @@ static void test_resource_of_a_deleted_program(void **state)
 	make("", "");
 	resource_init_for(&res, &cfg, BYTES("/opt/a (deleted)"), BYTES(""));
 	assert_value("process.executable.name", "a");
+	assert_value("process.executable.path", "/opt/a");
 }
 
 /* E19: OTEL_SERVICE_NAME > OTEL_RESOURCE_ATTRIBUTES > default. */
@@ -108,7 +113,7 @@ static void test_resource_attributes_are_all_or_nothing(void **state)
 		if (!res.is_refused || value_of("good"))
 			fail_msg("%s", rows[i]);
 		assert_value("host.name", "box");
-		assert_int_equal(res.n, 6);
+		assert_int_equal(res.n, 10);
 	}
 }
 
@@ -144,7 +149,7 @@ static void test_resource_of_this_process(void **state)
 	(void)state;
 	cfg.service_name = BYTES("");
 	cfg.resource_attributes = BYTES("");
-	resource_init(&res, &cfg);
+	resource_init(&res, &cfg, (const uint64_t[2]){ 0, 0 });
 	assert_non_null(strstr(value_of("process.executable.name"), "test_resource"));
 	assert_non_null(value_of("host.name"));
 }
@@ -180,6 +185,70 @@ static void test_resource_pid_of_the_user_stays(void **state)
 	assert_false(res.has_pid);
 }
 
+static void test_resource_has_what_kubernetes_says(void **state) /* D148, D149 */
+{
+	static const char *const envp[] = { "OTEL_RESOURCE_ATTRIBUTES_POD_NAME=operators",
+					    "OTEL_RESOURCE_ATTRIBUTES_NODE_NAME=node-1",
+					    "OTEL_RESOURCE_ATTRIBUTES_POD_UID=uid-1",
+					    "K8S_POD_NAME=shop-1",
+					    "K8S_NAMESPACE_NAME=prod",
+					    "K8S_CONTAINER_NAME=app",
+					    "K8S_DEPLOYMENT_NAME=shop",
+					    "OTEL_RESOURCE_ATTRIBUTES=k8s.namespace.name=mine",
+					    NULL };
+	static struct config told;
+
+	(void)state;
+	config_parse(&told, (char *const *)(uintptr_t)envp);
+	resource_init_for(&res, &told, BYTES("/a"), BYTES("box"));
+	assert_value("k8s.pod.name", "shop-1");
+	assert_value("k8s.pod.uid", "uid-1");
+	assert_value("k8s.node.name", "node-1");
+	assert_value("k8s.container.name", "app");
+	assert_value("k8s.deployment.name", "shop");
+	assert_value("k8s.namespace.name", "mine");
+	make("", "");
+	assert_null(value_of("k8s.pod.name"));
+}
+
+static void instance(uint32_t pid, char to[RESOURCE_INSTANCE_LEN + 1])
+{
+	resource_instance(&res, pid, to);
+	to[RESOURCE_INSTANCE_LEN] = '\0';
+}
+
+static void test_resource_of_each_process_is_an_instance(void **state) /* D122, D151 */
+{
+	char a[RESOURCE_INSTANCE_LEN + 1], b[RESOURCE_INSTANCE_LEN + 1];
+	unsigned char out[8192];
+	size_t len;
+
+	(void)state;
+	make("", "");
+	res.seed[0] = 0x0123456789abcdefu;
+	res.seed[1] = 0xfedcba9876543210u;
+	instance(77, a);
+	instance(78, b);
+	assert_string_not_equal(a, b);
+	instance(77, b);
+	assert_string_equal(a, b);
+	/* version 4, variant 10 */
+	assert_int_equal(a[14], '4');
+	assert_non_null(strchr("89ab", a[19]));
+	assert_true(a[8] == '-' && a[13] == '-' && a[18] == '-' && a[23] == '-');
+	len = otlp_encode_resource(&res, 77, out);
+	assert_true(len <= otlp_resource_bound(&res));
+	assert_non_null(memmem(out, len, a, RESOURCE_INSTANCE_LEN));
+	res.seed[1] = 0;
+	instance(77, b);
+	assert_string_not_equal(a, b);
+	make("", "service.instance.id=mine");
+	res.seed[0] = 1;
+	len = otlp_encode_resource(&res, 77, out);
+	instance(77, b);
+	assert_null(memmem(out, len, b, RESOURCE_INSTANCE_LEN));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +263,8 @@ int main(void)
 		cmocka_unit_test(test_resource_of_this_process),
 		cmocka_unit_test(test_resource_is_these_bytes),
 		cmocka_unit_test(test_resource_pid_of_the_user_stays),
+		cmocka_unit_test(test_resource_has_what_kubernetes_says),
+		cmocka_unit_test(test_resource_of_each_process_is_an_instance),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
