@@ -15,7 +15,7 @@
 #   make install    PREFIX=/usr/local DESTDIR=; make uninstall
 #   make clean
 #
-# CC=gcc|clang  BUILD=build  WERROR=1  SAN=address,undefined|thread (unit tests only)  V=1
+# CC=gcc|clang  BUILD=build  WERROR=1  LTO= (a quicker build)  SAN=address,undefined|thread (unit tests only)  V=1
 #
 # A room's sources are found by wildcard: a new file needs no line here.
 
@@ -185,7 +185,7 @@ $(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: exporter/%.proto
 # Objects are made anew when compiler or flags change.
 stamp = @mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(1))' >$@.new; \
 	cmp -s $@.new $@ && rm $@.new || mv $@.new $@
-FLAGS_NOW := $(CC) $(BASE) $(INSIDE) $(CPPFLAGS) $(CFLAGS) $(foreach room,hooks hooks/conn \
+FLAGS_NOW := $(CC) $(BASE) $(INSIDE) $(LTO) $(CPPFLAGS) $(CFLAGS) $(foreach room,hooks hooks/conn \
 	hooks/proto preload exporter gen tools tests/unit,$(value CC_$(room)))
 $(BUILD)/flags.stamp: FORCE
 	$(call stamp,$(FLAGS_NOW))
@@ -323,7 +323,7 @@ quick:
 .PHONY: coverage
 coverage:
 	@mkdir -p $(BUILD)/coverage && find $(BUILD)/coverage -name '*.gcda' -delete
-	@$(MAKE) -j$(JOBS) CC=gcc BUILD=$(BUILD)/coverage \
+	@$(MAKE) -j$(JOBS) CC=gcc BUILD=$(BUILD)/coverage LTO= \
 		LDFLAGS="--coverage -Wl,--wrap=_exit" \
 		CFLAGS="--coverage -O0 -fprofile-update=atomic -DCOVERAGE" unit
 	@$(PYTHON) scripts/coverage.py $(BUILD)/coverage

@@ -191,7 +191,7 @@ def targets_of(tests):
 
 
 def make(tree, tests):
-    status, out = run(["make", f"-j{JOBS}", "CC=gcc", "BUILD=build", "WERROR=1",
+    status, out = run(["make", f"-j{JOBS}", "CC=gcc", "BUILD=build", "WERROR=1", "LTO=",
                        *targets_of(tests)], tree, 1800)
     return None if status == 0 else out
 
