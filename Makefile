@@ -8,6 +8,7 @@
 #   make bench      what it costs: figures against bare, side by side; BENCH=name,... PAIRS=30
 #   make bench-compare OLD=libinterspan.so   the same for another build and this one
 #   make coverage   which lines the unit tests run, file by file
+#   make shake      threads that give way where it is most awkward: SHAKE_ROUNDS=10
 #   make w3c        the W3C's own tests of trace context: W3C_TEST_DIR=<their folder `test`>
 #   make causality  who caused which call: REQUESTS=5000 through each program, and a table
 #   make fuzz       FUZZ_SECONDS=60 for each parser
@@ -327,6 +328,18 @@ coverage:
 		LDFLAGS="--coverage -Wl,--wrap=_exit" \
 		CFLAGS="--coverage -O0 -fprofile-update=atomic -DCOVERAGE" unit
 	@$(PYTHON) scripts/coverage.py $(BUILD)/coverage
+
+# Threads give the processor away, or sleep, at the places that are marked by SHAKE() (include/shake.h).
+SHAKE_ROUNDS ?= 10
+SHAKEN := $(MAKE) -j$(JOBS) CC=gcc CPPFLAGS=-DWITH_SHAKE
+.PHONY: shake hosts
+hosts: $(HOSTS)
+shake:
+	@rm -f $(RESULTS)
+	@$(SHAKEN) BUILD=$(BUILD)/shake all unit-programs hosts
+	@$(SHAKEN) BUILD=$(BUILD)/shake/tsan SAN=thread unit-programs
+	@bad=0; RESULTS=$(RESULTS) scripts/shake $(SHAKE_ROUNDS) $(BUILD)/shake || bad=1; \
+	scripts/results $(RESULTS) && exit $$bad
 
 # With -Werror and both compilers, each in its own directory; what is preloaded is gcc's.  A step that
 # fails does not keep the others from telling what they know.

@@ -4,6 +4,7 @@
 #include <linux/futex.h>
 
 #include "rawsys.h"
+#include "shake.h"
 
 /*
  * The kernel walks it when the thread ends: head -> entry -> head, and the futex word lies at a
@@ -47,6 +48,7 @@ bool owner_take(struct store *st)
 
 	if (!list_enter(st))
 		return false;
+	SHAKE();
 	while (!(seen & STORE_OWNER_TID) || (seen & STORE_OWNER_DIED))
 		if (atomic_compare_exchange_weak(&st->owner, &seen, self))
 			return true;
@@ -57,5 +59,6 @@ bool owner_take(struct store *st)
 void owner_release(struct store *st)
 {
 	atomic_store(&st->owner, 0);
+	SHAKE();
 	list_leave();
 }

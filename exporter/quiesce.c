@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "rawsys.h"
+#include "shake.h"
 
 enum {
 	Q_FREE,
@@ -26,6 +27,7 @@ static bool wait_contended(_Atomic uint32_t *q, uint64_t until_ns)
 		return false;
 	left.tv_sec = (time_t)((until_ns - now) / 1000000000u);
 	left.tv_nsec = (long)((until_ns - now) % 1000000000u);
+	SHAKE();
 	raw_futex(q, FUTEX_WAIT_PRIVATE, Q_CONTENDED, &left);
 	return true;
 }
@@ -51,6 +53,7 @@ bool quiesce_lock(_Atomic uint32_t *q, uint32_t timeout_ms)
 
 void quiesce_unlock(_Atomic uint32_t *q)
 {
+	SHAKE();
 	if (atomic_exchange_explicit(q, Q_FREE, memory_order_release) == Q_CONTENDED)
 		raw_futex(q, FUTEX_WAKE_PRIVATE, 1, NULL);
 }

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "quiesce.h"
 #include "rawsys.h"
+#include "shake.h"
 
 struct asked asked_now(struct exporter *x)
 {
@@ -59,9 +60,12 @@ void exporter_sleep(struct exporter *x, uint64_t until_ns, struct asked seen, ui
 	 * Sequentially consistent, as the producer's are: he raises done, then looks at asleep; we
 	 * raise asleep, then look at done.  One of the two sees the other.
 	 */
+	SHAKE();
 	atomic_store(&st->asleep, 1);
+	SHAKE();
 	if (!is_news(x, seen, enough)) {
 		quiesce_pause();
+		SHAKE();
 		wait_on(&st->wake, wake, until_ns);
 		quiesce_resume();
 	}

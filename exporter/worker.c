@@ -21,6 +21,7 @@
 #include "quiesce.h"
 #include "rawsys.h"
 #include "resource.h"
+#include "shake.h"
 #include "sleep.h"
 #include "span_limits.h"
 #include "stats.h"
@@ -152,6 +153,7 @@ static void flush_answer(struct store *st, uint32_t asked)
 {
 	if (atomic_load(&st->flushed) == asked)
 		return;
+	SHAKE();
 	atomic_store(&st->flushed, asked);
 	raw_futex(&st->flushed, FUTEX_WAKE, INT32_MAX, NULL);
 }
@@ -224,6 +226,7 @@ static enum exporter_end serve(struct worker *w)
 			drain(w);
 			flush_answer(x->store, seen.flush);
 		}
+		SHAKE();
 		if (seen.stop)
 			return EXPORTER_ASKED;
 		has_host = wait_for_work(w, seen);
@@ -309,6 +312,7 @@ static void leave(struct worker *w)
 	struct store *st = w->x->store;
 
 	owner_release(st);
+	SHAKE();
 	while (atomic_load(&st->done) && !is_too_late(w->x) && owner_take(st)) {
 		uint32_t before = atomic_load(&st->done);
 

@@ -21,6 +21,7 @@
 #include "process.h"
 #include "rawsys.h"
 #include "resolve.h"
+#include "shake.h"
 #include "single.h"
 #include "stats.h"
 #include "text.h"
@@ -155,6 +156,7 @@ static void *thread_body(void *arg)
 
 	(void)arg;
 	thread_self.ours = 1;
+	SHAKE();
 	atomic_store(&tid, (uint32_t)raw_gettid());
 	atomic_store(&life, life_word(RUNNING));
 	end = exporter_run(&exporter);
@@ -163,7 +165,9 @@ static void *thread_body(void *arg)
 		atomic_store(&retry_ns, clock_monotonic_ns() + RETRY_NS);
 	}
 	atomic_store(&burst_ns, clock_monotonic_ns());
+	SHAKE();
 	atomic_store(&life, life_word(ABSENT));
+	SHAKE();
 	/* Who waits for a flush looks again and sees that nobody is there. */
 	raw_futex(&st->flushed, FUTEX_WAKE, INT32_MAX, NULL);
 	if (atomic_load(&exiting))
@@ -215,6 +219,7 @@ static void start(struct store *st)
 	    clock_monotonic_ns() < atomic_load(&retry_ns) ||
 	    !atomic_compare_exchange_strong(&life, &word, life_word(STARTING)))
 		return;
+	SHAKE();
 	atomic_store(&exporter_is_due, false);
 	exporter.store = st;
 	exporter.config = &config;
@@ -347,6 +352,7 @@ static void flush_wait(struct store *st, uint64_t until_ns)
 {
 	uint32_t mine = atomic_fetch_add(&st->flush_asked, 1) + 1;
 
+	SHAKE();
 	wake(st);
 	while (life_get() != ABSENT) {
 		uint32_t flushed = atomic_load(&st->flushed);
@@ -425,6 +431,7 @@ bool exporter_park(uint32_t timeout_ms)
 	 */
 	atomic_store(&exporter.deadline_ns, deadline_within(begin, until - begin));
 	flush_wait(st, until);
+	SHAKE();
 	atomic_store(&exporter.stop, 1);
 	wake(st);
 	while (!(gone = is_gone()) && clock_monotonic_ns() < until)
@@ -459,6 +466,7 @@ bool exporter_quiesce(void)
 	self = (uint32_t)raw_gettid();
 	if (atomic_load(&forking) == self || !quiesce_lock(&exporter.quiesce, QUIESCE_MS))
 		return false;
+	SHAKE();
 	atomic_store(&forking, self);
 	return true;
 }

@@ -2,6 +2,7 @@
 /* References to spans that somebody else may be ending. */
 #include <stdatomic.h>
 
+#include "shake.h"
 #include "span.h"
 #include "store.h"
 
@@ -59,6 +60,7 @@ bool span_ref_context(struct span_ref ref, struct span_context *ret, char *state
 	if (!s)
 		return false;
 	context_peek(s, &seen);
+	SHAKE();
 	seen.tracestate = (struct bytes){ state, span_tracestate(s, state, cap) };
 	/*
 	 * Whoever writes the slot for another span has raised the generation before (slot_take()):

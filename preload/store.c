@@ -10,6 +10,7 @@
 #include "config.h"
 #include "process.h"
 #include "rawsys.h"
+#include "shake.h"
 #include "stats.h"
 
 #define SLOTS_MIN 1024u
@@ -87,6 +88,7 @@ static NO_INLINE struct store *store_create(void)
 	}
 	/* Threads that race here have read the same settings, hence the same number. */
 	atomic_store(&slot_count, slots);
+	SHAKE();
 	if (atomic_compare_exchange_strong(&the_store, &none, st))
 		return st;
 	raw_munmap(st, STORE_SLOT_AREA + (size_t)slots * STORE_SLOT_BYTES);
@@ -120,6 +122,7 @@ static void word_not_full(struct store *st, uint32_t word)
 static void word_full(struct store *st, uint32_t word)
 {
 	atomic_fetch_or(map_word(st, STORE_FULL_MAP, word / 64), 1ull << word % 64);
+	SHAKE();
 	if (atomic_load(map_word(st, STORE_TAKEN_MAP, word)) != UINT64_MAX)
 		word_not_full(st, word);
 }
@@ -189,6 +192,7 @@ static void bits_free(struct store *st, uint32_t word, uint64_t bits)
 {
 	/* Also a release: pairs with the acquire in word_take(). */
 	atomic_fetch_and(map_word(st, STORE_TAKEN_MAP, word), ~bits);
+	SHAKE();
 	if (atomic_load(map_word(st, STORE_FULL_MAP, word / 64)) >> word % 64 & 1)
 		word_not_full(st, word);
 }
@@ -196,6 +200,7 @@ static void bits_free(struct store *st, uint32_t word, uint64_t bits)
 static void index_free(struct store *st, uint32_t index)
 {
 	atomic_store_explicit(&store_slot(st, index)->state, SLOT_FREE, memory_order_relaxed);
+	SHAKE();
 	bits_free(st, index / 64, 1ull << index % 64);
 }
 
@@ -219,6 +224,7 @@ struct span *slot_take(struct store *st)
 	if (UNLIKELY(index == NO_SLOT))
 		return NULL;
 	s = store_slot(st, index);
+	SHAKE();
 	/*
 	 * From here on references to its last span are dead.  Raised by who takes it, since who
 	 * frees it may be the exporter, and must not take its lines away.
@@ -227,11 +233,13 @@ struct span *slot_take(struct store *st)
 			      atomic_load_explicit(&s->generation, memory_order_relaxed) + 1,
 			      memory_order_relaxed);
 	write_barrier();
+	SHAKE();
 	/* All behind the generation. */
 	memset((char *)s + offsetof(struct span, next), 0,
 	       sizeof(*s) - offsetof(struct span, next));
 	s->pid = process_pid();
 	s->slots = 1;
+	SHAKE();
 	/* Pairs with span_get(), which may look at any slot at any time. */
 	atomic_store_explicit(&s->state, SLOT_OPEN, memory_order_release);
 	return s;
@@ -278,6 +286,7 @@ bool slot_extend(struct store *st, struct span *s, uint32_t n)
 		return false;
 	}
 	more_init(st, s, taken, n);
+	SHAKE();
 	/* Linked last: who is killed before this leaves a record that is whole. */
 	__atomic_store_n(tail ? &tail->next : &s->next, taken[0] + 1, __ATOMIC_RELEASE);
 	s->last = taken[n - 1] + 1;
@@ -303,6 +312,7 @@ bool slot_publish(struct store *st, struct span *s)
 	if (atomic_load_explicit(&s->state, memory_order_relaxed) != SLOT_OPEN)
 		return false;
 	before = atomic_fetch_add(&st->done, 1);
+	SHAKE();
 	if (UNLIKELY(before >= st->queue_limit)) {
 		atomic_fetch_sub(&st->done, 1);
 		slot_free(st, s);
@@ -310,11 +320,13 @@ bool slot_publish(struct store *st, struct span *s)
 		return false;
 	}
 	atomic_store_explicit(&s->state, SLOT_DONE, memory_order_relaxed);
+	SHAKE();
 	/* Gives the record away; pairs with the acquire in store_collect(). */
 	if (atomic_fetch_or(map_word(st, STORE_DONE_MAP, index / 64), bit) & bit) {
 		atomic_fetch_sub(&st->done, 1);
 		return false;
 	}
+	SHAKE();
 	/* The exporter raises asleep before it looks at done: one of the two sees the other. */
 	if (UNLIKELY(atomic_load(&st->asleep)) && (before == 0 || before + 1 == st->batch))
 		exporter_wake(st);

@@ -6,6 +6,7 @@
 #include "store.h"
 
 #include "clock.h"
+#include "shake.h"
 #include "stats.h"
 
 #define STALE_NS 1000000000u
@@ -62,6 +63,7 @@ static size_t word_collect(struct store *st, uint32_t word, uint64_t mask, uint3
 		take |= seen & -seen;
 		ret_index[n++] = word * 64 + (uint32_t)__builtin_ctzll(seen);
 	}
+	SHAKE();
 	/* Pairs with slot_publish(): the records are whole from here on. */
 	if (take)
 		atomic_fetch_and_explicit(done_word(st, word), ~take, memory_order_acquire);
@@ -83,6 +85,7 @@ size_t store_collect(struct store *st, uint32_t *ret_index, size_t max)
 	}
 	if (n) {
 		st->collect_at = ret_index[n - 1] + 1;
+		SHAKE();
 		done_subtract(st, (uint32_t)n);
 	} else {
 		done_repair(st);

@@ -18,6 +18,7 @@
 #include "pool.h"
 #include "process.h"
 #include "rawsys.h"
+#include "shake.h"
 #include "socket.h"
 #include "stats.h"
 
@@ -146,6 +147,7 @@ void conn_unpin(struct conn *c)
 	/* Before we let go: after that, and an end, it would be the next one's. */
 	uint32_t generation = atomic_load_explicit(&c->generation, memory_order_relaxed);
 
+	SHAKE();
 	if (atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1)
 		conn_end_unheld(c, generation);
 }
@@ -156,6 +158,7 @@ struct conn *conn_pin_entry(uint64_t entry)
 
 	if (!c || !ref_if_alive(c))
 		return NULL;
+	SHAKE();
 	if (conn_entry(c) == entry)
 		return c;
 	conn_unpin(c);

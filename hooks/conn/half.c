@@ -5,6 +5,7 @@
 #include "fd_table.h"
 #include "loop.h"
 #include "pool.h"
+#include "shake.h"
 #include "stats.h"
 
 /* A thousand heads at once: who sends slowly by the thousand is passed through untraced. */
@@ -47,6 +48,7 @@ struct conn_token conn_look(int fd, bool is_in)
 	struct conn *c = entry ? conn_at(entry) : NULL;
 	uint64_t word;
 
+	SHAKE();
 	if (UNLIKELY(!c)) {
 		if (entry)
 			loop_touched(entry, is_in);
@@ -89,6 +91,7 @@ static bool half_kill(struct half *h, uint32_t generation, bool *ret_busy)
 			return false;
 	while (!atomic_compare_exchange_weak(&h->word, &word, word | HALF_DEAD));
 	*ret_busy |= word & HALF_BUSY;
+	SHAKE();
 	return true;
 }
 
@@ -124,8 +127,10 @@ struct conn *conn_hold(struct conn_token t, bool is_in, bool is_turn)
 	/* Acquire: what the last holder did is over. */
 	if (LIKELY(!atomic_load_explicit(&c->is_blind, memory_order_relaxed) &&
 		   atomic_compare_exchange_strong_explicit(
-			   &h->word, &t.word, held, memory_order_acquire, memory_order_relaxed)))
+			   &h->word, &t.word, held, memory_order_acquire, memory_order_relaxed))) {
+		SHAKE();
 		return c;
+	}
 	not_held(t.entry);
 	return NULL;
 }
@@ -138,6 +143,7 @@ void conn_release(struct conn *c, struct half *h)
 {
 	uint64_t word = atomic_fetch_sub(&h->word, HALF_BUSY);
 
+	SHAKE();
 	if (UNLIKELY(word & HALF_DEAD))
 		conn_end_unheld(c, (uint32_t)(word >> 32));
 }
@@ -154,6 +160,7 @@ bool half_lock(struct half *h)
 /* Its connection is pinned: it cannot have died meanwhile. */
 void half_unlock(struct half *h)
 {
+	SHAKE();
 	atomic_fetch_sub_explicit(&h->word, HALF_BUSY, memory_order_release);
 }
 
