@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "rawsys.h"
+#include "shake.h"
 
 #define PAGE_FDS 1024u
 
@@ -23,7 +24,7 @@ static void bit_set(_Atomic uint64_t *map, unsigned fd, bool on)
 
 	if (on)
 		atomic_fetch_or(&map[fd / 64], bit);
-	else if (atomic_load_explicit(&map[fd / 64], memory_order_relaxed) & bit)
+	else if (atomic_load(&map[fd / 64]) & bit)
 		atomic_fetch_and(&map[fd / 64], ~bit);
 }
 
@@ -62,6 +63,23 @@ uint64_t fd_entry(int fd)
 	return e ? atomic_load_explicit(e, memory_order_acquire) : 0;
 }
 
+/*
+ * After a change of the entry.  Others may change it meanwhile, and its bit: whoever sets the bit
+ * last has looked at the entry afterwards (all sequentially consistent), so that in the end both
+ * say the same.
+ */
+static void bit_follow(int fd, const _Atomic uint64_t *e)
+{
+	bool on;
+
+	do {
+		on = atomic_load(e) != 0;
+		SHAKE();
+		bit_set(fd_tracked, (unsigned)fd, on);
+		SHAKE();
+	} while (UNLIKELY((atomic_load(e) != 0) != on));
+}
+
 bool fd_put(int fd, uint64_t entry)
 {
 	_Atomic uint64_t *e = slot_make(fd);
@@ -69,21 +87,23 @@ bool fd_put(int fd, uint64_t entry)
 
 	if (!e)
 		return false;
-	atomic_store_explicit(e, entry, memory_order_release);
+	atomic_store(e, entry);
 	while (fd > top && !atomic_compare_exchange_weak(&highest, &top, fd))
 		;
-	bit_set(fd_tracked, (unsigned)fd, true);
+	bit_follow(fd, e);
 	return true;
 }
 
 uint64_t fd_take(int fd)
 {
 	_Atomic uint64_t *e = slot(fd);
+	uint64_t entry;
 
 	if (!e)
 		return 0;
-	bit_set(fd_tracked, (unsigned)fd, false);
-	return atomic_exchange_explicit(e, 0, memory_order_acq_rel);
+	entry = atomic_exchange(e, 0);
+	bit_follow(fd, e);
+	return entry;
 }
 
 bool fd_take_if(int fd, uint64_t entry)
@@ -92,10 +112,7 @@ bool fd_take_if(int fd, uint64_t entry)
 
 	if (!e || !atomic_compare_exchange_strong(e, &entry, 0))
 		return false;
-	bit_set(fd_tracked, (unsigned)fd, false);
-	/* Closed, opened and put again in between: that bit was not ours to clear. */
-	if (UNLIKELY(atomic_load(e)))
-		bit_set(fd_tracked, (unsigned)fd, true);
+	bit_follow(fd, e);
 	return true;
 }
 

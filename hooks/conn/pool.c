@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "rawsys.h"
+#include "shake.h"
 
 static bool chunk_make(struct pool *p, size_t item_bytes, uint32_t c)
 {
@@ -15,11 +16,13 @@ static bool chunk_make(struct pool *p, size_t item_bytes, uint32_t c)
 
 	if (raw_is_error(made))
 		return false;
-	if (atomic_compare_exchange_strong(&p->chunk[c], &none, (char *)made))
+	if (atomic_compare_exchange_strong(&p->chunk[c], &none, (char *)made)) {
+		SHAKE();
 		/* Publishes the chunk; pairs with the acquire of take_bit(). */
 		atomic_store_explicit(&p->free[c], ~0ull, memory_order_release);
-	else
+	} else {
 		raw_munmap((void *)made, bytes);
+	}
 	return true;
 }
 
@@ -33,23 +36,46 @@ static int take_bit(_Atomic uint64_t *map)
 	return -1;
 }
 
+static void *chunk_get(struct pool *p, size_t item_bytes, uint32_t c, uint32_t *ret_index)
+{
+	int bit = take_bit(&p->free[c]);
+
+	if (bit < 0)
+		return NULL;
+	SHAKE();
+	if (c != atomic_load_explicit(&p->first, memory_order_relaxed))
+		atomic_store(&p->first, c);
+	*ret_index = c * POOL_CHUNK_ITEMS + (uint32_t)bit;
+	return pool_at(p, item_bytes, *ret_index);
+}
+
+/*
+ * Who takes the last of a chunk moves `first` on while another thread gives one of it back, and may
+ * have the last word: then items before it are free.  So all that is there is looked at before more
+ * is mapped.
+ */
+static NO_INLINE void *get_elsewhere(struct pool *p, size_t item_bytes, uint32_t max_chunks,
+				     uint32_t *ret_index)
+{
+	uint32_t c = 0;
+	void *item = NULL;
+
+	for (; !item && c < max_chunks && atomic_load(&p->chunk[c]); c++)
+		item = chunk_get(p, item_bytes, c, ret_index);
+	for (; !item && c < max_chunks; c++) {
+		if (!atomic_load(&p->chunk[c]) && !chunk_make(p, item_bytes, c))
+			return NULL;
+		item = chunk_get(p, item_bytes, c, ret_index);
+	}
+	return item;
+}
+
 void *pool_get(struct pool *p, size_t item_bytes, uint32_t max_chunks, uint32_t *ret_index)
 {
-	for (uint32_t c = atomic_load(&p->first); c < max_chunks; c++) {
-		int bit = take_bit(&p->free[c]);
+	uint32_t c = atomic_load(&p->first);
+	void *item = LIKELY(c < max_chunks) ? chunk_get(p, item_bytes, c, ret_index) : NULL;
 
-		if (bit < 0 && !atomic_load(&p->chunk[c]) && !chunk_make(p, item_bytes, c))
-			return NULL;
-		if (bit < 0)
-			bit = take_bit(&p->free[c]);
-		if (bit < 0)
-			continue;
-		if (c != atomic_load_explicit(&p->first, memory_order_relaxed))
-			atomic_store(&p->first, c);
-		*ret_index = c * POOL_CHUNK_ITEMS + (uint32_t)bit;
-		return pool_at(p, item_bytes, *ret_index);
-	}
-	return NULL;
+	return LIKELY(item) ? item : get_elsewhere(p, item_bytes, max_chunks, ret_index);
 }
 
 void pool_put(struct pool *p, uint32_t index)
@@ -59,6 +85,7 @@ void pool_put(struct pool *p, uint32_t index)
 
 	atomic_fetch_or_explicit(&p->free[c], 1ull << (index % POOL_CHUNK_ITEMS),
 				 memory_order_release);
+	SHAKE();
 	while (c < first && !atomic_compare_exchange_weak(&p->first, &first, c))
 		;
 }
