@@ -9,7 +9,8 @@ A row:
 
     tooth  what is broken, in one line
     test   unit/test_span test_span_ends_once             a case of a unit test, or
-    test   preload/test_process Same.test_syscall         one of tests/preload, of tests/e2e
+    test   preload/test_process Same.test_syscall         one of tests/preload, of tests/e2e, or
+    test   house check-calls                              a check of the house
     file   preload/span.c
     < old text, which stands there exactly once; the next such line is the next line of it
     > new text; none: the old one is taken away
@@ -116,7 +117,9 @@ def applied(tooth, root):
     return texts
 
 
-def source_of(place):
+def source_of(place, case):
+    if place == "house":
+        return os.path.join("scripts", case)
     suffix = ".c" if place.startswith("unit/") else ".py"
     return os.path.join("tests", place + suffix)
 
@@ -126,10 +129,12 @@ def has_test(place, case):
     name = case.rpartition(".")[2]
     short = name.removeprefix("test_")
     try:
-        with open(os.path.join(ROOT, source_of(place)), encoding="utf-8") as f:
+        with open(os.path.join(ROOT, source_of(place, case)), encoding="utf-8") as f:
             text = f.read()
     except OSError:
         return False
+    if place == "house":
+        return True
     if place.startswith("unit/"):
         rows = re.findall(r"\bTEST\((\w+)\)", text)
         return re.search(rf"\b{name}\b", text) or any(name.endswith("_" + row) for row in rows)
@@ -146,7 +151,7 @@ def check():
             applied(tooth, ROOT)
         except (Malformed, OSError) as e:
             bad.append(str(e))
-        bad += [f"teeth.list:{tooth.line}: no test {case} in {source_of(place)}"
+        bad += [f"teeth.list:{tooth.line}: no test {case} in {source_of(place, case)}"
                 for place, case in tooth.tests if not has_test(place, case)]
     print("\n".join(bad) if bad else f"{len(teeth)} teeth apply")
     return 1 if bad else 0
@@ -186,8 +191,9 @@ def run(argv, tree, seconds, is_enough=lambda out: False):
 
 def targets_of(tests):
     units = {f"build/{place}" for place, _ in tests if place.startswith("unit/")}
-    others = {"all", "hosts"} if any(not p.startswith("unit/") for p, _ in tests) else set()
-    return sorted(units | others)
+    others = {"all"} if any(not p.startswith("unit/") for p, _ in tests) else set()
+    hosts = {"hosts"} if any(p.startswith(("preload/", "e2e/")) for p, _ in tests) else set()
+    return sorted(units | others | hosts)
 
 
 def make(tree, tests):
@@ -224,6 +230,8 @@ def read(path):
 
 
 def command(place, cases):
+    if place == "house":
+        return ["scripts/" + cases[0]]
     if place.startswith("unit/"):
         return ["build/" + place]
     directory, module = place.split("/")
@@ -231,23 +239,35 @@ def command(place, cases):
     return [PYTHON, f"tests/{directory}/run.py", *patterns, f"tests/{place}.py"]
 
 
-def has_passed(out, case):
+def says(out, words, case):
+    """Does cmocka, or our runner, say one of them of the case, or of a part of it?"""
     name = re.escape(case.rpartition(".")[2])
-    return bool(re.search(rf"^\[       OK \] {name}$", out, re.M) or
-                re.search(rf"^ok   \S+\.{name.removeprefix('test_')} ", out, re.M))
+    return bool(re.search(rf"^(?:\[ +(?:{words}) *\] {name}$|"
+                          rf"(?:{words}) +\S+\.{name.removeprefix('test_')} )", out, re.M))
 
 
 def has_failed(out, case):
-    """Also if it is a part of the case that did."""
-    name = re.escape(case.rpartition(".")[2])
-    return bool(re.search(rf"^\[  (FAILED|ERROR ) +\] {name}$", out, re.M) or
-                re.search(rf"^FAIL \S+\.{name.removeprefix('test_')} ", out, re.M))
+    return says(out, "FAILED|ERROR|FAIL", case)
+
+
+def is_decided(out, case):
+    return has_failed(out, case) or says(out, "OK|ok|SKIPPED|SKIP", case)
 
 
 def has_died_of(out, status, case):
     """Was it the last that began?"""
     began = re.findall(r"^\[ RUN      \] (\w+)$", out, re.M)
-    return bool(status and began and began[-1] == case and not has_passed(out, case))
+    return bool(status and began and began[-1] == case and not is_decided(out, case))
+
+
+def run_test(tree, place, case):
+    """True: it passed, False: it failed, None: neither; and what was printed."""
+    status, out = run(command(place, [case]), tree, TIMEOUT, lambda out: is_decided(out, case))
+    if place == "house":
+        return status == 0, out
+    if has_failed(out, case) or has_died_of(out, status, case):
+        return False, out
+    return True if says(out, "OK|ok", case) else None, out
 
 
 def verdict(tree, tooth):
@@ -259,31 +279,58 @@ def verdict(tree, tooth):
     if out is not None:
         return "DOES NOT BUILD", out
     for place, case in tooth.tests:
-        status, out = run(command(place, [case]), tree, TIMEOUT,
-                          lambda out, case=case: has_failed(out, case) or has_passed(out, case))
-        if not has_failed(out, case) and not has_died_of(out, status, case):
+        has_passed, out = run_test(tree, place, case)
+        if has_passed is not False:
             return "DOES NOT BITE", out
     return "bites", ""
 
 
-def prove_tests(tree, teeth):
-    """Without a break they pass, all of them; returns what was printed if not."""
-    tests = sorted({test for tooth in teeth for test in tooth.tests})
+def prove_tests(tree, tests):
+    """Without a break they pass: (those that this machine skips, what was printed if one fails)."""
+    skipped = set()
     out = make(tree, tests)
     if out is not None:
-        return out
-    for place in sorted({place for place, _ in tests}):
-        cases = [case for p, case in tests if p == place]
-        _, out = run(command(place, cases), tree, TIMEOUT,
-                     lambda out, cases=cases: all(has_passed(out, case) for case in cases))
+        return skipped, out
+    groups = {}
+    for place, case in tests:
+        groups.setdefault((place, case if place == "house" else ""), []).append(case)
+    for (place, _), cases in groups.items():
+        status, out = run(command(place, cases), tree, TIMEOUT,
+                          lambda out, cases=cases: all(is_decided(out, case) for case in cases))
+        skipped |= {(place, case) for case in cases if says(out, "SKIPPED|SKIP", case)}
         for case in cases:
-            if not has_passed(out, case):
-                return f"{out}\n{place} {case}: does not pass without a break"
-    return None
+            has_passed = status == 0 if place == "house" else says(out, "OK|ok", case)
+            if (place, case) not in skipped and (not has_passed or has_failed(out, case)):
+                return skipped, f"{out}\n{place} {case}: does not pass without a break"
+    return skipped, None
 
 
 def tail(out):
     return "".join(f"    {line}\n" for line in out.rstrip().splitlines()[-30:])
+
+
+class Table:
+    def __init__(self, teeth):
+        self.widths = (max(len(t.name) for t in teeth),
+                       max(len(f"{p} {c}") for t in teeth for p, c in t.tests))
+        self.row("tooth", "test that bites", "result")
+
+    def row(self, *words):
+        print(" | ".join(w.ljust(n) for w, n in zip(words, (*self.widths, 0))), flush=True)
+
+    def tooth(self, tooth, result):
+        for place, case in tooth.tests:
+            self.row(tooth.name, f"{place} {case}", result)
+
+
+def bite_one(base, work, tooth, table):
+    shutil.rmtree(work, ignore_errors=True)
+    subprocess.run(["cp", "-a", base, work], check=True)
+    since = time.monotonic()
+    result, out = verdict(work, tooth)
+    table.tooth(tooth, f"{result} ({time.monotonic() - since:.1f} s)")
+    print(tail(out), end="")
+    return result == "bites"
 
 
 def bite(teeth, keep):
@@ -291,30 +338,23 @@ def bite(teeth, keep):
     base, work = os.path.join(BUILD, "base"), os.path.join(BUILD, "work")
     os.makedirs(base, exist_ok=True)
     sync(base)
-    out = prove_tests(base, teeth)
+    skipped, out = prove_tests(base, sorted({test for tooth in teeth for test in tooth.tests}))
     if out is not None:
         print(tail(out), end="")
         return 1
     print(f"tests pass without a break ({time.monotonic() - began:.0f} s)\n")
-    widths = (max(len(t.name) for t in teeth),
-              max(len(f"{p} {c}") for t in teeth for p, c in t.tests))
-    print(f"{'tooth':{widths[0]}} | {'test that bites':{widths[1]}} | result")
-    blunt = 0
+    table = Table(teeth)
+    skips, blunt = 0, 0
     for tooth in teeth:
-        shutil.rmtree(work, ignore_errors=True)
-        subprocess.run(["cp", "-a", base, work], check=True)
-        since = time.monotonic()
-        result, out = verdict(work, tooth)
-        blunt += result != "bites"
-        names = [f"{place} {case}" for place, case in tooth.tests]
-        print(f"{tooth.name:{widths[0]}} | {names[0]:{widths[1]}} | {result} "
-              f"({time.monotonic() - since:.1f} s)", flush=True)
-        for name in names[1:]:
-            print(f"{'':{widths[0]}} | {name:{widths[1]}} |")
-        print(tail(out), end="")
+        if skipped & set(tooth.tests):
+            skips += 1
+            table.tooth(tooth, "skipped here")
+        else:
+            blunt += not bite_one(base, work, tooth, table)
     if not keep:
         shutil.rmtree(work, ignore_errors=True)
-    print(f"\n{len(teeth)} teeth, {blunt} do not bite, {time.monotonic() - began:.0f} s")
+    print(f"\n{len(teeth)} teeth, {blunt} do not bite, {skips} skipped, "
+          f"{time.monotonic() - began:.0f} s")
     return 1 if blunt else 0
 
 

@@ -165,6 +165,7 @@ static void test_first_rule_that_fits_decides(void **state)
 	assert_int_equal(sampler_rule(BYTES("GET"), BYTES("/healthz")), 1);
 	assert_int_equal(sampler_rule(BYTES("POST"), BYTES("/healthz")), 2);
 	assert_int_equal(sampler_rule(BYTES("GET"), BYTES("/x")), 3);
+	assert_int_equal(sampler_rule(BYTES("POST"), BYTES("/x")), 2); /* the third fits, too */
 	assert_int_equal(sampler_rule(BYTES("GET"), BYTES("/y")), 0);
 	assert_int_equal(decide(NULL, &trace_high, 1, 0).verdict, VERDICT_DROP);
 	d = decide(NULL, &trace_high, 2, 0);
