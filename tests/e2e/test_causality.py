@@ -129,7 +129,7 @@ class Causality(Feature):
             self.assertLessEqual(set(outcome.values()), {0, 200} | cell.statuses)
             self.check_truth(backend, [i for i in outcome if outcome[i] == 200], cell)
             expected = cell.served * (1 + cell.calls) * (count - gone)
-            lab.collector.wait_for(expected, 0.1 if self.is_bare() else 2, SETTLE)
+            lab.collector.wait_for(expected, 0.1 if self.is_bare() else 5, SETTLE)
             front.stop()
         self.assert_sound(lab.collector)
         verdict = judge(lab.collector.spans, backend.seen, sent)

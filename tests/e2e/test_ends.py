@@ -36,12 +36,12 @@ class Held:
         self.listener.close()
 
     def accept(self):
-        self.listener.settimeout(10)
+        self.listener.settimeout(30)
         return self.listener.accept()[0]
 
 
 def peer(sock):
-    sock.settimeout(10)
+    sock.settimeout(30)
     return rawhttp.Peer(sock)
 
 
@@ -132,5 +132,5 @@ class Ends(Feature):
         span, = self.spans(lab, 1)
         self.assert_attributes(span, http_request_method="CONNECT", http_response_status_code=200)
         server.step("send", response())
-        self.assertEqual(program.process.wait(10), 0)
+        self.assertEqual(program.process.wait(30), 0)
         self.assertEqual(program.text(), "ok")

@@ -13,7 +13,7 @@ class UnixSockets(Feature):
         path = lab.path("app.sock")
         program = lab.start(["/usr/bin/gunicorn", "-b", f"unix:{path}", "-k", "sync", "-w", "2",
                              "--umask", "0", "contract:app"], "gunicorn", service="app")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         with socket.socket(socket.AF_UNIX) as probe:
             while probe.connect_ex(path) != 0:
                 self.assertTrue(time.monotonic() < deadline, program.text())

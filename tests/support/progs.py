@@ -70,7 +70,7 @@ class Program:
         with open(self.output, "rb") as f:
             return f.read().decode("utf-8", "replace")
 
-    def wait_listening(self, seconds=10):
+    def wait_listening(self, seconds=60):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
