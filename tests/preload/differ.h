@@ -299,11 +299,12 @@ static inline void helped(long child)
 	} while (0)
 
 /*
- * main() starts with it: afterwards libc has all that it sets up for the first thread, and a stack.
+ * main() starts with it: afterwards libc has all that it sets up for the first thread and the first
+ * one that is unwound: a stack, libgcc, and memory whose place and parts are drawn.
  */
-static inline void *differ_nothing(void *arg)
+static inline void *differ_first(void *arg)
 {
-	return arg;
+	pthread_exit(arg);
 }
 
 static inline void differ_start(void)
@@ -311,7 +312,7 @@ static inline void differ_start(void)
 	pthread_t thread;
 
 	differ_shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (differ_shared == MAP_FAILED || pthread_create(&thread, NULL, differ_nothing, NULL) != 0)
+	if (differ_shared == MAP_FAILED || pthread_create(&thread, NULL, differ_first, NULL) != 0)
 		exit(90);
 	pthread_join(thread, NULL);
 	signal(SIGPIPE, SIG_DFL);
@@ -372,27 +373,56 @@ struct differ_entry {
 	char name[];
 };
 
-static inline void say_threads(void)
+/* The name of a thread with its line end, or "" if it is gone. */
+static inline void thread_name(const char *tid, char *name, size_t room)
+{
+	char path[64];
+	long fd, n;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%.20s/comm", tid);
+	fd = RAW(open, path, O_RDONLY, 0);
+	n = RAW(read, fd, name, room - 1);
+	RAW(close, fd, 0, 0);
+	name[n > 0 ? n : 0] = 0;
+}
+
+/* The names of all threads but this one; of those that are called like it how many there are. */
+static inline unsigned list_threads(char *names, size_t room)
 {
 	static char list[1 << 14];
-	char path[64], name[64];
+	char own[64], name[64];
 	long dir = RAW(open, "/proc/self/task", O_RDONLY | O_DIRECTORY, 0), n;
+	unsigned like_this = 0;
+	size_t len = 0;
 
+	snprintf(name, sizeof(name), "%ld", RAW(gettid, 0, 0, 0));
+	thread_name(name, own, sizeof(own));
+	names[0] = 0;
 	while ((n = RAW(getdents64, dir, list, sizeof(list))) > 0)
-		for (long at = 0; at < n;) {
+		for (long at = 0; at < n; at += ((struct differ_entry *)(void *)(list + at))->len) {
 			struct differ_entry *e = (void *)(list + at);
-			long fd, len;
 
-			at += e->len;
-			if (e->name[0] == '.')
+			if (e->name[0] == '.') /* ".." has a name, too */
 				continue;
-			snprintf(path, sizeof(path), "/proc/self/task/%.20s/comm", e->name);
-			fd = RAW(open, path, O_RDONLY, 0);
-			len = RAW(read, fd, name, sizeof(name));
-			RAW(close, fd, 0, 0);
-			say("thread %.*s", len > 0 ? (int)len : 1, len > 0 ? name : "\n");
+			thread_name(e->name, name, sizeof(name));
+			if (strcmp(name, own) == 0)
+				like_this++;
+			else if (name[0] && len + 80 < room)
+				len += (size_t)sprintf(names + len, "thread %s", name);
 		}
 	RAW(close, dir, 0, 0);
+	return like_this;
+}
+
+/* One that was joined may still be on its way out: that is waited for, for seconds at most. */
+static inline void say_threads(void)
+{
+	static char names[4096];
+	unsigned own = list_threads(names, sizeof(names));
+
+	for (int i = 0; own > 1 && i < 20000; i++, own = list_threads(names, sizeof(names)))
+		nap();
+	say("threads of its own %u\n%s", own, names);
 }
 
 /* Environment, descriptors, threads, signals, rights. */

@@ -125,12 +125,14 @@ LAW = (
     Row("a line in a request", "README 1", SPANS, said=line_inserted, instead=write_edited),
     Row("sendmmsg() as sendmsg() one after the other", "README 1", instead=sent_one_by_one),
     Row("digits of a traceparent that is read", "README 3", SPANS, said=digits_read),
-    Row("the thread that sends spans", "README 5", SPANS, more=("thread interspan",), calls=(
+    Row("entries in the environment of a program that is started", "README 5",
+        more=("environ TRACEPARENT=00-", "environ TRACESTATE=")),
+    Row("the thread that sends spans", "README 6", SPANS, more=("thread interspan",), calls=(
         r"OUR THREAD",
         r"mmap\(NULL, 266240, PROT_NONE, MAP_PRIVATE\|MAP_ANONYMOUS\|MAP_STACK, -1, 0\) = PTR",
         r"mprotect\(PTR, 262144, PROT_READ\|PROT_WRITE\) = 0",
-        r"rt_sigprocmask\((SIG_BLOCK|SIG_SETMASK), .*, 8\) = 0")),
-    Row("a file that was asked for", "README 6", calls=("OUR LOG",)),
+        r"rt_sigprocmask\((SIG_BLOCK|SIG_SETMASK), .*, 8\) = 0", r"tgkill\(N, SIGRT_1\) = 0")),
+    Row("a file that was asked for", "README 7", calls=("OUR LOG",)),
     # What follows changes nothing: law 1 of the design lists what may differ, and this does not.
     Row("questions about a socket", "changes nothing", calls=(
         r"getsockopt\(\d+, SOL_SOCKET, (SO_TYPE|SO_COOKIE|SO_ZEROCOPY|SO_TIMESTAMPING_OLD|"

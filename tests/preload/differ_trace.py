@@ -9,10 +9,14 @@ CHILD = re.compile(r"(?:clone3?|fork|vfork)\(.* = (\d+)")
 NORMAL = [(re.compile(pattern), to) for pattern, to in (
     (r"0x[0-9a-f]{11,12}\b", "PTR"), (r"htons\(\d+\)", "PORT"),
     (r'sun_path=@"[^"]*"', "AUTO"), (r"si_pid=\d+", "si_pid=N"),
-    (r"^(gettid|getpid|getppid|set_tid_address)\((.*)\) = \d+", r"\1(\2) = N"),
+    (r"^(gettid|getpid|getppid|setsid|set_tid_address)\((.*)\) = \d+", r"\1(\2) = N"),
     (r"^(kill|tgkill|wait4|waitid)\((?:P_PID, )?\d+, (?:\d+, )?", r"\1(N, "),
     (r"^wait4\((.*)\) = \d+", r"wait4(\1) = N"), (r"si_[us]time=\d+", ""),
-    (r"makedev\([^)]*\)", "DEVICE"), (r"left \{[^}]*\}", "left"))]
+    (r"^getrandom\(\"[^\"]*\"", "getrandom(BYTES"),
+    (r"/\* \d+ vars \*/", "VARS"), (r"makedev\([^)]*\)", "DEVICE"), (r"left \{[^}]*\}", "left"),
+    (r"^(clock_nanosleep.*, )\{[^}]*\}(\) = \? ERESTART)", r"\1LEFT\2"),
+    (r"^(msgget|semget)\((.*)\) = \d+", r"\1(\2) = N"),
+    (r"^(msg\w+|sem\w+)\(\d+", r"\1(N"))]
 # Woken or not, is for the scheduler to say; and so is when a child is seen to end.
 DROPPED = ("futex(", "--- SIGCHLD", "write(1, ", "+++ killed by SIGKILL")
 

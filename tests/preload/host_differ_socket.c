@@ -43,6 +43,23 @@ static void with_accept(struct ends *e, int i)
 	go_on(e, e->out);
 }
 
+static void with_bind(struct ends *e, int i)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX, .sun_path = "/no/such/folder/socket" };
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr = { htonl(0x08080808) } };
+	struct sockaddr odd = { .sa_family = 77 };
+
+	(void)i;
+	CALL(bind, e->in, NULL, sizeof(un));
+	CALL(bind, e->in, NOWHERE, sizeof(un));
+	CALL(bind, e->in, (void *)&un, 0);
+	CALL(bind, e->in, (void *)&un, (socklen_t)-1);
+	CALL(bind, e->in, (void *)&un, sizeof(un));
+	CALL(bind, e->in, (void *)&in, sizeof(in));
+	CALL(bind, e->in, &odd, sizeof(odd));
+	go_on(e, e->out);
+}
+
 static void with_listen(struct ends *e, int i)
 {
 	static const int backlogs[] = { 0, -1, 1 << 30 };
@@ -367,7 +384,7 @@ static int listener_at(struct sockaddr_storage *at, socklen_t *len, bool tcp, in
 	memcpy(at, &in, sizeof(in));
 	if (!tcp)
 		at->ss_family = AF_UNIX;
-	bind(fd, (void *)at, tcp ? sizeof(in) : sizeof(sa_family_t));
+	CALL(bind, fd, (void *)at, tcp ? sizeof(in) : sizeof(sa_family_t));
 	CALL(listen, fd, backlog);
 	*len = sizeof(*at);
 	getsockname(fd, (void *)at, len);
@@ -529,6 +546,7 @@ static void high_numbers(void)
 
 static const struct differ_case cases[] = {
 	{ "accept", with_accept, 6, false },
+	{ "bind", with_bind, 1, false },
 	{ "listen", with_listen, 3, false },
 	{ "connect", with_connect, 4, false },
 	{ "shutdown", with_shutdown, 5, false },
