@@ -15,6 +15,13 @@ enum {
 
 #define FOR_EVER UINT32_MAX
 
+/*
+ * Somebody waited when Q was last given up.  Who is woken needs longer to come than a busy exporter
+ * to want it back: without a turn of his own he may never be in time, and fork() goes without Q.
+ */
+static _Atomic bool is_awaited;
+#define TURN_NS 20000000
+
 /* The Q that this thread holds.  Another exporter thread comes only after this one has gone. */
 static _Atomic uint32_t *bound;
 
@@ -48,14 +55,22 @@ bool quiesce_lock(_Atomic uint32_t *q, uint32_t timeout_ms)
 	while (atomic_exchange_explicit(q, Q_CONTENDED, memory_order_acquire) != Q_FREE)
 		if (!wait_contended(q, until_ns))
 			return false;
+	atomic_store_explicit(&is_awaited, false, memory_order_relaxed);
+	return true;
+}
+
+static bool unlock(_Atomic uint32_t *q)
+{
+	SHAKE();
+	if (atomic_exchange_explicit(q, Q_FREE, memory_order_release) != Q_CONTENDED)
+		return false;
+	raw_futex(q, FUTEX_WAKE_PRIVATE, 1, NULL);
 	return true;
 }
 
 void quiesce_unlock(_Atomic uint32_t *q)
 {
-	SHAKE();
-	if (atomic_exchange_explicit(q, Q_FREE, memory_order_release) == Q_CONTENDED)
-		raw_futex(q, FUTEX_WAKE_PRIVATE, 1, NULL);
+	(void)unlock(q);
 }
 
 void quiesce_begin(_Atomic uint32_t *q)
@@ -72,12 +87,19 @@ void quiesce_end(void)
 
 void quiesce_pause(void)
 {
-	if (bound)
-		quiesce_unlock(bound);
+	if (bound && unlock(bound))
+		atomic_store_explicit(&is_awaited, true, memory_order_relaxed);
 }
 
 void quiesce_resume(void)
 {
+	struct timespec turn = { 0, TURN_NS };
+
+	/*
+	 * Until he has it, and had it: his unlock wakes us.  He may have given up, hence the limit.
+	 */
+	if (bound && atomic_exchange_explicit(&is_awaited, false, memory_order_relaxed))
+		raw_futex(bound, FUTEX_WAIT_PRIVATE, Q_FREE, &turn);
 	while (bound && !quiesce_lock(bound, FOR_EVER))
 		;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -102,6 +103,40 @@ static void test_quiesce_pauses(void **state)
 	assert_int_equal(q, 0);
 }
 
+static _Atomic int was_let_in;
+
+static void *fork_once(void *arg)
+{
+	(void)arg;
+	atomic_store(&was_let_in, quiesce_lock(&q, 60000) ? 1 : -1);
+	quiesce_unlock(&q);
+	return NULL;
+}
+
+/*
+ * An exporter that only just breathes: whoever waits is in at one of its next pauses.  Each gives
+ * him 20 ms; without that it takes the exporter thousands before he is in time once.
+ */
+static void test_quiesce_lets_in_who_waits(void **state)
+{
+	uint32_t pauses = 0;
+	pthread_t t;
+
+	(void)state;
+	quiesce_begin(&q);
+	assert_int_equal(pthread_create(&t, NULL, fork_once, NULL), 0);
+	while (atomic_load(&q) != 2) /* until he waits */
+		sched_yield();
+	for (; !atomic_load(&was_let_in); pauses++) {
+		quiesce_pause();
+		quiesce_resume();
+	}
+	quiesce_end();
+	pthread_join(t, NULL);
+	assert_int_equal(was_let_in, 1);
+	assert_in_range(pauses, 1, 500);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -109,6 +144,7 @@ int main(void)
 		cmocka_unit_test(test_quiesce_excludes),
 		cmocka_unit_test(test_quiesce_wakes_who_waits),
 		cmocka_unit_test(test_quiesce_pauses),
+		cmocka_unit_test(test_quiesce_lets_in_who_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
