@@ -263,6 +263,19 @@ class Errors(Stack):
             ("CLIENT", 500): ("ERROR", "500"), ("SERVER", 500): ("ERROR", "500"),  # H13
             ("CLIENT", 302): ("UNSET", None), ("SERVER", 302): ("UNSET", None)})   # H11
 
+    def test_status_that_means_nothing(self):
+        """H14."""
+        for status in (600, 999):
+            lab = self.lab()
+            answer = b"HTTP/1.1 %d Odd\r\nContent-Length: 0\r\n\r\n" % status
+            with rawhttp.listen() as listener:
+                script = [[["head", 0, 65536], ["send", answer]]]
+                with rawhttp.Background(rawhttp.serve, listener, script):
+                    lab.run(["curl", "-sS", f"http://127.0.0.1:{listener.getsockname()[1]}/x"])
+            span, = self.spans(lab, 1)
+            self.assertEqual((span["kind"], span["status"]), ("CLIENT", "ERROR"))
+            self.assert_attributes(span, http_response_status_code=status, error_type=str(status))
+
     def test_peer_closes_before_it_answers(self):
         """H16: an error of the client's without a status."""
         lab = self.lab()
