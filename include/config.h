@@ -18,6 +18,7 @@
  *   limit     uint32_t   0..2^31-1; unset without default is UINT32_MAX
  *   exporter  enum       otlp, console, none, any case (E9, E114)
  *   level     enum       none, off, fatal, error, warn, info, debug, trace, any case (E22)
+ *   propagators  list    names in their order, any case; twice counts once, `none` is none (E23)
  *   sampler   bits       its name, with or without parentbased_, any case (E34-E39)
  */
 #include <stdbool.h>
@@ -46,6 +47,16 @@ enum config_sampler {
 	SAMPLER_PARENTBASED = 8, /* or-ed with one of the above */
 };
 
+enum config_propagator {
+	PROPAGATOR_TRACECONTEXT = 1,
+	PROPAGATOR_BAGGAGE,
+	PROPAGATOR_B3, /* from here on: other formats than the W3C's */
+	PROPAGATOR_B3MULTI,
+	PROPAGATOR_JAEGER,
+	PROPAGATOR_XRAY,
+	PROPAGATOR_OTTRACE,
+};
+
 #define CONFIG_UNSET UINT32_MAX
 #define CONFIG_TEXTS_BYTES 16384
 
@@ -59,6 +70,11 @@ typedef uint32_t config_limit;
 typedef enum config_exporter config_exporter;
 typedef uint32_t config_sampler;
 typedef enum config_level config_level;
+
+typedef struct config_propagators {
+	uint32_t order; /* four bits for each, the first one lowest; 0 ends */
+	uint32_t set;   /* 1 << each */
+} config_propagators;
 
 #define CONFIG_REFUSED_MAX 8u /* more of them are only counted */
 
@@ -79,6 +95,23 @@ struct config {
 };
 
 extern struct config config;
+
+static inline bool config_propagates(enum config_propagator p)
+{
+	return config.propagators.set >> p & 1;
+}
+
+/* Any format but the W3C's? */
+static inline bool config_has_others(void)
+{
+	return config.propagators.set >> PROPAGATOR_B3;
+}
+
+/* tracecontext and baggage, in this order: as nearly always. */
+static inline bool config_has_usual(void)
+{
+	return config.propagators.order == (PROPAGATOR_TRACECONTEXT | PROPAGATOR_BAGGAGE << 4);
+}
 
 /*
  * Reads envp, once per process; signal-safe, no allocation.  Called by load.c before any other

@@ -58,6 +58,9 @@ struct span_context {
 	struct span_id span;
 	uint8_t flags;           /* TRACE_FLAG_* */
 	bool is_remote;          /* came over the wire (C14) */
+	bool is_other;           /* came in a format that is not the W3C's */
+	bool is_deferred;        /* the caller has left it to us whether it is sampled (C83) */
+	bool is_debug;           /* B3's and Jaeger's: sampled, whoever is asked (C78) */
 	struct bytes tracestate; /* the list as it goes out, empty if none */
 };
 
@@ -89,6 +92,10 @@ bool span_is_recording(const struct span *s);
 size_t span_tracestate(const struct span *s, char *to, size_t cap);
 size_t span_baggage(const struct span *s, char *to, size_t cap);
 void span_keep_baggage(struct span *s, struct bytes raw);
+
+/* The caller wants this to be told of to whoever is called (C78). */
+void span_set_debug(struct span *s);
+bool span_is_debug(const struct span *s);
 
 /* Is its trace state, or that there is none, another one than that of its parent? */
 bool span_state_is_own(const struct span *s);

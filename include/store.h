@@ -91,6 +91,7 @@ struct span {
 
 /* Of ITEM_TRACESTATE, ITEM_BAGGAGE, ITEM_CALLER. */
 #define LIST_OF(item) (1u << ((item)-ITEM_TRACESTATE))
+#define LISTS_DEBUG 0x40u     /* span_is_debug() */
 #define LISTS_OWN_STATE 0x80u /* span_state_is_own() */
 
 struct slot_more {

@@ -22,6 +22,7 @@ enum type {
 	TYPE_exporter,
 	TYPE_sampler,
 	TYPE_level,
+	TYPE_propagators,
 };
 
 /* Names and defaults, not pointers to them: those would be relocated in every process. */
@@ -158,6 +159,49 @@ static bool level_parse(struct bytes value, enum config_level *ret)
 	return true;
 }
 
+static uint32_t propagator_of(struct bytes name)
+{
+	static const char names[][16] = { [PROPAGATOR_TRACECONTEXT] = "tracecontext",
+					  [PROPAGATOR_BAGGAGE] = "baggage",
+					  [PROPAGATOR_B3] = "b3",
+					  [PROPAGATOR_B3MULTI] = "b3multi",
+					  [PROPAGATOR_JAEGER] = "jaeger",
+					  [PROPAGATOR_XRAY] = "xray",
+					  [PROPAGATOR_OTTRACE] = "ottrace" };
+
+	for (uint32_t i = 1; i < ARRAY_LEN(names); i++)
+		if (bytes_equal_nocase(name, bytes_from_str(names[i])))
+			return i;
+	return 0;
+}
+
+/*
+ * E23, C51: what is unknown is left out, and told of; only where nothing is left the default stays.
+ */
+static bool propagators_parse(struct bytes list, struct config_propagators *ret)
+{
+	struct config_propagators got = { 0, 0 };
+	bool is_understood = true, is_none = false;
+	unsigned n = 0;
+
+	while (list.ptr) {
+		struct bytes word = bytes_trim(bytes_split(&list, ','));
+		uint32_t p = propagator_of(word);
+
+		is_none |= bytes_equal_nocase(word, BYTES("none"));
+		is_understood &= p || !word.len || bytes_equal_nocase(word, BYTES("none"));
+		if (!p || got.set >> p & 1)
+			continue;
+		got.order |= p << 4 * n++;
+		got.set |= 1u << p;
+	}
+	if (is_none)
+		got = (struct config_propagators){ 0, 0 };
+	if (is_none || n)
+		*ret = got;
+	return is_understood;
+}
+
 /* False: refused; the field keeps what it had, which for the two booleans is the safe value. */
 static bool field_parse(const struct row *row, struct bytes value, void *field)
 {
@@ -181,6 +225,8 @@ static bool field_parse(const struct row *row, struct bytes value, void *field)
 		return sampler_parse(value, field);
 	case TYPE_level:
 		return level_parse(value, field);
+	case TYPE_propagators:
+		return propagators_parse(value, field);
 	}
 	return false;
 }

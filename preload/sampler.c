@@ -124,7 +124,7 @@ struct decision sampler_decide_as_set(const struct sampler_case *c)
 {
 	struct decision d;
 
-	if (c->parent && config.traces_sampler & SAMPLER_PARENTBASED)
+	if (c->parent && !c->parent->is_deferred && config.traces_sampler & SAMPLER_PARENTBASED)
 		return decision(c->parent->flags & TRACE_FLAG_SAMPLED ? VERDICT_SAMPLE :
 									VERDICT_DROP,
 				STATE_KEEP);

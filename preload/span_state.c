@@ -50,3 +50,14 @@ bool span_state_is_own(const struct span *s)
 {
 	return s && s->lists & LISTS_OWN_STATE;
 }
+
+void span_set_debug(struct span *s)
+{
+	if (s)
+		s->lists |= LISTS_DEBUG;
+}
+
+bool span_is_debug(const struct span *s)
+{
+	return s && s->lists & LISTS_DEBUG;
+}

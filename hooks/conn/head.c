@@ -133,7 +133,7 @@ bool head_line(const char *text, uint16_t *at, struct bytes *ret)
 	return true;
 }
 
-static NO_INLINE void capture(struct head *h, char *text, const struct http1 *p)
+static void capture(struct head *h, char *text, const struct http1 *p)
 {
 	struct line_head l = { 0, 0 };
 	char *to = text + h->used + sizeof(l);
@@ -151,6 +151,51 @@ static NO_INLINE void capture(struct head *h, char *text, const struct http1 *p)
 	chain(h, text, l, &h->captured_first, &h->captured_last);
 }
 
+/* Counted even where there is no room for it, or it is longer than any: then it is not valid. */
+static void keep_other(struct head *h, char *text, const struct http1 *p)
+{
+	enum format_line which = format_line_of(p->name);
+	struct line_head l = { 0, 1 };
+	char *to = text + h->used + sizeof(l);
+	bool is_kept = p->value.len <= FIELD_MAX &&
+		       sizeof(l) + 1 + p->value.len <= HEAD_TEXT_BYTES - h->used;
+
+	if (!format_is_wanted(which))
+		return;
+	h->others = (uint8_t)(h->others + (h->others < 255));
+	if (sizeof(l) + 1 > HEAD_TEXT_BYTES - h->used)
+		return;
+	*to = (char)which;
+	if (is_kept) {
+		memcpy(to + 1, p->value.ptr, p->value.len);
+		l.len = (uint16_t)(1 + p->value.len);
+	}
+	chain(h, text, l, &h->others_first, &h->others_last);
+}
+
+/* What few want to know. */
+static NO_INLINE void more(struct head *h, char *text, const struct http1 *p)
+{
+	if (capture_any(CAPTURE_SERVER_REQUEST) || capture_any(CAPTURE_CLIENT_REQUEST))
+		capture(h, text, p);
+	if (config_has_others())
+		keep_other(h, text, p);
+}
+
+void head_formats(const struct head *h, const char *text, struct format_values *ret)
+{
+	uint16_t at = h->others_first;
+	struct bytes line;
+
+	memset(ret, 0, sizeof(*ret));
+	while (head_line(text, &at, &line)) {
+		unsigned which = (unsigned char)*line.ptr;
+
+		if (which < FORMAT_LINES && !ret->of[which].ptr)
+			ret->of[which] = bytes_trim(bytes_skip(line, 1));
+	}
+}
+
 static uint8_t count(uint8_t n)
 {
 	return n < 255 ? n + 1 : n;
@@ -161,20 +206,26 @@ void head_field(struct head *h, char *text, const struct http1 *p)
 	struct bytes name = p->name;
 	enum head_field field = field_of(name);
 
+	if (UNLIKELY(p->tell & HEAD_TELL_MORE))
+		more(h, text, p);
 	if (field != HEAD_FIELDS) {
 		keep(h, text, field, p->value, FIELD_MAX);
 	} else if (traceparent_is_name(name)) {
+		if (UNLIKELY(!config_propagates(PROPAGATOR_TRACECONTEXT)))
+			return;
 		h->traceparents = count(h->traceparents);
 		keep(h, text, HEAD_TRACEPARENT, p->value, FIELD_MAX);
 	} else if (word_is(name, BYTES("tracestate"))) {
+		if (UNLIKELY(!config_propagates(PROPAGATOR_TRACECONTEXT)))
+			return;
 		h->tracestates = count(h->tracestates);
 		keep_line(h, text, p, &h->tracestate_first, &h->tracestate_last);
 	} else if (word_is(name, BYTES("baggage"))) {
+		if (UNLIKELY(!config_propagates(PROPAGATOR_BAGGAGE)))
+			return;
 		h->baggages = 1;
 		keep_line(h, text, p, &h->baggage_first, &h->baggage_last);
 	} else if (signature_is_name(name)) {
 		h->signed_names |= (uint8_t)(p->is_cut ? SIGNED_ALL : signature_in_value(p->value));
 	}
-	if (UNLIKELY(capture_any(CAPTURE_SERVER_REQUEST) || capture_any(CAPTURE_CLIENT_REQUEST)))
-		capture(h, text, p);
 }

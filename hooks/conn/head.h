@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "bytes.h"
+#include "format.h"
 #include "http1.h"
 
 #define HEAD_TEXT_BYTES 40960u
@@ -41,6 +42,7 @@ struct head {
 	uint8_t traceparents;
 	uint8_t tracestates; /* lines, as above */
 	uint8_t baggages;
+	uint8_t others;           /* of other formats, lines */
 	uint8_t signed_names;     /* enum signature: those are never changed */
 	bool is_full;             /* members of tracestate or baggage did not fit */
 	uint64_t traceparent_end; /* of a request that is read: where the line behind it begins */
@@ -56,12 +58,20 @@ struct head {
 	uint16_t captured_first;
 	uint16_t captured_last;
 	uint16_t captured_lost; /* did not fit */
+	/*
+	 * Trace headers of other formats (others), a byte of enum format_line ahead of each value.
+	 */
+	uint16_t others_first;
+	uint16_t others_last;
 };
 
 /* What head_field() looks for: see http1_tell(). */
 #define HEAD_TELL                                                                          \
 	(HTTP1_TELL(4) | HTTP1_TELL(7) | HTTP1_TELL(9) | HTTP1_TELL(10) | HTTP1_TELL(11) | \
 	 HTTP1_TELL(13) | HTTP1_TELL(15) | HTTP1_TELL(16) | HTTP1_TELL(17))
+
+/* Set where other headers are wanted, too: of FORMAT_TELL, and of all. */
+#define HEAD_TELL_MORE HTTP1_TELL(2)
 
 void head_init(struct head *h);
 void head_start(struct head *h, char *text, const struct http1 *p);
@@ -79,6 +89,9 @@ static inline struct bytes head_get(const struct head *h, const char *text, enum
 		return (struct bytes){ NULL, 0 };
 	return (struct bytes){ text + h->field[which].at, h->field[which].len };
 }
+
+/* What is there of other formats; of several lines of one name the first (C52). */
+void head_formats(const struct head *h, const char *text, struct format_values *ret);
 
 /* Lines of one kind, in order: *at starts as the first, 0 ends. */
 bool head_line(const char *text, uint16_t *at, struct bytes *ret);

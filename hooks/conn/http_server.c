@@ -21,7 +21,8 @@
 #include "tracestate.h"
 
 /* The caller's context (C1-C14, C29, C30), its trace state in buf.  False: none, or not valid. */
-static bool inbound(const struct head *h, const char *text, char *buf, struct span_context *ret)
+static ALWAYS_INLINE bool inbound_w3c(const struct head *h, const char *text, char *buf,
+				      struct span_context *ret)
 {
 	struct tracestate list;
 	uint16_t at = h->tracestate_first;
@@ -43,6 +44,32 @@ static bool inbound(const struct head *h, const char *text, char *buf, struct sp
 	stats_add(STAT_LIST_LOST, list.truncated);
 	ret->is_remote = true;
 	return true;
+}
+
+/* The first valid one, in the order of the setting; what is not valid leaves it as it is (C11). */
+static NO_INLINE bool inbound_of_many(const struct head *h, const char *text, char *buf,
+				      struct span_context *ret)
+{
+	struct format_values values;
+
+	head_formats(h, text, &values);
+	for (uint32_t order = config.propagators.order; order; order >>= 4) {
+		enum config_propagator p = order & 15;
+
+		if (p == PROPAGATOR_TRACECONTEXT && inbound_w3c(h, text, buf, ret))
+			return true;
+		if (p >= PROPAGATOR_B3 && format_parse(p, &values, ret))
+			return true;
+	}
+	stats_add(STAT_INBOUND_INVALID, h->others != 0);
+	return false;
+}
+
+static bool inbound(const struct head *h, const char *text, char *buf, struct span_context *ret)
+{
+	if (UNLIKELY(h->others))
+		return inbound_of_many(h, text, buf, ret);
+	return inbound_w3c(h, text, buf, ret);
 }
 
 static void keep_baggage(struct span *s, const struct head *h, const char *text, char *buf)
@@ -129,6 +156,8 @@ static bool request_begun(struct conn *c, int fd)
 			keep_baggage(s, &h->head, text, h->scratch->edit);
 		else if (has_caller)
 			distrust(s, &caller);
+		if (UNLIKELY(h->head.others) && caller.is_debug && parent)
+			span_set_debug(s);
 		if (!x.is_stand_in) {
 			attrs_server_request(s, c, fd, &h->head, text, &h->parser);
 			tracer_saw_request();

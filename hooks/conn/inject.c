@@ -2,6 +2,9 @@
 #include "inject.h"
 
 #include "baggage.h"
+#include "compiler.h"
+#include "config.h"
+#include "format.h"
 #include "lines.h"
 #include "signature.h"
 #include "stats.h"
@@ -35,10 +38,9 @@ static void add(struct conn *c, uint64_t at, const char *text, const char *old, 
 	e->list[e->count++] = (struct edit){ at, text, old, (uint32_t)len };
 }
 
-static size_t put_traceparent(char *to, const struct span_context *ctx)
+static size_t put_traceparent(char *to, size_t len, const struct span_context *ctx)
 {
-	size_t len = put(to, 0, BYTES("traceparent: "));
-
+	len = put(to, len, BYTES("traceparent: "));
 	traceparent_format(to + len, &ctx->trace, &ctx->span, ctx->flags);
 	return put(to, len + TRACEPARENT_LEN, BYTES("\r\n"));
 }
@@ -46,26 +48,72 @@ static size_t put_traceparent(char *to, const struct span_context *ctx)
 /* Behind what edit_lines() has put there. */
 #define LINES_AT (2 * TRACEPARENT_LEN)
 
-static void add_lines(struct conn *c, const struct head *head, const struct written *w,
-		      bool has_tracestate, const struct carried *what)
-{
-	char *to = c->out.scratch->edit + LINES_AT;
-	const struct span *server = span_get(what->server);
-	const struct span *teller = what->own ? what->own : server;
-	bool has_state = has_tracestate || head->signed_names & SIGNED_TRACESTATE;
-	struct bytes state = what->ctx->tracestate;
-	size_t len = c->edits.is_rewrite ? 0 : put_traceparent(to, what->ctx);
+struct writing {
+	struct conn *c;
+	const struct head *head;
+	const struct carried *what;
+	const struct span *server;
+	bool has_tracestate; /* the application's stays */
+};
 
+static ALWAYS_INLINE size_t put_w3c(const struct writing *w, char *to, size_t len)
+{
+	const struct span *teller = w->what->own ? w->what->own : w->server;
+	bool has_state = w->has_tracestate || w->head->signed_names & SIGNED_TRACESTATE;
+	struct bytes state = w->what->ctx->tracestate;
+
+	if (!w->c->edits.is_rewrite)
+		len = put_traceparent(to, len, w->what->ctx);
 	if (teller && !has_state)
-		len = put_list(to, len, BYTES("tracestate: "), span_tracestate, teller,
-			       TRACESTATE_BYTES);
-	else if (state.len && !has_state)
+		return put_list(to, len, BYTES("tracestate: "), span_tracestate, teller,
+				TRACESTATE_BYTES);
+	if (state.len && !has_state)
 		len = put(to, put(to, put(to, len, BYTES("tracestate: ")), state), BYTES("\r\n"));
-	if (!c->edits.is_rewrite && server && !head->baggages &&
-	    !(head->signed_names & SIGNED_BAGGAGE))
-		len = put_list(to, len, BYTES("baggage: "), span_baggage, server, BAGGAGE_BYTES);
+	return len;
+}
+
+static ALWAYS_INLINE size_t put_baggage(const struct writing *w, char *to, size_t len)
+{
+	if (w->c->edits.is_rewrite || !w->server || w->head->baggages ||
+	    w->head->signed_names & SIGNED_BAGGAGE)
+		return len;
+	return put_list(to, len, BYTES("baggage: "), span_baggage, w->server, BAGGAGE_BYTES);
+}
+
+/* Which formats there are, and in which order, is the user's to say (C50). */
+static NO_INLINE size_t put_in_order(const struct writing *w, char *to)
+{
+	struct span_context ctx = *w->what->ctx;
+	size_t len = 0;
+
+	ctx.is_debug = span_is_debug(w->server);
+	for (uint32_t order = config.propagators.order; order; order >>= 4) {
+		enum config_propagator p = order & 15;
+
+		if (p == PROPAGATOR_TRACECONTEXT)
+			len = put_w3c(w, to, len);
+		else if (p == PROPAGATOR_BAGGAGE)
+			len = put_baggage(w, to, len);
+		else
+			len += format_write(p, &ctx, to + len);
+	}
+	return len;
+}
+
+/* Behind what edit_lines() has put there. */
+#define LINES_AT (2 * TRACEPARENT_LEN)
+
+static void add_lines(const struct writing *w, uint64_t closing)
+{
+	char *to = w->c->out.scratch->edit + LINES_AT;
+	size_t len;
+
+	if (LIKELY(config_has_usual()))
+		len = put_baggage(w, to, put_w3c(w, to, 0));
+	else
+		len = put_in_order(w, to);
 	if (len)
-		add(c, w->closing, to, NULL, len);
+		add(w->c, closing, to, NULL, len);
 }
 
 /* --- what the application has written --- */
@@ -73,10 +121,14 @@ static void add_lines(struct conn *c, const struct head *head, const struct writ
 /* Names of the same length that nobody reads. */
 #define NOT_TRACEPARENT "x-discarded"
 #define NOT_TRACESTATE "x-replaced"
+#define NOT_OTHER "x-discarded-trace-header"
 
 static void add_rename(struct conn *c, const struct line_place *line)
 {
-	if (line->is_tracestate)
+	if (line->is_other)
+		add(c, line->at, NOT_OTHER, format_name(line->other).ptr,
+		    format_name(line->other).len);
+	else if (line->is_tracestate)
 		add(c, line->at, NOT_TRACESTATE, "tracestate", sizeof(NOT_TRACESTATE) - 1);
 	else
 		add(c, line->at, NOT_TRACEPARENT, "traceparent", sizeof(NOT_TRACEPARENT) - 1);
@@ -103,7 +155,7 @@ static bool is_replaceable(const struct conn *c, const struct head *head, const 
 	struct bytes old = head_get(head, c->out.scratch->text, HEAD_TRACEPARENT);
 
 	for (size_t i = 0; i < lines->count; i++)
-		if (!lines->list[i].is_tracestate)
+		if (!lines->list[i].is_tracestate && !lines->list[i].is_other)
 			return old.len == TRACEPARENT_LEN &&
 			       lines_is_at(w->bytes, lines->list[i].value, old.ptr, old.len);
 	return false;
@@ -116,7 +168,8 @@ static bool find(struct conn *c, const struct head *head, const struct written *
 	lines_find(w->bytes, w->lines, w->closing, w->is_line_start, ret);
 	if (ret->is_full)
 		edits_refuse(&c->edits, STAT_INJECT_REFUSED);
-	else if (ret->traceparents != head->traceparents || ret->tracestates != head->tracestates)
+	else if (ret->traceparents != head->traceparents || ret->tracestates != head->tracestates ||
+		 ret->others != head->others)
 		edits_refuse(&c->edits, STAT_INJECT_LATE);
 	return !c->edits.why_not;
 }
@@ -130,7 +183,7 @@ static void edit_lines(struct conn *c, const struct head *head, const struct lin
 	for (size_t i = 0; i < lines->count; i++) {
 		const struct line_place *line = &lines->list[i];
 
-		if (!line->is_tracestate && c->edits.is_rewrite) {
+		if (!line->is_tracestate && !line->is_other && c->edits.is_rewrite) {
 			traceparent_format(value, &ctx->trace, &ctx->span, ctx->flags);
 			memcpy(value + TRACEPARENT_LEN, old.ptr, TRACEPARENT_LEN);
 			add(c, line->value, value, value + TRACEPARENT_LEN, TRACEPARENT_LEN);
@@ -148,7 +201,6 @@ void inject_headers(struct conn *c, const struct head *head, const struct writte
 		head->tracestates && (header != HEADER_OURS || span_state_is_own(what->own) ||
 				      is_void(head, text, c->out.scratch->edit));
 	struct lines lines = { 0 };
-
 	if (head->signed_names & SIGNED_TRACEPARENT ||
 	    (is_stale && head->signed_names & SIGNED_TRACESTATE)) {
 		edits_refuse(&c->edits, STAT_INJECT_SIGNED);
@@ -158,6 +210,9 @@ void inject_headers(struct conn *c, const struct head *head, const struct writte
 		return;
 	c->edits.is_rewrite = header == HEADER_OURS && is_replaceable(c, head, w, &lines);
 	edit_lines(c, head, &lines, is_stale, what->ctx);
-	if (!c->edits.is_rewrite || (is_stale && span_state_is_own(what->own)))
-		add_lines(c, head, w, head->tracestates && !is_stale, what);
+	if (!c->edits.is_rewrite || UNLIKELY(config_has_others()) ||
+	    (is_stale && span_state_is_own(what->own)))
+		add_lines(&(struct writing){ c, head, what, span_get(what->server),
+					     head->tracestates && !is_stale },
+			  w->closing);
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lines.h"
 
+#include "compiler.h"
+#include "config.h"
+
 bool lines_is_at(const struct arrival *a, uint64_t at, const char *text, size_t len)
 {
 	while (len) {
@@ -52,10 +55,31 @@ static void look_at(const struct arrival *a, uint64_t at, struct lines *ret)
 				     .is_tracestate = is_state };
 }
 
+/* The same for headers of other formats, where any is set. */
+static void look_at_other(const struct arrival *a, uint64_t at, struct lines *ret)
+{
+	char name[FORMAT_NAME_MAX];
+	size_t len = 0;
+	enum format_line which;
+
+	while (len < sizeof(name) && arrival_copy(a, at + len, name + len, 1) && name[len] != ':')
+		len++;
+	which = format_line_of((struct bytes){ name, len });
+	if (!format_is_wanted(which))
+		return;
+	if (ret->count == LINES_MAX) {
+		ret->is_full = true;
+		return;
+	}
+	ret->others++;
+	ret->list[ret->count++] =
+		(struct line_place){ .at = at, .is_other = true, .other = (uint8_t)which };
+}
+
 void lines_find(const struct arrival *a, uint64_t from, uint64_t to, bool is_start,
 		struct lines *ret)
 {
-	ret->count = ret->traceparents = ret->tracestates = 0;
+	ret->count = ret->traceparents = ret->tracestates = ret->others = 0;
 	ret->is_full = false;
 	while (from < to) {
 		size_t run;
@@ -67,6 +91,8 @@ void lines_find(const struct arrival *a, uint64_t from, uint64_t to, bool is_sta
 		run = run < to - from ? run : (size_t)(to - from);
 		if (is_start && (*p | 0x20) == 't')
 			look_at(a, from, ret);
+		else if (is_start && UNLIKELY(config_has_others()))
+			look_at_other(a, from, ret);
 		lf = memchr(p, '\n', run);
 		is_start = lf != NULL;
 		from += lf ? (size_t)(lf - p) + 1 : run;

@@ -18,6 +18,8 @@ struct line_place {
 	uint64_t at;    /* of its name in the stream */
 	uint64_t value; /* behind the blanks that follow the colon */
 	bool is_tracestate;
+	bool is_other; /* a header of format.h, which is other */
+	uint8_t other; /* enum format_line */
 };
 
 struct lines {
@@ -25,6 +27,7 @@ struct lines {
 	uint8_t count;
 	uint8_t traceparents;
 	uint8_t tracestates;
+	uint8_t others;
 	bool is_full; /* there are more */
 };
 

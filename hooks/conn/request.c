@@ -16,12 +16,42 @@
 #include "traceparent.h"
 #include "tracestate.h"
 
+/* The same where there are headers of other formats: the first valid one, in their order. */
+static NO_INLINE bool header_get_of_many(const struct conn *c, const struct head *head,
+					 struct trace_id *ret_trace, struct span_id *ret_span)
+{
+	const char *text = c->out.scratch->text;
+	struct format_values values;
+	struct span_context ctx;
+	uint8_t flags;
+
+	head_formats(head, text, &values);
+	for (uint32_t order = config.propagators.order; order; order >>= 4) {
+		enum config_propagator p = order & 15;
+
+		if (p == PROPAGATOR_TRACECONTEXT && head->traceparents == 1 &&
+		    traceparent_parse(head_get(head, text, HEAD_TRACEPARENT), ret_trace, ret_span,
+				      &flags) != TRACEPARENT_INVALID)
+			return true;
+		if (p < PROPAGATOR_B3 || !format_parse(p, &values, &ctx))
+			continue;
+		*ret_trace = ctx.trace;
+		*ret_span = ctx.span;
+		return true;
+	}
+	return false;
+}
+
 /* The one header that there is, if it is valid. */
-static bool header_get(const struct conn *c, const struct head *head, struct trace_id *ret_trace,
-		       struct span_id *ret_span)
+static ALWAYS_INLINE bool header_get(const struct conn *c, const struct head *head,
+				     struct trace_id *ret_trace, struct span_id *ret_span)
 {
 	uint8_t flags;
 
+	if (LIKELY(!(head->traceparents | head->others)))
+		return false;
+	if (UNLIKELY(head->others))
+		return header_get_of_many(c, head, ret_trace, ret_span);
 	return head->traceparents == 1 &&
 	       traceparent_parse(head_get(head, c->out.scratch->text, HEAD_TRACEPARENT), ret_trace,
 				 ret_span, &flags) != TRACEPARENT_INVALID;
@@ -63,15 +93,22 @@ static bool is_passed_on(const struct conn *c, const struct head *head, struct s
 	       span_ref_is_called_by(from, &trace, &span);
 }
 
+/* A signature covers what would have to be changed. */
+static bool is_signed(const struct head *head)
+{
+	return head->signed_names & SIGNED_TRACEPARENT ||
+	       (UNLIKELY(head->others) && head->signed_names & SIGNED_OTHERS);
+}
+
 static enum header classify(const struct conn *c, const struct head *head, struct span_ref from,
 			    enum tag tag)
 {
 	struct trace_id trace;
 	struct span_id span;
 
-	if (!head->traceparents)
+	if (!(head->traceparents | head->others))
 		return HEADER_NONE;
-	if (head->signed_names & SIGNED_TRACEPARENT)
+	if (is_signed(head))
 		return HEADER_FOREIGN;
 	if (!header_get(c, head, &trace, &span))
 		return HEADER_BAD;
@@ -179,9 +216,9 @@ static void decide(struct conn *c, int fd, const struct head *head, const struct
 	}
 	if (tag == TAG_STALE)
 		c->edits.facts |= HEAD_STALE;
-	else if (header == HEADER_FOREIGN && !(head->signed_names & SIGNED_TRACEPARENT))
+	else if (header == HEADER_FOREIGN && !is_signed(head))
 		c->edits.facts |= span_get(from) ? HEAD_SERVED : HEAD_FOREIGN;
-	if (header == HEADER_FOREIGN && head->signed_names & SIGNED_TRACEPARENT)
+	if (header == HEADER_FOREIGN && is_signed(head))
 		edits_refuse(&c->edits, STAT_INJECT_SIGNED);
 	/* What comes in is passed on as it is when nothing is told (E18). */
 	if (header == HEADER_FOREIGN || (config.sdk_disabled && (header || head->tracestates)))

@@ -310,5 +310,7 @@ static bool write_tag(struct conn *c, const struct span_context *own, bool is_al
 void tag_request(struct conn *c, struct span_ref s, const struct span_context *own,
 		 const struct span_context *caller, bool is_trusted)
 {
-	tag_remember(s, write_tag(c, own, !is_trusted) ? &own->span : &caller->span);
+	bool is_written = !caller->is_other && write_tag(c, own, !is_trusted);
+
+	tag_remember(s, is_written ? &own->span : &caller->span);
 }

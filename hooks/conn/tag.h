@@ -55,7 +55,8 @@ bool tag_is_allowed(void);
  * of the half that is read.  Tags it, or counts why not; and remembers the id that the application
  * sees now.
  *
- * A caller that is not trusted: the whole value is replaced, so that nothing of its trace is there
+ * A caller of another format than the W3C's is remembered by its id, and nothing is written.  One
+ * that is not trusted: the whole value is replaced, so that nothing of its trace is there
  * to be passed on.
  */
 void tag_request(struct conn *c, struct span_ref s, const struct span_context *own,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "signature.h"
 
+#include "format.h"
 #include "word.h"
 
 bool signature_is_name(struct bytes name)
@@ -30,12 +31,17 @@ static unsigned covers(struct bytes word)
 	case 7:
 		return word_is(word, BYTES("baggage")) ? SIGNED_BAGGAGE : 0;
 	case 10:
-		return word_is(word, BYTES("tracestate")) ? SIGNED_TRACESTATE : 0;
+		if (word_is(word, BYTES("tracestate")))
+			return SIGNED_TRACESTATE;
+		break;
 	case 11:
-		return word_is(word, BYTES("traceparent")) ? SIGNED_TRACEPARENT : 0;
+		if (word_is(word, BYTES("traceparent")))
+			return SIGNED_TRACEPARENT;
+		break;
 	default:
-		return 0;
+		break;
 	}
+	return format_line_of(word) != FORMAT_LINES ? SIGNED_OTHERS : 0;
 }
 
 /* Word for word; what is percent-encoded stands between words. */

@@ -115,12 +115,13 @@ static void test_capture_pack_is_bounded(void **state)
 static void test_capture_in_a_head(void **state)
 {
 	static char text[HEAD_TEXT_BYTES];
-	struct http1 p = { .name = str("X-Many"), .value = str("one") };
+	struct http1 p = { .name = str("X-Many"), .value = str("one"), .tell = HTTP1_TELL_ALL };
 	struct bytes packed;
 	struct head h;
 	uint16_t at;
 
 	(void)state;
+	config_parse(&config, NULL);
 	config.client_request_headers = str("x-many");
 	head_init(&h);
 	head_field(&h, text, &p);

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "config.h"
 #include "head.h"
 
 static struct head h;
@@ -18,6 +19,7 @@ static char value[9000];
 static int setup(void **state)
 {
 	(void)state;
+	config_parse(&config, NULL);
 	head_init(&h);
 	return 0;
 }

@@ -21,7 +21,7 @@ static const struct row {
 	  SIGNED_TRACEPARENT },
 	{ "AWS4-HMAC-SHA256 Credential=A,SignedHeaders=baggage;host;traceparent;tracestate,"
 	  "Signature=0",
-	  SIGNED_ALL },
+	  SIGNED_TRACEPARENT | SIGNED_TRACESTATE | SIGNED_BAGGAGE },
 	{ "AWS4-ECDSA-P256-SHA256 Credential=A, SignedHeaders=host;tracestate, Signature=3045",
 	  SIGNED_TRACESTATE },
 	{ "sig1=(\"@method\" \"@authority\" \"traceparent\");created=1618884473;keyid=\"k\"",
@@ -31,6 +31,8 @@ static const struct row {
 	{ "keyId=\"k\",headers=\"(request-target) Host TraceParent\",signature=\"a\"",
 	  SIGNED_TRACEPARENT },
 	{ "traceparent", SIGNED_TRACEPARENT },
+	{ "AWS4-HMAC-SHA256 SignedHeaders=host;x-amzn-trace-id, Signature=0", SIGNED_OTHERS },
+	{ "sig1=(\"@method\" \"X-B3-TraceId\")", SIGNED_OTHERS },
 	{ "x-traceparent;traceparents;traceparent-x;trace-parent;mytracestate", 0 },
 	{ "Bearer traceparent", 0 },
 	{ "basic dHJhY2VwYXJlbnQ=", 0 },
