@@ -10,21 +10,57 @@ from dataclasses import dataclass, field
 ALL = ("collector", "none", "disabled")
 SPANS = ("collector", "none")  # modes in which spans are opened
 
-LINE = re.compile(r"traceparent: 00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\\x0d\\x0a"
-                  r'(?=\\x0d(?:\\x0a|")|\\x0a)')
-LINE_LEN = 70
-SENT = re.compile(r'(  sent) (\d+) (".*")')
+SENT = re.compile(r'  sent (\d+) "(.*)"')
+
+# --- bytes ---
+
+# Ours, ahead of the empty line that ends a head.
+LINES = re.compile(r"traceparent: 00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\r\n"
+                   r"(?:tracestate: [^\r\n]*\r\n)?(?:baggage: [^\r\n]*\r\n)?"
+                   r"(?=\r(?:\n|\Z)|\n)")
+# The application's, in place: names that are changed to others, a value that is changed to ours.
+PASSING = (
+    (re.compile(r"^(?:traceparent|x-discarded):( 00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?",
+                re.M | re.I), lambda m: "T:" + "V" * len(m[1] or "")),
+    (re.compile(r"^(?:tracestate|x-replaced):", re.M | re.I), lambda m: "S:"),
+    # The one that the hosts read: its digits are ours, wherever they go on to.
+    (re.compile(r"(00-0af7651916cd43dd8448eb211c80319c-)[0-9a-f]{16}"), lambda m: m[1]))
+
+
+def without_lines(text):
+    """What it may have been, without lines of ours: all that look like them, or one, or none."""
+    yield LINES.sub("", text)
+    for line in LINES.finditer(text):
+        yield text[:line.start()] + text[line.end():]
+    yield text
+
+
+def plain(text):
+    for pattern, to in PASSING:
+        text = pattern.sub(to, text)
+    return text
+
+
+def is_line_inserted(was, now):
+    return was != now and was in list(without_lines(now))
+
+
+def is_passing_edited(was, now):
+    return was != now and plain(was) in [plain(text) for text in without_lines(now)]
 
 
 # --- what is said ---
 
-def line_inserted(bare, ours):
-    """One line of ours ahead of the empty one that ends a head, and not a byte else."""
-    was, now = SENT.fullmatch(bare), SENT.fullmatch(ours)
-    if not was or not now:
-        return False
-    text, count = LINE.subn("", now[3])
-    return text == was[3] and count >= 1 and int(now[2]) == int(was[2]) + count * LINE_LEN
+def sent_with(is_so):
+    def said(bare, ours):
+        was, now = SENT.fullmatch(bare), SENT.fullmatch(ours)
+        if not was or not now:
+            return False
+        was, now = [(int(m[1]), re.sub(r"\\x([0-9a-f]{2})", lambda x: chr(int(x[1], 16)), m[2]))
+                    for m in (was, now)]
+        return now[0] - was[0] == len(now[1]) - len(was[1]) and is_so(was[1], now[1])
+
+    return said
 
 
 DIGITS = re.compile(r'(00-[0-9a-f]{32}-)[0-9a-f]{16}(?=-[0-9a-f]{2}\\x0d\\x0a)')
@@ -41,11 +77,6 @@ def digits_read(bare, ours):
 WRITES = ("write", "writev", "send", "sendto", "sendmsg", "pwritev2", "sendmmsg")
 CALL = re.compile(r"(\w+)\((\d+), (.*)\) = (\d+|-1 .*|\? .*)")
 DATA = re.compile(r'iov_base="([^"]*)"')
-HEX_LINE = re.compile(
-    "".join(f"\\\\x{ord(c):02x}" for c in "traceparent: 00-") + r"(?:\\x[0-9a-f]{2}){52}"
-    r"\\x0d\\x0a(?=\\x0d(?:\\x0a|$)|\\x0a)")
-
-
 class Write:
     """A call that sends bytes of memory."""
 
@@ -57,30 +88,32 @@ class Write:
             self.count = int(self.result) if self.result.isdigit() else None
 
     def data(self):
-        if self.args.startswith('"'):
-            return self.args[1:].partition('"')[0]
-        return "".join(DATA.findall(self.args))
+        one = self.args.startswith('"')
+        data = self.args[1:].partition('"')[0] if one else "".join(DATA.findall(self.args))
+        return bytes.fromhex(data.replace("\\x", "")).decode("latin-1")
 
 
-def write_edited(bare, ours, at):
-    """Instead of one call one or two, whose bytes are the same but for lines of ours."""
-    was = Write(bare)
-    if not was.is_one or not ours[at].startswith(WRITES):
-        return 0
-    data, result = "", 0
-    for n, call in enumerate(ours[at:at + 4], 1):
-        now = Write(call)
-        if not now.is_one or now.fd != was.fd:
+def write_with(is_so):
+    """Instead of one call one or two, whose bytes are the same but for that."""
+    def instead(bare, ours, at):
+        was = Write(bare)
+        if not was.is_one or not ours[at].startswith(WRITES):
             return 0
-        data += now.data()
-        text, count = HEX_LINE.subn("", data)
-        is_same = count and text == was.data()
-        if now.count is None:
-            return n if is_same and n == 1 and now.result == was.result else 0
-        result += now.count
-        if is_same and result - count * LINE_LEN == was.count:
-            return n
-    return 0
+        data, result = "", 0
+        for n, call in enumerate(ours[at:at + 4], 1):
+            now = Write(call)
+            if not now.is_one or now.fd != was.fd:
+                return 0
+            data += now.data()
+            is_same = is_so(was.data(), data)
+            if now.count is None:
+                return n if is_same and n == 1 and now.result == was.result else 0
+            result += now.count
+            if is_same and result - (len(data) - len(was.data())) == was.count:
+                return n
+        return 0
+
+    return instead
 
 
 COUNT = re.compile(r".*\], (\d+), [^,]*\) = ")
@@ -104,7 +137,8 @@ def sent_one_by_one(bare, ours, at):
         sent += now.count is not None
         is_last = sent == min(int(wanted[1]), 1024) if now.count is not None else sent == goal
         if is_last:
-            is_same = was.data().startswith(HEX_LINE.sub("", data)) and sent == goal
+            is_same = sent == goal and any(
+                plain(was.data()).startswith(plain(text)) for text in without_lines(data))
             return i if is_same and (goal or now.result == was.result) else 0
     return 0
 
@@ -122,7 +156,10 @@ class Row:
 
 
 LAW = (
-    Row("a line in a request", "README 1", SPANS, said=line_inserted, instead=write_edited),
+    Row("a line in a request", "README 1", SPANS, said=sent_with(is_line_inserted),
+        instead=write_with(is_line_inserted)),
+    Row("trace headers that pass through", "README 2", said=sent_with(is_passing_edited),
+        instead=write_with(is_passing_edited)),
     Row("sendmmsg() as sendmsg() one after the other", "README 1", instead=sent_one_by_one),
     Row("digits of a traceparent that is read", "README 3", SPANS, said=digits_read),
     Row("entries in the environment of a program that is started", "README 5",
