@@ -269,6 +269,7 @@ static size_t done_guarded(struct write *w, ssize_t n)
 
 ssize_t conn_write(const struct io_call *call)
 {
+	int error = errno;
 	struct write w;
 
 	w.call = call;
@@ -282,6 +283,8 @@ ssize_t conn_write(const struct io_call *call)
 			return w.done ? (ssize_t)w.done : call->pass(call);
 		n = make(&w);
 		app = done_guarded(&w, n);
+		if (n < 0 && w.done)
+			errno = error; /* part of it is out: no error is told */
 		if (n < 0)
 			return w.done ? (ssize_t)w.done : n;
 		if (w.is_pass)
