@@ -29,6 +29,8 @@ def text_of(mark):
     return bytes.fromhex(mark.replace("\\x", "")).decode()
 
 
+# Our thread may end before it has given itself its name; no other one has so small a stack.
+THREAD = re.compile(r"clone3\(\{flags=[^,]*CLONE_THREAD.*stack_size=0x([0-9a-f]+).* = (\d+)$")
 OURS = 'prctl(PR_SET_NAME, "' + hexed("interspan")
 EXE = hexed("/proc/thread-self/exe")
 
@@ -58,6 +60,8 @@ class Trace:
                     f.read().splitlines(), log))
         self.exporters = {pid for pid, lines in self.files.items()
                           if any(line.startswith(OURS) for line in lines[:60])}
+        self.exporters |= {int(m[2]) for lines in self.files.values()
+                           for m in map(THREAD.match, lines) if m and int(m[1], 16) < 1 << 19}
         children = {int(m[1]) for lines in self.files.values() for m in map(CHILD.match, lines)
                     if m}
         roots = [pid for pid in self.files if pid not in children]
