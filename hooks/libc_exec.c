@@ -5,9 +5,12 @@
  */
 #include <alloca.h>
 #include <spawn.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "child_env.h"
 #include "hook.h"
+#include "process_span.h"
 #include "resolve.h"
 
 /* --- exec --- */
@@ -16,54 +19,53 @@
  * With an environment of ours, which makes the whole a little longer, it may be too long: once more
  * then, with the program's own.
  */
-#define EXEC_WITH(given, call)                         \
-	do {                                           \
-		struct child_env child;                \
-		char *const *env;                      \
-		int r;                                 \
-                                                       \
-		host_ends(HOST_EXECS);                 \
-		child = child_env_begin(given);        \
-		env = child.envp;                      \
-		r = call;                              \
-		if (child.copy) {                      \
-			child_env_end(&child);         \
-			env = given;                   \
-			if (r == -1 && errno == E2BIG) \
-				r = call;              \
-		}                                      \
-		return r;                              \
+#define EXEC_WITH(given, program, call)                                                \
+	do {                                                                           \
+		struct child_env child = child_env_begin(given, program, CHILD_EXECS); \
+		char *const *env = child.envp;                                         \
+		bool has_copy = child.copy != NULL;                                    \
+		int r;                                                                 \
+                                                                                       \
+		host_ends(HOST_EXECS);                                                 \
+		r = call;                                                              \
+		child_env_failed(&child);                                              \
+		env = given;                                                           \
+		if (has_copy && r == -1 && errno == E2BIG)                             \
+			r = call;                                                      \
+		return r;                                                              \
 	} while (0)
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
-	EXEC_WITH(envp, REAL(execve)(path, argv, env));
+	EXEC_WITH(envp, path, REAL(execve)(path, argv, env));
 }
 
 EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	EXEC_WITH(envp, REAL(execvpe)(file, argv, env));
+	EXEC_WITH(envp, file, REAL(execvpe)(file, argv, env));
 }
 
 EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
-	EXEC_WITH(envp, REAL(fexecve)(fd, argv, env));
+	EXEC_WITH(envp, NULL, REAL(fexecve)(fd, argv, env));
 }
 
 EXPORT int execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	EXEC_WITH(envp, REAL(execveat)(dir, path, argv, env, flags));
+	EXEC_WITH(envp, path, REAL(execveat)(dir, path, argv, env, flags));
 }
 
 /* These take `environ`, and have a twin that does not. */
 EXPORT int execv(const char *path, char *const argv[])
 {
-	EXEC_WITH(environ, child.copy ? REAL(execve)(path, argv, env) : REAL(execv)(path, argv));
+	EXEC_WITH(environ, path,
+		  child.copy ? REAL(execve)(path, argv, env) : REAL(execv)(path, argv));
 }
 
 EXPORT int execvp(const char *file, char *const argv[])
 {
-	EXEC_WITH(environ, child.copy ? REAL(execvpe)(file, argv, env) : REAL(execvp)(file, argv));
+	EXEC_WITH(environ, file,
+		  child.copy ? REAL(execvpe)(file, argv, env) : REAL(execvp)(file, argv));
 }
 
 /*
@@ -142,12 +144,16 @@ static int spawn(spawn_fn *real, pid_t *pid, const char *path,
 		 const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
 		 char *const argv[], char *const envp[])
 {
-	struct child_env child = child_env_begin(envp);
-	int r = real(pid, path, actions, attr, argv, child.envp);
-	bool is_longer = child.copy != NULL;
+	struct child_env child = child_env_begin(envp, path, CHILD_IS_SPAWNED);
+	bool has_copy = child.copy != NULL;
+	pid_t own = -1;
+	int r;
 
-	child_env_end(&child);
-	return is_longer && r == E2BIG ? real(pid, path, actions, attr, argv, envp) : r;
+	if (!pid)
+		pid = &own;
+	r = real(pid, path, actions, attr, argv, child.envp);
+	OBSERVE(child_env_spawned(&child, r == 0 ? *pid : -1));
+	return has_copy && r == E2BIG ? real(pid, path, actions, attr, argv, envp) : r;
 }
 
 static spawn_fn *spawn_as_bound(const char *name, const void *caller, spawn_fn *otherwise)
@@ -179,18 +185,78 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_act
 
 EXPORT int system(const char *command)
 {
-	bool is_lent = child_env_lend((uintptr_t)__builtin_frame_address(0));
+	struct child_env child = child_env_lend((uintptr_t)__builtin_frame_address(0));
 	int r = REAL(system)(command);
 
-	child_env_take_back(is_lent);
+	child_env_take_back(&child);
+	if (child.client.slot)
+		OBSERVE(child_span_over(child.client, r));
 	return r;
 }
 
 EXPORT FILE *popen(const char *command, const char *mode)
 {
-	bool is_lent = child_env_lend((uintptr_t)__builtin_frame_address(0));
+	struct child_env child = child_env_lend((uintptr_t)__builtin_frame_address(0));
 	FILE *stream = REAL(popen)(command, mode);
 
-	child_env_take_back(is_lent);
+	child_env_take_back(&child);
+	if (!child.client.slot)
+		return stream;
+	if (stream)
+		OBSERVE(child_span_runs(child.client, CHILD_STREAM | (uintptr_t)stream));
+	else
+		OBSERVE(child_span_fail(child.client));
 	return stream;
+}
+
+EXPORT int pclose(FILE *stream)
+{
+	int r = REAL(pclose)(stream);
+
+	if (child_any())
+		OBSERVE(child_over(CHILD_STREAM | (uintptr_t)stream, r));
+	return r;
+}
+
+/* --- waits for those that were started --- */
+
+static void waited(pid_t pid, int status)
+{
+	if (WIFEXITED(status) || WIFSIGNALED(status))
+		child_over((uint64_t)pid, status);
+}
+
+/* A caller that does not want the status is asked for a place of ours, where somebody else does. */
+#define WAIT(name, params, call)                       \
+	EXPORT pid_t name params                       \
+	{                                              \
+		bool is_asked = child_any();           \
+		int own = 0;                           \
+		pid_t pid;                             \
+                                                       \
+		if (is_asked && !status)               \
+			status = &own;                 \
+		pid = call;                            \
+		if (is_asked && pid > 0)               \
+			OBSERVE(waited(pid, *status)); \
+		return pid;                            \
+	}
+
+WAIT(wait, (int *status), REAL(wait)(status))
+WAIT(waitpid, (pid_t which, int *status, int options), REAL(waitpid)(which, status, options))
+WAIT(wait3, (int *status, int options, struct rusage *usage), REAL(wait3)(status, options, usage))
+WAIT(wait4, (pid_t which, int *status, int options, struct rusage *usage),
+     REAL(wait4)(which, status, options, usage))
+
+EXPORT int waitid(idtype_t kind, id_t which, siginfo_t *info, int options)
+{
+	int r = REAL(waitid)(kind, which, info, options);
+
+	if (!child_any() || r != 0 || !info || options & WNOWAIT || !info->si_pid)
+		return r;
+	if (info->si_code == CLD_EXITED)
+		OBSERVE(child_over((uint64_t)info->si_pid, W_EXITCODE(info->si_status & 0xff, 0)));
+	else if (info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED)
+		OBSERVE(child_over((uint64_t)info->si_pid, W_EXITCODE(0, info->si_status)));
+	return r;
 }

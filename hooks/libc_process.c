@@ -22,14 +22,14 @@ _Static_assert(offsetof(struct thread, inherited.slot) == THREAD_INHERITED, "stu
 
 EXPORT pid_t fork(void)
 {
-	bool held = host_before_fork();
+	struct host_fork before = host_before_fork();
 	pid_t child = REAL(fork)();
 	int saved = errno;
 
 	if (child == 0)
-		host_after_fork_in_child();
+		host_after_fork_in_child(before);
 	else
-		host_after_fork_in_parent(held);
+		host_after_fork_in_parent(before, child);
 	errno = saved;
 	return child;
 }
@@ -38,6 +38,7 @@ EXPORT pid_t fork(void)
 
 EXPORT void _exit(int status)
 {
+	host_status(status);
 	host_ends(HOST_STOPS);
 	REAL(_exit)(status);
 	__builtin_unreachable();
@@ -45,6 +46,7 @@ EXPORT void _exit(int status)
 
 EXPORT void _Exit(int status)
 {
+	host_status(status);
 	host_ends(HOST_STOPS);
 	REAL(_Exit)(status);
 	__builtin_unreachable();
@@ -56,6 +58,7 @@ EXPORT void quick_exit(int status)
 	__typeof__(&quick_exit) bound = REAL(quick_exit);
 	void *as_bound = resolve_as_bound("quick_exit", __builtin_return_address(0));
 
+	host_status(status);
 	host_ends(HOST_STOPS);
 	if (as_bound)
 		bound = as_bound;
@@ -84,16 +87,16 @@ EXPORT pid_t setsid(void)
 /* libc forks and calls setsid() inside; its caller comes back as the child. */
 EXPORT int daemon(int stays_in_directory, int keeps_output)
 {
-	bool held = host_before_fork();
+	struct host_fork before = host_before_fork();
 	pid_t parent = (pid_t)raw_getpid();
 	int r = REAL(daemon)(stays_in_directory, keeps_output);
 	int saved = errno;
 
 	if ((pid_t)raw_getpid() != parent) {
-		host_after_fork_in_child();
+		host_after_fork_in_child(before);
 		origin_end();
 	} else {
-		host_after_fork_in_parent(held);
+		host_after_fork_in_parent(before, -1);
 	}
 	errno = saved;
 	return r;
@@ -115,6 +118,7 @@ void stub_syscall(long nr, long a, long b, long c)
 		host_thread_ends();
 		break;
 	case SYS_exit_group:
+		host_status((int)a);
 		host_ends(HOST_STOPS);
 		break;
 	default:
@@ -122,9 +126,9 @@ void stub_syscall(long nr, long a, long b, long c)
 	}
 }
 
-void stub_vfork_over(void)
+void stub_vfork_over(pid_t child)
 {
-	child_env_forget();
+	OBSERVE(child_env_vforked(child));
 }
 
 /*

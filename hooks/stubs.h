@@ -23,7 +23,7 @@ struct stub_dlopen {
 
 struct stub_dlopen stub_dlopen(const char *path);
 /* In the parent: the child may have left something in its memory. */
-void stub_vfork_over(void);
+void stub_vfork_over(int child);
 
 void stub_syscall(long nr, long a, long b, long c);
 

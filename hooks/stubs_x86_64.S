@@ -110,6 +110,7 @@ vfork:
 4:	/* errno is kept there. */
 	pushq %rax
 	.cfi_adjust_cfa_offset 8
+	movl %eax, %edi
 	call stub_vfork_over
 	popq %rax
 	.cfi_adjust_cfa_offset -8

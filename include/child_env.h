@@ -21,27 +21,41 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
-struct child_env {
-	char *const *envp; /* to be handed on: the copy, or what was given */
-	void *copy;        /* NULL: none was made */
+#include "span.h"
+
+enum child_how {
+	CHILD_EXECS, /* in place of the calling program, or by a child that a fork made for it */
+	CHILD_IS_SPAWNED,
 };
 
-struct child_env child_env_begin(char *const *envp);
+struct child_env {
+	char *const *envp;      /* to be handed on: the copy, or what was given */
+	void *copy;             /* NULL: none was made */
+	struct span_ref client; /* the program's span in its caller (process_span.h), if any */
+	bool has_ended;         /* the span of the program that execs */
+};
 
-/* The call has come back: it has failed, or was not an exec. */
-void child_env_end(struct child_env *e);
+/* program: its path, for that span. */
+struct child_env child_env_begin(char *const *envp, const char *program, enum child_how how);
 
-/* In the parent of a vfork child that may have left its copy here. */
-void child_env_forget(void);
+/* The exec has failed. */
+void child_env_failed(struct child_env *e);
+
+/* What was spawned runs (its pid), or not (negative); e.client is the caller's to end (0). */
+void child_env_spawned(struct child_env *e, pid_t pid);
+
+/* In the parent of a vfork child, whose pid this is, that may have left its copy here. */
+void child_env_vforked(pid_t pid);
 
 /*
  * For calls that take `environ` themselves, inside libc (system, popen): it is the copy while they
  * last.  Only while this process has had one thread: others might be reading it.  frame: that of
  * the hook; a longjmp out of the call is found out by it (law 10).
  */
-bool child_env_lend(uintptr_t frame);
-void child_env_take_back(bool is_lent);
+struct child_env child_env_lend(uintptr_t frame);
+void child_env_take_back(const struct child_env *e);
 
 /* This process makes threads. */
 extern _Atomic bool child_env_has_threads;

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "compiler.h"
 
@@ -43,9 +44,16 @@ void host_ends(enum host_end how);
  * Around the real fork(): what before returns is handed on to after.  No library lock that our own
  * thread could hold is held over it.
  */
-bool host_before_fork(void);
-void host_after_fork_in_parent(bool held);
-void host_after_fork_in_child(void);
+struct host_fork {
+	bool is_held;
+	uint32_t place; /* process_span.h */
+};
+struct host_fork host_before_fork(void);
+void host_after_fork_in_parent(struct host_fork before, pid_t child);
+void host_after_fork_in_child(struct host_fork before);
+
+/* It is about to end with this status, as exit(3) takes it. */
+void host_status(int status);
 
 /* The calling thread ends by pthread_exit(3) or exit(2), perhaps not the process. */
 void host_thread_ends(void);

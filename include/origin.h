@@ -35,6 +35,15 @@ MUST_USE bool origin_context(struct span_context *ret);
 /* Is it the one that we were started with, be it over or not? */
 bool origin_is(const struct trace_id *trace, const struct span_id *span);
 
+/*
+ * The program has a span of its own (process_span.h), to which all that belongs.  At start-up; the
+ * trace state is borrowed for ever.
+ */
+void origin_adopt(const struct span_context *own);
+
+/* Its context, also when it is over; false: it has none. */
+MUST_USE bool origin_own(struct span_context *ret);
+
 /* This is a server, or a daemon. */
 static ALWAYS_INLINE void origin_end(void)
 {

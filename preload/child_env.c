@@ -13,6 +13,7 @@
 #include "host.h"
 #include "memory.h"
 #include "origin.h"
+#include "process_span.h"
 #include "rawsys.h"
 #include "stats.h"
 #include "traceparent.h"
@@ -98,21 +99,50 @@ enum verb {
 	TAKE_OUT,
 };
 
-static enum verb decide(const struct found *f, struct span_ref from)
+/* Whom it says that it belongs to: nobody, somebody of ours, or somebody whom others know. */
+enum owner {
+	OWNER_NONE,
+	OWNER_OURS,
+	OWNER_OTHERS,
+};
+
+static enum owner owner_of(const struct found *f, struct span_ref from)
 {
 	struct bytes value = { f->parent, f->len };
-	struct span_context own;
 	struct trace_id trace;
 	struct span_id span;
 	uint8_t flags;
-	bool is_named = traceparent_parse(value, &trace, &span, &flags) != TRACEPARENT_INVALID;
-	bool has_own = span_ref_context(from, &own, NULL, 0);
 
-	if (is_named && !origin_is(&trace, &span) && !span_ref_is_called_by(from, &trace, &span))
+	if (traceparent_parse(value, &trace, &span, &flags) == TRACEPARENT_INVALID)
+		return OWNER_NONE;
+	return origin_is(&trace, &span) || span_ref_is_called_by(from, &trace, &span) ?
+		       OWNER_OURS :
+		       OWNER_OTHERS;
+}
+
+/* Who is told, if nobody is: the program's own span, as long as all belongs to that. */
+static bool teller(struct span_ref from, struct span_context *ret, char *list, size_t cap)
+{
+	if (span_ref_context(from, ret, list, cap))
+		return true;
+	if (atomic_load(&origin_state) != ORIGIN_LIVE || !origin_own(ret))
+		return false;
+	ret->tracestate.len = ret->tracestate.len < cap ? ret->tracestate.len : cap;
+	if (ret->tracestate.len)
+		memcpy(list, ret->tracestate.ptr, ret->tracestate.len);
+	return true;
+}
+
+static enum verb decide(const struct found *f, struct span_ref from)
+{
+	enum owner owner = owner_of(f, from);
+	struct span_context own;
+
+	if (owner == OWNER_OTHERS)
 		return KEEP;
-	if (has_own)
+	if (config.process_spans || teller(from, &own, NULL, 0))
 		return TELL;
-	return is_named && atomic_load(&origin_state) == ORIGIN_OVER ? TAKE_OUT : KEEP;
+	return owner == OWNER_OURS && atomic_load(&origin_state) == ORIGIN_OVER ? TAKE_OUT : KEEP;
 }
 
 /* --- the copy --- */
@@ -120,6 +150,7 @@ static enum verb decide(const struct found *f, struct span_ref from)
 /* In front of the array of pointers; the two texts follow that. */
 struct copy {
 	size_t bytes;
+	struct span_ref client;
 	char parent[sizeof(PARENT) + TRACEPARENT_LEN];
 	char state[sizeof(STATE) + TRACESTATE_BYTES];
 	char *envp[];
@@ -146,7 +177,7 @@ static bool texts_write(struct copy *c, struct span_ref from)
 	struct span_context own;
 	char *list = c->state + sizeof(STATE) - 1;
 
-	if (!span_ref_context(from, &own, list, TRACESTATE_BYTES))
+	if (!teller(from, &own, list, TRACESTATE_BYTES))
 		return false;
 	memcpy(c->parent, PARENT, sizeof(PARENT) - 1);
 	traceparent_format(c->parent + sizeof(PARENT) - 1, &own.trace, &own.span, own.flags);
@@ -182,19 +213,40 @@ static void entries_write(struct copy *c, char *const *envp, size_t count, bool 
 	c->envp[n] = NULL;
 }
 
+/* Does the caller have a span for what it starts? */
+static bool has_client(enum child_how how)
+{
+	return config.process_spans && !config.sdk_disabled &&
+	       (how == CHILD_IS_SPAWNED || thread_self.in_vfork || child_is_born());
+}
+
+static void client_open(struct copy *c, const char *program, enum child_how how)
+{
+	bool by_birth = how == CHILD_EXECS && !thread_self.in_vfork;
+
+	c->client = (struct span_ref){ 0 };
+	if (has_client(how))
+		c->client = child_span_open(program, by_birth, c->state, TRACESTATE_BYTES);
+}
+
 /* to: where, if it is large enough.  NULL: as it was given. */
-static struct copy *copy_make(char *const *envp, struct copy *to)
+static struct copy *copy_make(char *const *envp, const char *program, enum child_how how,
+			      struct copy *to)
 {
 	struct span_ref from = context_current();
 	enum verb verb;
 	struct found f;
 	struct copy *c;
 
-	if (!from.slot && atomic_load(&origin_state) != ORIGIN_OVER)
+	if (!from.slot && atomic_load(&origin_state) != ORIGIN_OVER && !config.process_spans)
 		return NULL;
 	if (!look(envp, &f) || (verb = decide(&f, from)) == KEEP)
 		return NULL;
 	c = to && to->bytes >= copy_bytes(&f) ? to : copy_map(copy_bytes(&f));
+	if (c)
+		client_open(c, program, how);
+	if (c && c->client.slot)
+		from = c->client;
 	if (!c || (verb == TELL && !texts_write(c, from))) {
 		stats_inc(STAT_ENV_REFUSED);
 		if (c && c != to)
@@ -224,26 +276,52 @@ static void leave(void)
 
 static void lent_settle(void);
 
-struct child_env child_env_begin(char *const *envp)
+/* Shells try one directory of $PATH after the other. */
+static bool is_hopeless(const char *path)
 {
-	struct child_env e = { envp, NULL };
+	return memory_is_readable(path, 1) && (*path == '/' || *path == '.') &&
+	       raw_syscall3(SYS_faccessat, AT_FDCWD, (long)path, X_OK) != 0;
+}
+
+/* A program that becomes another one ends; a child that was made for that is none. */
+static bool ends_here(const char *program, enum child_how how)
+{
+	bool ended;
+
+	if (LIKELY(!config.process_spans) || how != CHILD_EXECS || thread_self.in_vfork ||
+	    !guard_enter())
+		return false;
+	ended = !child_is_born() && !is_hopeless(program) && process_span_end();
+	guard_leave();
+	return ended;
+}
+
+struct child_env child_env_begin(char *const *envp, const char *program, enum child_how how)
+{
+	struct child_env e = { .envp = envp };
 	struct copy *c;
 
+	if (!host_is_observed())
+		return e;
+	e.has_ended = ends_here(program, how);
 	if (!enter())
 		return e;
 	lent_settle();
-	c = copy_make(envp, NULL);
+	c = copy_make(envp, program, how, NULL);
 	leave();
 	if (!c)
 		return e;
+	e.envp = c->envp;
+	e.copy = c;
+	e.client = c->client;
 	if (thread_self.in_vfork) {
-		child_env_forget(); /* of a vfork child of this vfork child, which is gone */
+		child_env_vforked(-1); /* a vfork child of this vfork child, which is gone */
 		thread_self.vfork_copy = c;
 	}
-	return (struct child_env){ c->envp, c };
+	return e;
 }
 
-void child_env_end(struct child_env *e)
+static void copy_free(struct child_env *e)
 {
 	struct copy *c = e->copy;
 
@@ -255,13 +333,36 @@ void child_env_end(struct child_env *e)
 	e->copy = NULL;
 }
 
-void child_env_forget(void)
+void child_env_failed(struct child_env *e)
+{
+	copy_free(e);
+	if (e->client.slot)
+		child_span_fail(e->client);
+	if (e->has_ended)
+		process_span_resume();
+}
+
+void child_env_spawned(struct child_env *e, pid_t pid)
+{
+	copy_free(e);
+	if (e->client.slot && pid > 0)
+		child_span_runs(e->client, (uint64_t)pid);
+	else if (e->client.slot && pid < 0)
+		child_span_fail(e->client);
+}
+
+void child_env_vforked(pid_t pid)
 {
 	struct copy *c = thread_self.vfork_copy;
 
 	thread_self.vfork_copy = NULL;
-	if (c)
-		raw_munmap(c, c->bytes);
+	if (!c)
+		return;
+	if (c->client.slot && pid > 0)
+		child_span_runs(c->client, (uint64_t)pid);
+	else if (c->client.slot)
+		child_span_over(c->client, -1);
+	raw_munmap(c, c->bytes);
 }
 
 /* --- environ, lent --- */
@@ -292,28 +393,31 @@ static NO_INLINE void lent_settle(void)
 		give_back();
 }
 
-bool child_env_lend(uintptr_t frame)
+struct child_env child_env_lend(uintptr_t frame)
 {
+	struct child_env e = { .envp = NULL };
 	struct copy *c;
 
 	if (atomic_load_explicit(&child_env_has_threads, memory_order_relaxed) ||
 	    thread_self.in_vfork || !environ || !enter())
-		return false;
+		return e;
 	if (lent.instead_of && frame >= lent.frame)
 		give_back();
-	c = lent.instead_of ? NULL : copy_make(environ, lent.copy);
+	c = lent.instead_of ? NULL : copy_make(environ, "sh", CHILD_IS_SPAWNED, lent.copy);
 	if (c) {
 		lent.copy = c;
 		lent.frame = frame;
 		lent.instead_of = environ;
 		environ = c->envp;
+		e.copy = c;
+		e.client = c->client;
 	}
 	leave();
-	return c != NULL;
+	return e;
 }
 
-void child_env_take_back(bool is_lent)
+void child_env_take_back(const struct child_env *e)
 {
-	if (is_lent && lent.instead_of)
+	if (e->copy && lent.instead_of)
 		give_back();
 }

@@ -9,22 +9,28 @@
 #include "guard.h"
 #include "host.h"
 #include "process.h"
+#include "process_span.h"
 
-bool host_before_fork(void)
+struct host_fork host_before_fork(void)
 {
+	struct host_fork f = { false, 0 };
+
 	if (!host_is_observed() || thread_self.in_vfork || thread_self.ours)
-		return false;
+		return f;
 	process_will_fork();
-	return exporter_quiesce();
+	f.place = child_reserve();
+	f.is_held = exporter_quiesce();
+	return f;
 }
 
-void host_after_fork_in_parent(bool held)
+void host_after_fork_in_parent(struct host_fork before, pid_t child)
 {
-	if (held)
+	if (before.is_held)
 		exporter_resume();
+	child_forked(before.place, child);
 }
 
-void host_after_fork_in_child(void)
+void host_after_fork_in_child(struct host_fork before)
 {
 	if (!host_is_observed())
 		return;
@@ -32,4 +38,5 @@ void host_after_fork_in_child(void)
 	process_forked();
 	thread_self.tid = 0;
 	exporter_forget();
+	child_born(before.place);
 }

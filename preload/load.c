@@ -21,6 +21,7 @@
 #include "log.h"
 #include "origin.h"
 #include "process.h"
+#include "process_span.h"
 #include "rawsys.h"
 #include "resolve.h"
 #include "runtime.h"
@@ -80,6 +81,8 @@ static void come_up(char *const *envp)
 			origin_init(envp);
 		service_name_init(envp);
 		sampler_init();
+		if (config.process_spans && !config.sdk_disabled)
+			process_span_begin(runtime_program(envp));
 		stats_inc(STAT_LOADED);
 		if (config.traces_exporter != EXPORTER_NONE)
 			atomic_store(&span_ended_without_owner, exporter_wanted);
@@ -154,6 +157,12 @@ static void log_once(void)
 	atomic_store(&written_by, self);
 }
 
+void host_status(int status)
+{
+	if (host_is_observed() && !thread_self.in_vfork && !thread_self.ours)
+		process_span_status(status);
+}
+
 void host_ends(enum host_end how)
 {
 	int saved = errno;
@@ -161,6 +170,10 @@ void host_ends(enum host_end how)
 	/* Not the guard: a handler that interrupted a hook may end the process, too. */
 	if (!host_is_observed() || thread_self.in_vfork || thread_self.ours)
 		return;
+	if (UNLIKELY(config.process_spans) && how != HOST_EXECS) {
+		children_leave();
+		(void)process_span_end();
+	}
 	exporter_flush(how);
 	log_once();
 	errno = saved;
@@ -179,5 +192,6 @@ void host_thread_ends(void)
 
 static __attribute__((destructor)) void destructor(void)
 {
-	host_ends(HOST_EXITS);
+	if (!process_span_is_told())
+		host_ends(HOST_EXITS);
 }

@@ -9,6 +9,12 @@
 
 _Atomic enum origin origin_state;
 
+static struct {
+	struct trace_id trace;
+	struct span_id span;
+} named; /* by the environment */
+static bool is_adopted;
+
 /* Copies: programs such as nginx overwrite their environment (law 6). */
 static struct span_context origin;
 static char state_text[TRACESTATE_BYTES];
@@ -46,6 +52,8 @@ void origin_init(char *const *envp)
 	stats_add(STAT_LIST_LOST, list.truncated);
 	origin.tracestate = tracestate_list(&list);
 	origin.is_remote = true; /* C14 */
+	named.trace = origin.trace;
+	named.span = origin.span;
 	atomic_store(&origin_state, ORIGIN_LIVE);
 }
 
@@ -59,7 +67,21 @@ bool origin_context(struct span_context *ret)
 
 bool origin_is(const struct trace_id *trace, const struct span_id *span)
 {
-	return atomic_load_explicit(&origin_state, memory_order_acquire) != ORIGIN_NONE &&
-	       memcmp(&origin.trace, trace, sizeof(*trace)) == 0 &&
-	       memcmp(&origin.span, span, sizeof(*span)) == 0;
+	return memcmp(&named.trace, trace, sizeof(*trace)) == 0 &&
+	       memcmp(&named.span, span, sizeof(*span)) == 0;
+}
+
+void origin_adopt(const struct span_context *own)
+{
+	origin = *own;
+	is_adopted = true;
+	atomic_store(&origin_state, ORIGIN_LIVE);
+}
+
+bool origin_own(struct span_context *ret)
+{
+	if (LIKELY(!is_adopted))
+		return false;
+	*ret = origin;
+	return true;
 }

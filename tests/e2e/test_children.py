@@ -2,6 +2,7 @@
 """A trace goes on into the programs that a process starts, and not into those that only happened to
 be started by it (rows C95-C112)."""
 import json
+import os
 import urllib.request
 
 from support.case import Feature
@@ -9,6 +10,8 @@ from support.progs import PYTHON
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 ORIGIN = {"TRACEPARENT": f"00-{TRACE}-{PARENT}-01", "TRACESTATE": "a=1"}
+# What is told at an end is told however busy the machine is.
+PATIENT = {"OTEL_INTERSPAN_SHUTDOWN_TIMEOUT": "10000"}
 
 
 def lines_of(spans):
@@ -19,7 +22,7 @@ def lines_of(spans):
 
 class Children(Feature):
     def start(self):
-        lab = self.lab()
+        lab = self.lab(**PATIENT)
         return lab, lab.python_server("second.py", service="stock")
 
     def ok(self, lab, argv, **env):
@@ -117,3 +120,48 @@ class Children(Feature):
                 OTEL_INTERSPAN_PROPAGATE_ENVIRONMENT="false", **ORIGIN)
         client, = [s for s in self.spans(lab, 2) if s["kind"] == "CLIENT"]
         self.assertEqual(client["parent_span_id"], "")
+
+
+SHELL = os.path.basename(os.path.realpath("/bin/sh"))
+BATCH = """
+import http.client, sys
+c = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
+for n in range(1000):
+    c.request("HEAD", f"/{n}")
+    c.getresponse().read()
+"""
+
+
+class Programs(Feature):
+    """OTEL_INTERSPAN_PROCESS_SPANS: one tree of all that one command does."""
+
+    def shape(self, spans, parent=""):
+        """The tree below a span, as {(kind, name): [trees]} sorted."""
+        return sorted((s["kind"], s["name"], self.shape(spans, s["span_id"]))
+                      for s in spans if s["parent_span_id"] == parent)
+
+    def test_pipeline(self):
+        self.need("curl", "jq")
+        lab = self.lab(OTEL_INTERSPAN_PROCESS_SPANS="true", **PATIENT)
+        second = lab.python_server("second.py", service="stock", OTEL_INTERSPAN_PROCESS_SPANS="false")
+        done = lab.run(["sh", "-c", f"curl -sS {second.url('/a')} | jq .path; "
+                                    f"curl -sS -o x {second.url('/b')}; true"], service="shell")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b'"/a"\n', b""))
+        spans = self.spans(lab, 11)
+        curl = ("CLIENT", "curl", [("INTERNAL", "curl", [("CLIENT", "GET", [
+            ("SERVER", "GET", [])])])])
+        self.assertEqual(self.shape(spans), [("INTERNAL", SHELL, [
+            curl, curl, ("CLIENT", "jq", [("INTERNAL", "jq", [])])])])
+        self.assertEqual(len({s["trace_id"] for s in spans}), 1)
+        self.assertEqual({s["attributes"]["process.exit.code"] for s in spans
+                          if "process.pid" in s["attributes"]}, {0})
+
+    def test_batch_job(self):
+        lab = self.lab(OTEL_INTERSPAN_PROCESS_SPANS="true", **PATIENT)
+        second = lab.python_server("second.py", traced=False)
+        done = lab.run([PYTHON, "-c", BATCH, str(second.port)])
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        spans = self.spans(lab, 1001)
+        job, = [s for s in spans if s["kind"] == "INTERNAL"]
+        self.assertEqual({(s["trace_id"], s["parent_span_id"]) for s in spans if s is not job},
+                         {(job["trace_id"], job["span_id"])})

@@ -41,7 +41,7 @@ static void say_popen(const char *command)
 		say("%s", buf);
 	unhide();
 	if (f)
-		say("pclose %#x\n", pclose(f));
+		CALL(pclose, f);
 }
 
 /* --- ends --- */
@@ -189,7 +189,7 @@ static void shells(void)
 			continue;
 		buf[0] = 0;
 		say("fgets %d\n", i < 2 && fgets(buf, sizeof(buf), f));
-		say("pclose %#x\n", pclose(f));
+		CALL(pclose, f);
 	}
 	say_popen("exec host_differ_process child by-popen");
 }
@@ -216,6 +216,56 @@ static void starts_in_a_request(void)
 	CALL(write, e.out, OK_5, sizeof(OK_5) - 1);
 	take_raw(&e, 0);
 	ends_close(&e);
+}
+
+/* --- waits for them --- */
+
+static void exits_soon(int status)
+{
+	if (fork() == 0)
+		RAW(exit_group, status, 0, 0);
+}
+
+/* Which pid it is differs; that it is one does not. */
+#define WAITS(f, ...)                                               \
+	do {                                                        \
+		long r_;                                            \
+                                                                    \
+		errno = NO_ERROR;                                   \
+		r_ = (long)f(__VA_ARGS__);                          \
+		say_call(#f, #__VA_ARGS__, r_ > 0 ? 1 : r_, errno); \
+	} while (0)
+
+static void waits(void)
+{
+	siginfo_t info;
+	int status = -1;
+
+	begin("wait", "");
+	WAITS(wait, &status); /* nobody is there */
+	WAITS(waitpid, -1, NULL, WNOHANG);
+	WAITS(waitpid, 1, &status, 99);
+	exits_soon(1);
+	WAITS(wait, NULL);
+	exits_soon(2);
+	WAITS(waitpid, -1, &status, 0);
+	exits_soon(3);
+	WAITS(waitpid, -1, NULL, WUNTRACED);
+	exits_soon(4);
+	WAITS(wait3, &status, 0, NULL);
+	exits_soon(5);
+	WAITS(wait3, NULL, 0, NULL);
+	exits_soon(6);
+	WAITS(wait4, -1, &status, 0, NULL);
+	exits_soon(7);
+	memset(&info, 0, sizeof(info));
+	WAITS(waitid, P_ALL, 0, &info, WEXITED | WNOWAIT);
+	WAITS(waitid, P_ALL, 0, &info, WEXITED);
+	say("  exited %d with %d\n", info.si_code == CLD_EXITED, info.si_status);
+	WAITS(waitid, P_ALL, 0, &info, WEXITED);
+	WAITS(waitid, P_ALL, 0, &info, 0);
+	exits_soon(8);
+	WAITS(wait4, -1, NOWHERE, 0, NULL);
 }
 
 /* --- who it belongs to --- */
@@ -473,6 +523,7 @@ int main(int argc, char **argv)
 	spawns();
 	shells();
 	starts_in_a_request();
+	waits();
 	owners();
 	forks();
 	vforks();

@@ -53,6 +53,11 @@ static void begin(enum origin origin, bool is_serving, const char *tracestate)
 	traceparent_format(own_text + sizeof(PARENT) - 1, &own.trace, &own.span, own.flags);
 }
 
+static struct child_env begin_with(char *const *envp)
+{
+	return child_env_begin(envp, "/bin/x", CHILD_EXECS);
+}
+
 /* What is handed on has these entries, and what was given is as it was. */
 static void check(char *const *given, const char *const *expected)
 {
@@ -62,7 +67,7 @@ static void check(char *const *given, const char *const *expected)
 
 	for (; given && given[n]; n++)
 		before[n] = given[n];
-	e = child_env_begin(given);
+	e = begin_with(given);
 	for (n = 0; expected[n]; n++) {
 		assert_non_null(e.envp[n]);
 		assert_string_equal(e.envp[n], expected[n]);
@@ -70,7 +75,7 @@ static void check(char *const *given, const char *const *expected)
 	assert_null(e.envp ? e.envp[n] : NULL);
 	for (n = 0; given && given[n]; n++)
 		assert_ptr_equal(given[n], before[n]);
-	child_env_end(&e);
+	child_env_failed(&e);
 	assert_null(e.copy);
 }
 
@@ -163,21 +168,21 @@ static void test_child_env_leaves_memory_that_is_not_there_to_the_kernel(void **
 	(void)state;
 	assert_int_equal(munmap(hole, PAGE), 0);
 	begin(ORIGIN_NONE, true, NULL);
-	e = child_env_begin((char *const *)8);
+	e = begin_with((char *const *)8);
 	assert_null(e.copy);
 	array[0] = array[1] = "A=1"; /* no NULL before the hole */
-	e = child_env_begin((char *const *)(uintptr_t)array);
+	e = begin_with((char *const *)(uintptr_t)array);
 	assert_null(e.copy);
 	array[0] = hole;
 	array[1] = NULL;
-	e = child_env_begin(
+	e = begin_with(
 		(char *const *)(uintptr_t)array); /* the kernel will say EFAULT of this one */
 	assert_ptr_equal(e.envp[0], hole);
-	child_env_end(&e);
+	child_env_failed(&e);
 	memcpy(hole - 6, "TRACEP", 6);
-	e = child_env_begin((char *const[]){ hole - 6, NULL });
+	e = begin_with((char *const[]){ hole - 6, NULL });
 	assert_ptr_equal(e.envp[0], hole - 6);
-	child_env_end(&e);
+	child_env_failed(&e);
 	munmap(pages, PAGE);
 }
 
@@ -189,18 +194,18 @@ static void test_child_env_of_a_vfork_child_is_its_parents_to_give_back(void **s
 	(void)state;
 	begin(ORIGIN_NONE, true, NULL);
 	thread_self.in_vfork = 1;
-	first = child_env_begin(given);
+	first = begin_with(given);
 	assert_non_null(first.copy);
 	assert_ptr_equal(thread_self.vfork_copy, first.copy);
-	child_env_end(&first); /* the exec failed */
+	child_env_failed(&first); /* the exec failed */
 	assert_null(thread_self.vfork_copy);
-	first = child_env_begin(given);
-	second = child_env_begin(given); /* of a vfork child's vfork child */
+	first = begin_with(given);
+	second = begin_with(given); /* of a vfork child's vfork child */
 	assert_ptr_equal(thread_self.vfork_copy, second.copy);
 	thread_self.in_vfork = 0;
-	child_env_forget();
+	child_env_vforked(7);
 	assert_null(thread_self.vfork_copy);
-	child_env_forget();
+	child_env_vforked(7);
 	(void)first;
 }
 
@@ -209,23 +214,24 @@ static void test_child_env_is_lent_and_taken_back(void **state)
 	char **before = environ;
 	char entry[] = "A=1", *mine[] = { entry, NULL };
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-	bool is_lent;
+	struct child_env e;
 
 	(void)state;
 	begin(ORIGIN_NONE, true, NULL);
 	environ = mine;
-	is_lent = child_env_lend(here);
-	assert_true(is_lent);
+	e = child_env_lend(here);
+	assert_non_null(e.copy);
 	assert_string_equal(environ[1], own_text);
-	assert_false(child_env_lend(here - 64)); /* in a signal handler meanwhile */
-	child_env_take_back(is_lent);
+	assert_null(child_env_lend(here - 64).copy); /* in a signal handler meanwhile */
+	child_env_take_back(&e);
 	assert_ptr_equal(environ, mine);
-	assert_true(child_env_lend(here - 64));
-	assert_true(child_env_lend(here)); /* the frame that had it was left by a longjmp */
-	child_env_take_back(true);
+	assert_non_null(child_env_lend(here - 64).copy);
+	e = child_env_lend(here); /* the frame that had it was left by a longjmp */
+	assert_non_null(e.copy);
+	child_env_take_back(&e);
 	assert_ptr_equal(environ, mine);
 	child_env_thread();
-	assert_false(child_env_lend(here));
+	assert_null(child_env_lend(here).copy);
 	assert_ptr_equal(environ, mine);
 	environ = before;
 }

@@ -17,6 +17,7 @@ static bool starts_with(const char *first, const char *second, struct span_conte
 
 	atomic_store(&origin_state, ORIGIN_NONE);
 	origin = (struct span_context){ 0 };
+	memset(&named, 0, sizeof(named));
 	origin_init((char *const *)(uintptr_t)envp);
 	return origin_context(ret);
 }
