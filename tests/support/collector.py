@@ -47,6 +47,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):  # pylint: disable=invalid-name
         collector = self.server.collector
         data = self.body()
+        time.sleep(collector.delay)
         behaviour = collector.received(self.path, dict(self.headers), data)
         if behaviour == "hang":
             collector.closing.wait(60)
@@ -76,6 +77,7 @@ class Collector:
         self.requests = []  # (path, headers, body), all of them
         self.errors = []    # what was malformed, as text
         self.answers = []   # see above
+        self.delay = 0.0    # seconds, before each answer
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
