@@ -89,24 +89,48 @@ static void test_trace_id_hex_is_lower_case_and_exact(void **state) /* C4 */
 		assert_int_equal(hex_decode(back, pair, 1), is_digit);
 		assert_int_equal(hex_decode(back, other, 1), is_digit);
 	}
-	/* Eight at once: each byte, at each place. */
+}
+
+/* Sixteen at once: each byte, at each place; and the two ways agree. */
+static void test_trace_id_hex_takes_sixteen_digits_at_once(void **state)
+{
+	static const uint8_t raw[9] = { 0x0f, 0x9a, 0x5f, 0xa0, 0x19, 0xfe, 0x00, 0xff, 0xc3 };
+	char hex[19] = "??????????????????";
+	uint8_t back[9];
+
+	(void)state;
+	hex_encode(hex, raw, 9);
+	assert_string_equal(hex, "0f9a5fa019fe00ffc3");
+	assert_true(hex_decode(back, hex, 9));
+	assert_memory_equal(back, raw, 9);
 	for (int c = 0; c < 256; c++) {
 		bool is_digit = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
 		uint8_t value = (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
 
-		for (size_t at = 0; at < 8; at++) {
-			char eight[9] = "0f9a5fa0";
-			uint8_t want[4] = { 0x0f, 0x9a, 0x5f, 0xa0 };
+		for (size_t at = 0; at < 16; at++) {
+			char sixteen[17] = "0f9a5fa019fe00ff";
+			uint8_t want[8];
 
-			eight[at] = (char)c;
-			assert_int_equal(hex_decode(back, eight, 4), is_digit);
+			memcpy(want, raw, sizeof(want));
+			sixteen[at] = (char)c;
+			assert_int_equal(hex_decode(back, sixteen, 8), is_digit);
 			if (at % 2)
 				want[at / 2] = (uint8_t)((want[at / 2] & 0xf0) | value);
 			else
 				want[at / 2] = (uint8_t)((want[at / 2] & 0x0f) | value << 4);
 			if (is_digit)
-				assert_memory_equal(back, want, 4);
+				assert_memory_equal(back, want, 8);
 		}
+	}
+	for (unsigned int byte = 0; byte < 256; byte++) {
+		uint8_t eight[8];
+		char at_once[16], singly[2];
+
+		memset(eight, (int)byte, sizeof(eight));
+		hex_encode(at_once, eight, 8);
+		hex_encode(singly, eight, 1);
+		for (size_t at = 0; at < 16; at++)
+			assert_int_equal(at_once[at], singly[at % 2]);
 	}
 }
 
@@ -298,6 +322,7 @@ int main(void)
 		cmocka_unit_test(test_process_is_known_without_wipe_on_fork),
 		cmocka_unit_test(test_process_is_known_after_any_fork),
 		cmocka_unit_test(test_trace_id_hex_is_lower_case_and_exact),
+		cmocka_unit_test(test_trace_id_hex_takes_sixteen_digits_at_once),
 		cmocka_unit_test(test_trace_id_is_random_in_all_bits),
 		cmocka_unit_test(test_trace_id_differs_between_threads),
 		cmocka_unit_test(test_trace_id_differs_between_forked_children),
