@@ -11,6 +11,7 @@ or under the preload, and gone when its lab closes.
 The environment variable BUILD names the directory of libinterspan.so.
 """
 import os
+import random
 import shutil
 import signal
 import socket
@@ -32,9 +33,16 @@ BARE = os.environ.get("E2E_BARE") == "1"
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below those that the kernel hands out: until a program binds it, which may take seconds, no
+    connection and no listener of others is given it."""
+    while True:
+        port = random.SystemRandom().randrange(10240, 32768)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def have(*names):

@@ -14,7 +14,7 @@ from kit import procfs
 from kit.variants import CALLER, QUEUE
 
 SETTLE = 0.25  # a little longer than the schedule delay in QUEUE
-START_WITHIN = 60
+START_WITHIN = 180  # seconds; a JVM with an agent on a machine that is busy
 
 
 def count_spans(body):
@@ -94,8 +94,12 @@ class Subject:
 
     def send(self, count, think_us=0):
         """Load, until what came of it has arrived, too."""
-        told = load(self.program.port, self.request, self.bench.connections, count, think_us,
-                    self.bench.reply)
+        try:
+            told = load(self.program.port, self.request, self.bench.connections, count, think_us,
+                        self.bench.reply)
+        except AssertionError as error:
+            raise AssertionError(f"{self.bench.name}, {self.variant.name}: {error}\n"
+                                 f"{self.program.text()}") from None
         self.asked += count
         self.drain()
         return told
