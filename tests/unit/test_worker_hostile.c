@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -136,6 +137,17 @@ static int with_close_range_missing(void)
 	return isolated_in_a_thread();
 }
 
+/* An old kernel, and a chroot without /proc and /dev. */
+static int with_nothing_to_open(void)
+{
+	struct rlimit limit = { 4096, 4096 };
+
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0) /* or a million are closed */
+		return 6;
+	refuse(436, SYS_openat, ENOENT);
+	return isolated_in_a_thread();
+}
+
 static int with_both_refused(void)
 {
 	refuse(436, SYS_unshare, EPERM);
@@ -152,6 +164,12 @@ static void test_hostile_table_is_split_on_old_kernels(void **state)
 {
 	(void)state;
 	assert_int_equal(in_child(with_close_range_missing), 0);
+}
+
+static void test_hostile_table_is_split_without_proc(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(with_nothing_to_open), 0);
 }
 
 static void test_hostile_shared_table_is_refused(void **state)
@@ -264,9 +282,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_hostile_##name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(table_is_split),          TEST(table_is_split_on_old_kernels),
-		TEST(shared_table_is_refused), TEST(exporter_is_refused),
-		TEST(memory_may_end_anywhere), TEST(forks_lose_nothing),
+		TEST(table_is_split),
+		TEST(table_is_split_on_old_kernels),
+		TEST(table_is_split_without_proc),
+		TEST(shared_table_is_refused),
+		TEST(exporter_is_refused),
+		TEST(memory_may_end_anywhere),
+		TEST(forks_lose_nothing),
 	};
 	char *envp[] = { NULL };
 
