@@ -4,7 +4,7 @@
 #   make quick      unit tests, format, checks of the house (two minutes)
 #   make check      all that can be proven on this machine (ten minutes)
 #   make demo       one request through curl, nginx and two Python services, shown as a waterfall
-#   make teeth      breaks the code on purpose, in many ways; each must fail a test (seven minutes)
+#   make teeth      breaks the code on purpose, in many ways; each must fail a test (ten minutes)
 #   make bench      what it costs: figures against bare, side by side; BENCH=name,... PAIRS=30
 #   make bench-compare OLD=libinterspan.so   the same for another build and this one
 #   make coverage   which lines the unit tests run, file by file
