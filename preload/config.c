@@ -308,6 +308,9 @@ void config_parse(struct config *ret, char *const *envp)
 		if (((*envp)[0] == 'O' && (*envp)[1] == 'T' && (*envp)[2] == 'E') ||
 		    ((*envp)[0] == 'K' && (*envp)[1] == '8'))
 			entry_set(ret, bytes_from_str(*envp), &seen);
+	/* TRACEPARENT in the environment is tracecontext's, too (C51, C100). */
+	if (!(ret->propagators.set >> PROPAGATOR_TRACECONTEXT & 1))
+		ret->propagate_env = false;
 }
 
 void config_tell(void)

@@ -68,6 +68,11 @@ static const struct row {
 	SAMPLER("E10", "always_of", SAMPLER_PARENTBASED | SAMPLER_ALWAYS_ON, 1),
 	SAMPLER("E42", "xray", SAMPLER_PARENTBASED | SAMPLER_ALWAYS_ON, 1),
 
+#define CHILDREN(id, value, want) BOOL(id, "OTEL_PROPAGATORS", value, propagate_env, want, 0)
+	CHILDREN("C100", NULL, true),
+	CHILDREN("C100", "baggage,tracecontext", true),
+	CHILDREN("C51", "none", false),
+	CHILDREN("C100", "b3", false),
 #define ORDER(id, value, want, invalid) \
 	NUM(id, "OTEL_PROPAGATORS", value, propagators.order, want, invalid)
 	ORDER("E23", NULL, 0x21, 0),
