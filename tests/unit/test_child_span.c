@@ -17,6 +17,7 @@ static int set_up(void **state)
 	(void)state;
 	config.process_spans = true;
 	config.bsp_queue_size = 1024;
+	atomic_store(&span_ended_without_owner, NULL); /* no thread that reads the settings */
 	context_assume(0);
 	children_leave();
 	atomic_store(&owner, 0);
