@@ -17,6 +17,12 @@
 /* False where glibc is too old to say. */
 bool single_get(void);
 
+/*
+ * Does this pthread_create() start one thread and no other?  libc's does; one of another preload's
+ * or of a sanitizer may start a thread of its own as well.
+ */
+bool single_survives(void *create);
+
 /* To true only by who knows that nobody but our own thread was started since it was so. */
 void single_set(bool is_so);
 

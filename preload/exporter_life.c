@@ -190,7 +190,7 @@ static int thread_create(void)
 	__typeof__(&pthread_attr_setstacksize) stack = resolve("pthread_attr_setstacksize");
 	pthread_attr_t attr;
 	pthread_t thread;
-	bool was_single = single_get();
+	bool stays_single = single_get() && single_survives((void *)create);
 	int r = EINVAL;
 
 	if (!create || !attr_init || !attr_destroy || !detach || !stack || attr_init(&attr) != 0)
@@ -202,7 +202,7 @@ static int thread_create(void)
 		r = create(&thread, &attr, thread_body, NULL);
 	}
 	/* No signal has come in between (start()): this thread has created no other one. */
-	if (was_single)
+	if (stays_single)
 		single_set(true);
 	attr_destroy(&attr);
 	return r;

@@ -24,6 +24,16 @@ static volatile char *of_program(void)
 	return program ? resolve_in(program, NAME) : NULL;
 }
 
+bool single_survives(void *create)
+{
+	const struct link_map *own = resolve_own_object();
+
+	for (const struct link_map *m = own ? own->l_next : NULL; m; m = m->l_next)
+		if (resolve_in(m, NAME))
+			return resolve_in(m, "pthread_create") == create;
+	return false;
+}
+
 bool single_get(void)
 {
 	volatile char *word = of_libc();
