@@ -119,6 +119,30 @@ static bool is_synchronous(const struct conn *c, int fd)
 	       context_reads_at_once(is_just_accepted) || is_blocking(fd);
 }
 
+/* What is known of it but its ids.  caller: NULL if there is none. */
+static void describe(struct conn *c, int fd, struct span *s, const struct exchange *x,
+		     const struct span_context *caller)
+{
+	struct half *h = &c->in;
+	const char *text = h->scratch->text;
+	bool has_parent = caller && config.trust_inbound;
+
+	if (x->is_stand_in && has_parent)
+		stand_for(s, caller);
+	else if (x->is_stand_in)
+		span_exclude(s);
+	if (config.trust_inbound)
+		keep_baggage(s, &h->head, text, h->scratch->edit);
+	else if (caller)
+		distrust(s, caller);
+	if (UNLIKELY(h->head.others) && has_parent && caller->is_debug)
+		span_set_debug(s);
+	if (x->is_stand_in)
+		return;
+	attrs_server_request(s, c, fd, &h->head, text, &h->parser);
+	tracer_saw_request();
+}
+
 static bool request_begun(struct conn *c, int fd)
 {
 	struct half *h = &c->in;
@@ -148,20 +172,7 @@ static bool request_begun(struct conn *c, int fd)
 				  rule_of(&h->head, text));
 	if (s) {
 		x.is_stand_in = config.sdk_disabled || is_excluded || is_others;
-		if (x.is_stand_in && parent)
-			stand_for(s, parent);
-		else if (x.is_stand_in)
-			span_exclude(s);
-		if (config.trust_inbound)
-			keep_baggage(s, &h->head, text, h->scratch->edit);
-		else if (has_caller)
-			distrust(s, &caller);
-		if (UNLIKELY(h->head.others) && caller.is_debug && parent)
-			span_set_debug(s);
-		if (!x.is_stand_in) {
-			attrs_server_request(s, c, fd, &h->head, text, &h->parser);
-			tracer_saw_request();
-		}
+		describe(c, fd, s, &x, has_caller ? &caller : NULL);
 		x.span = span_ref(s);
 		own = span_get_context(s);
 	}

@@ -45,9 +45,6 @@ static size_t put_traceparent(char *to, size_t len, const struct span_context *c
 	return put(to, len + TRACEPARENT_LEN, BYTES("\r\n"));
 }
 
-/* Behind what edit_lines() has put there. */
-#define LINES_AT (2 * TRACEPARENT_LEN)
-
 struct writing {
 	struct conn *c;
 	const struct head *head;
@@ -201,6 +198,7 @@ void inject_headers(struct conn *c, const struct head *head, const struct writte
 		head->tracestates && (header != HEADER_OURS || span_state_is_own(what->own) ||
 				      is_void(head, text, c->out.scratch->edit));
 	struct lines lines = { 0 };
+
 	if (head->signed_names & SIGNED_TRACEPARENT ||
 	    (is_stale && head->signed_names & SIGNED_TRACESTATE)) {
 		edits_refuse(&c->edits, STAT_INJECT_SIGNED);
