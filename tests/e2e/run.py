@@ -99,7 +99,7 @@ def main():
     result = Result(args.bare)
     loader.loadTestsFromNames(names).run(result)
     print(f"{result.passed} passed, {result.failed} failed, {result.skips} skipped")
-    sys.exit(1 if result.failed or not result.passed else 0)
+    sys.exit(1 if result.failed or not (result.passed or result.skips) else 0)
 
 
 if __name__ == "__main__":
