@@ -146,6 +146,12 @@ void span_block_add(struct span *s, const struct span_block *b);
 void span_add_element(struct span *s, enum attr prefix, struct bytes packed);
 void span_set_named(struct span *s, enum attr prefix, struct bytes packed);
 
+/*
+ * What has been set of these keys, texts and numbers as they lie there; ptr NULL: not there, or not
+ * in the first slot.  Valid until the span ends.
+ */
+void span_find(const struct span *s, const enum attr *keys, struct bytes *ret_values, size_t n);
+
 /* n more attributes that there was no room for (O44). */
 void span_count_dropped(struct span *s, uint32_t n);
 

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "calls.h"
 #include "clock.h"
 #include "config.h"
 #include "copy.h"
@@ -381,6 +382,8 @@ void span_end_at(struct span *s, uint64_t monotonic_ns)
 
 	if (!s)
 		return;
+	if (s->kind == SPAN_SERVER)
+		calls_close(s, s->verdict == VERDICT_SAMPLE);
 	/* Without an exporter nobody would ever collect it. */
 	if (s->verdict != VERDICT_SAMPLE || config.traces_exporter == EXPORTER_NONE) {
 		stats_inc(STAT_SPANS_UNSAMPLED);
@@ -407,6 +410,8 @@ void span_discard(struct span *s)
 {
 	if (!s)
 		return;
+	if (s->kind == SPAN_SERVER)
+		calls_close(s, false);
 	stats_inc(STAT_SPANS_DISCARDED);
 	slot_free(store_get(), s);
 }

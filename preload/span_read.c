@@ -59,6 +59,27 @@ list_copy(const struct span *s, enum item_type type, bool only_first, char *to, 
 	return found;
 }
 
+void span_find(const struct span *s, const enum attr *keys, struct bytes *ret_values, size_t n)
+{
+	const unsigned char *at = s ? span_data(s) : NULL;
+	size_t left = !s ? 0 : s->used < SPAN_DATA_BYTES ? s->used : SPAN_DATA_BYTES;
+	struct item_head head;
+
+	for (size_t i = 0; i < n; i++)
+		ret_values[i] = (struct bytes){ NULL, 0 };
+	while (left >= sizeof(head)) {
+		memcpy(&head, at, sizeof(head));
+		if (head.len > left - sizeof(head))
+			return;
+		for (size_t i = 0; i < n; i++)
+			if (head.type < ITEM_ELEMENT && head.key == keys[i])
+				ret_values[i] =
+					(struct bytes){ (const char *)at + sizeof(head), head.len };
+		at += sizeof(head) + head.len;
+		left -= sizeof(head) + head.len;
+	}
+}
+
 size_t span_tracestate(const struct span *s, char *to, size_t cap)
 {
 	return s ? list_copy(s, ITEM_TRACESTATE, true, to, cap) : 0;

@@ -5,6 +5,7 @@
 #include "config.h"
 #include "conn.h"
 #include "http_attrs.h"
+#include "http_call.h"
 #include "http_side.h"
 #include "tracer.h"
 
@@ -93,7 +94,7 @@ static void response_over(struct conn *c)
 	if (!x)
 		return;
 	attrs_body_sizes(span_mine(x->span), c, &c->in.parser);
-	exchange_end(x, span_mine(x->span));
+	http_call_end(x, span_mine(x->span));
 	exchange_pop(c);
 }
 
@@ -164,7 +165,7 @@ void client_over(struct conn *c, bool is_forked)
 				span_set_error(s, BYTES("closed_by_peer"));
 			else if (atomic_load(&c->is_timed_out))
 				span_set_error(s, BYTES("timeout"));
-			span_end(s);
+			http_call_end(x, s);
 		}
 		exchange_pop(c);
 	}

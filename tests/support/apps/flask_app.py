@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Flask application for gunicorn; environment: BACKEND, an URL."""
+import http.client
 import os
 import threading
 
@@ -44,6 +45,26 @@ def call():
 def twice():
     first = requests.get(f"{BACKEND}/first").status_code
     return f"{first} {requests.get(f'{BACKEND}/second').status_code}"
+
+
+@app.get("/many/<int:count>")
+def many(count):
+    """One call after another."""
+    for number in range(count):
+        session().get(f"{BACKEND}/item/{number}")
+    return "done"
+
+
+@app.get("/fan/<int:count>")
+def fan(count):
+    """As many at once, on connections of their own, in this thread."""
+    connections = []
+    for number in range(count):
+        connections.append(http.client.HTTPConnection(BACKEND.partition("//")[2], timeout=20))
+        connections[-1].request("GET", f"/meet/{count}/{number}")
+    for connection in connections:
+        connection.getresponse().read()
+    return "done"
 
 
 @app.get("/status/<int:status>")

@@ -1,9 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A service at the bottom: tells what it was asked.  second.py PORT.  /status/404 answers 404."""
+"""A service at the bottom: tells what it was asked.  second.py PORT.  /status/404 answers 404,
+/meet/8/... when eight of them have been asked."""
 import json
 import sys
+import threading
 
 import common
+
+
+MEETINGS = {}
+MEETINGS_LOCK = threading.Lock()
+
+
+def meet(count):
+    """Returns when so many are here."""
+    with MEETINGS_LOCK:
+        barrier = MEETINGS.setdefault(count, threading.Barrier(count))
+    barrier.wait(20)
 
 
 class Second(common.Handler):
@@ -12,6 +25,8 @@ class Second(common.Handler):
         status = 200
         if self.path.startswith("/status/"):
             status = int(self.path.rpartition("/")[2])
+        if self.path.startswith("/meet/"):
+            meet(int(self.path.split("/")[2]))
         told = {"method": self.command, "path": self.path, "headers": self.headers.items(),
                 "body": body.decode("latin-1")}
         self.respond(status, json.dumps(told).encode(), "application/json")
