@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "partial.h"
 #include "rawsys.h"
+#include "retry_after.h"
 #include "sleep.h"
 #include "text.h"
 #include "version.h"
@@ -25,15 +26,13 @@ extern int ares_library_init_mem(int flags, void *(*get)(size_t), void (*put)(vo
 				 void *(*resize)(void *, size_t)) __attribute__((weak));
 #define ARES_ALL 1
 
-/* Of a receiver's Retry-After; every export has given up long before. */
-#define RETRY_AFTER_MAX_S 86400
-
 struct transport {
 	CURLM *multi;
 	CURL *easy;
 	struct curl_slist *headers;
 	size_t kept;
 	size_t received;
+	uint64_t retry_after_ms;
 	char body[RESPONSE_KEPT];
 	char error[CURL_ERROR_SIZE];
 };
@@ -69,6 +68,19 @@ static size_t take_body(char *from, size_t size, size_t n, void *arg)
 	memcpy(t->body + t->kept, from, room);
 	t->kept += room;
 	return len;
+}
+
+/* A line of an answer's head.  libcurl's own reading of dates is not built in. */
+static size_t take_header(char *from, size_t size, size_t n, void *arg)
+{
+	struct transport *t = arg;
+	struct bytes line = { from, size * n };
+	struct bytes value = bytes_split(&line, '\r');
+	struct bytes name = bytes_split(&value, ':');
+
+	if (bytes_equal_nocase(name, BYTES("retry-after")))
+		t->retry_after_ms = retry_after_ms(value, clock_realtime_ns());
+	return size * n;
 }
 
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
@@ -112,6 +124,7 @@ static bool options_init(struct transport *t, const struct endpoint *e)
 	       SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
 	       SET(CURLOPT_NOSIGNAL, 1L) && SET(CURLOPT_TCP_NODELAY, 1L) &&
 	       SET(CURLOPT_WRITEFUNCTION, take_body) && SET(CURLOPT_WRITEDATA, t) &&
+	       SET(CURLOPT_HEADERFUNCTION, take_header) && SET(CURLOPT_HEADERDATA, t) &&
 	       SET(CURLOPT_OPENSOCKETFUNCTION, open_socket) && SET(CURLOPT_ERRORBUFFER, t->error) &&
 	       SET(CURLOPT_PRIVATE, t);
 }
@@ -205,18 +218,13 @@ static enum outcome outcome_of_status(struct transport *t, struct response *r)
 /* An answer that began counts, even if its body then broke off: the receiver had the request. */
 static enum outcome outcome_of(struct transport *t, CURLcode code, struct response *r)
 {
-	curl_off_t retry_after = 0;
-
 	if (code == CURLE_WRITE_ERROR) {
 		note(r, "the receiver's answer is too long");
 		return OUTCOME_REJECTED;
 	}
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &r->status);
 	if (r->status >= 200) {
-		curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after);
-		if (retry_after > RETRY_AFTER_MAX_S)
-			retry_after = RETRY_AFTER_MAX_S;
-		r->retry_after_ms = retry_after > 0 ? (uint64_t)retry_after * 1000u : 0;
+		r->retry_after_ms = t->retry_after_ms;
 		return outcome_of_status(t, r);
 	}
 	note(r, t->error);
@@ -242,6 +250,7 @@ enum outcome transport_post(struct transport *t, struct exporter *x, struct byte
 	*ret = (struct response){ .status = 0 };
 	t->kept = 0;
 	t->received = 0;
+	t->retry_after_ms = 0;
 	t->error[0] = '\0';
 	if (!SET(CURLOPT_POSTFIELDS, body.ptr) ||
 	    !SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len) ||

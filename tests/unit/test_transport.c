@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -226,6 +227,26 @@ static void test_transport_busy_is_tried_again(void **state)
 	end();
 }
 
+/* O25: the date in a second and a half is more than a half and less than one and a half away. */
+static void test_transport_busy_until_a_date(void **state)
+{
+	time_t when = (time_t)((clock_realtime_ns() + 1500u * MS) / 1000000000u);
+	char text[128], date[64];
+	const char *script[] = { text, OK_EMPTY, NULL };
+	struct tm tm;
+
+	(void)state;
+	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&when, &tm));
+	snprintf(text, sizeof(text),
+		 "HTTP/1.1 429 X\r\nretry-after: %s\r\nContent-Length: 0\r\n\r\n", date);
+	begin(script);
+	send_ten();
+	assert_true(clock_realtime_ns() / 1000000000u >= (uint64_t)when);
+	assert_counts(10, 0, 0);
+	assert_int_equal(server.requests, 2);
+	end();
+}
+
 /* O17, O26: first 200 ms, then 400, a fifth more or less. */
 static void test_transport_backs_off(void **state)
 {
@@ -404,6 +425,7 @@ int main(void)
 		cmocka_unit_test(test_transport_unreadable_answer_is_success),
 		cmocka_unit_test(test_transport_refusal_is_final),
 		cmocka_unit_test(test_transport_busy_is_tried_again),
+		cmocka_unit_test(test_transport_busy_until_a_date),
 		cmocka_unit_test(test_transport_backs_off),
 		cmocka_unit_test(test_transport_broken_is_tried_again),
 		cmocka_unit_test(test_transport_cut_answer_is_success),
