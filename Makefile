@@ -310,6 +310,7 @@ INTEROP ?= $(patsubst tests/interop/test_%.py,%,$(wildcard tests/interop/test_*.
 interop: all
 	@mkdir -p $(dir $(RESULTS))
 	@scripts/neighbours build/neighbours
+	@scripts/backends build/backends
 	@bad=0; for name in $(INTEROP); do \
 		$(RUN) interop $(PYTHON) tests/e2e/run.py tests/interop/test_$$name.py || bad=1; \
 	done; exit $$bad

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the backends that others made have understood of our spans: two requests whose trace ids are
+given go through gunicorn to a second service, and the backend is asked for both.  Literals throughout,
+worked out from the conventions (rows H, C, O); SHOP and STOCK stand for the ports of the two."""
+import os
+
+from support import backends
+from support.case import WAIT, Feature
+
+FINE, BAD = "4bf92f3577b34da6a3ce929d0e0e4736", "0af7651916cd43dd8448eb211c80319c"
+CALLER, STATE = "00f067aa0ba902b7", "vendor=a"
+RESOURCE = {"service.namespace": "tests", "deployment.environment.name": "k\u00fcche",
+            "telemetry.sdk.name": "interspan", "telemetry.sdk.language": "c", "os.type": "linux"}
+
+# (service, kind, number of its parent) of the spans in a trace
+TREE = [("shop", "SERVER", None), ("shop", "CLIENT", 0), ("stock", "SERVER", 1)]
+EVENTS = [["response.first_byte"], ["connection.opened", "response.first_byte"],
+          ["response.first_byte"]]
+
+
+def served(port, path, agent, status, query=None):
+    told = {"http.request.method": "GET", "url.scheme": "http", "url.path": path,
+            "server.address": "127.0.0.1", "server.port": port, "client.address": "127.0.0.1",
+            "network.peer.address": "127.0.0.1", "network.peer.port": "ANY",
+            "network.protocol.version": "1.1", "user_agent.original": agent,
+            "http.response.status_code": status}
+    if query:
+        told["url.query"] = query
+    if status >= 500:
+        told["error.type"] = str(status)
+    return told
+
+
+def called(url, status):
+    told = {"http.request.method": "GET", "url.full": url, "server.address": "127.0.0.1",
+            "server.port": "STOCK", "network.peer.address": "127.0.0.1",
+            "network.peer.port": "STOCK", "network.protocol.version": "1.1",
+            "http.response.status_code": status}
+    if status >= 400:
+        told["error.type"] = str(status)
+    return told
+
+
+ATTRIBUTES = {
+    FINE: [served("SHOP", "/users/7", "tests/1", 200, "verbose=1"),
+           called("http://127.0.0.1:STOCK/profile/7", 200),
+           served("STOCK", "/profile/7", "requests", 200)],
+    BAD: [served("SHOP", "/call", "tests/1", 503, "url=http://127.0.0.1:STOCK/status/503"),
+          called("http://127.0.0.1:STOCK/status/503", 503),
+          served("STOCK", "/status/503", "requests", 503)],
+}
+STATUS = {FINE: "UNSET", BAD: "ERROR"}
+
+
+class Backend(Feature):
+    def need_backend(self, name):
+        if not os.path.exists(backends.program(name)):
+            self.skipTest(f"{name} was not to be had")
+
+    def make_spans(self, lab, **settings):
+        """settings: of the programs that export to the backend."""
+        settings = {"OTEL_RESOURCE_ATTRIBUTES":
+                    "service.namespace=tests,deployment.environment.name=k%C3%BCche", **settings}
+        stock = lab.python_server("second.py", service="stock", **settings)
+        shop = lab.gunicorn("flask_app:app", service="shop", BACKEND=stock.url(""), **settings)
+        self.names = {str(shop.port): "SHOP", str(stock.port): "STOCK"}
+        for trace, path in ((FINE, "/users/7?verbose=1"),
+                            (BAD, f"/call?url={stock.url('/status/503')}")):
+            done = lab.run(["curl", "-sS", "-A", "tests/1", "-H",
+                            f"traceparent: 00-{trace}-{CALLER}-01", "-H", f"tracestate: {STATE}",
+                            shop.url(path)], traced=False)
+            self.assertEqual((done.returncode, done.stderr), (0, b""))
+
+    def plain(self, attributes):
+        """What differs from run to run has a name instead."""
+        told = {}
+        for key, value in attributes.items():
+            if key == "@jaeger@warnings" and f"ID={CALLER} is not in the trace" in value[0]:
+                continue  # and so it is: nobody has told it of the caller
+            named = str(value)
+            for port, name in self.names.items():
+                named = named.replace(port, name)
+            told[key] = named if named != str(value) else value
+        if told.get("user_agent.original", "").startswith("python-requests/"):
+            told["user_agent.original"] = "requests"
+        if "client.address" in told and isinstance(told["network.peer.port"], int):
+            told["network.peer.port"] = "ANY"
+        return told
+
+    def in_order(self, spans, trace):
+        """Those of the trace, from the first to the last; the tree is as it must be."""
+        mine = [s for s in spans if s["trace"] == trace]
+        order = [(service, kind) for service, kind, _ in TREE]
+        mine.sort(key=lambda s: order.index((s["service"], s["kind"])))
+        self.assertEqual([(s["service"], s["kind"]) for s in mine], order)
+        parents = [CALLER if up is None else mine[up]["span"] for _, _, up in TREE]
+        self.assertEqual([s["parent"] for s in mine], parents)
+        return mine
+
+    def assert_spans(self, spans, trace):
+        for number, span in enumerate(self.in_order(spans, trace)):
+            with self.subTest(trace=trace, number=number):
+                self.assertEqual((span["name"], span["status"], span["state"], span["scope"]),
+                                 ("GET", STATUS[trace], STATE, "interspan"))
+                self.assertEqual(self.plain(span["attributes"]), ATTRIBUTES[trace][number])
+                self.assertEqual(span["events"], EVENTS[number])
+                told = {key: span["resource"].get(key) for key in RESOURCE}
+                self.assertEqual(told, RESOURCE)
+
+
+class Collector(Backend):
+    def check(self, **settings):
+        self.need_backend("collector")
+        lab = self.lab()
+        collector = backends.Collector(lab)
+        self.make_spans(lab, OTEL_EXPORTER_OTLP_ENDPOINT=collector.http, **settings)
+        spans = backends.wait_for(6, collector.look, 3 * WAIT)
+        self.assertEqual(len(spans), 6)
+        for trace in (FINE, BAD):
+            self.assert_spans(spans, trace)
+
+    def test_collector_http_protobuf(self):
+        self.check()
+
+
+class Jaeger(Backend):
+    def test_jaeger_http_protobuf(self):
+        self.need_backend("jaeger")
+        lab = self.lab()
+        jaeger = backends.Jaeger(lab)
+        self.make_spans(lab, OTEL_EXPORTER_OTLP_ENDPOINT=jaeger.http)
+        for trace in (FINE, BAD):
+            self.assert_spans(backends.wait_for(3, lambda t=trace: jaeger.look(t), 3 * WAIT), trace)
+        services = backends.get(f"{jaeger.query}/api/services")["data"]
+        self.assertEqual(sorted(services), ["shop", "stock"])

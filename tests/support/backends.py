@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Receivers that others made (scripts/backends), on free ports of 127.0.0.1, and what they tell of the
+spans that they were sent, each in the same shape:
+
+    {"service", "kind", "name", "trace", "span", "parent", "state", "status", "attributes", "events"}
+"""
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+
+from support.otlp_wire import KINDS, STATUSES
+from support.progs import ROOT, free_port
+
+HERE = os.path.join(ROOT, "build", "backends")
+
+
+def program(name):
+    return os.path.join(HERE, name)
+
+
+def get(url):
+    """What is there, or None while there is nothing."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return json.loads(answer.read())
+    except (urllib.error.HTTPError, ConnectionError):
+        return None
+
+
+def wait_for(count, look, seconds):
+    """look() until it gives count spans, or the last that it gave."""
+    deadline = time.monotonic() + seconds
+    while True:
+        spans = look()
+        if len(spans) >= count or time.monotonic() > deadline:
+            return spans
+        time.sleep(0.1)
+
+
+# OTLP in JSON (O70-O78).
+def value_of(value):
+    (kind, content), = value.items()
+    if kind == "arrayValue":
+        return [value_of(item) for item in content["values"]]
+    return {"intValue": int, "stringValue": str, "boolValue": bool,
+            "doubleValue": float}[kind](content)
+
+
+def attributes_of(pairs):
+    return {pair["key"]: value_of(pair["value"]) for pair in pairs}
+
+
+def spans_of(data):
+    """Of one TracesData."""
+    found = []
+    for resource in data.get("resourceSpans", []):
+        about = attributes_of(resource["resource"]["attributes"])
+        for scope in resource["scopeSpans"]:
+            for s in scope["spans"]:
+                found.append({
+                    "service": about["service.name"], "resource": about,
+                    "scope": scope["scope"]["name"],
+                    "kind": KINDS[s["kind"]], "name": s["name"], "trace": s["traceId"],
+                    "span": s["spanId"], "parent": s.get("parentSpanId", ""),
+                    "state": s.get("traceState", ""),
+                    "status": STATUSES[s.get("status", {}).get("code", 0)],
+                    "attributes": attributes_of(s["attributes"]),
+                    "events": [e["name"] for e in s.get("events", [])]})
+    return found
+
+
+COLLECTOR = """\
+receivers:
+  otlp:
+    protocols:
+      grpc: {{endpoint: '127.0.0.1:{grpc}'}}
+      http: {{endpoint: '127.0.0.1:{http}'}}
+exporters: {{file: {{path: '{file}'}}}}
+service:
+  pipelines: {{traces: {{receivers: [otlp], exporters: [file]}}}}
+"""
+
+
+class Collector:
+    """The OpenTelemetry Collector; http and grpc: its endpoints."""
+
+    def __init__(self, lab):
+        http, grpc, self.file = free_port(), free_port(), lab.path("spans.jsonl")
+        config = lab.write("collector.yaml", COLLECTOR.format(http=http, grpc=grpc, file=self.file))
+        lab.start([program("collector"), "--config", config], "collector", http, traced=False)
+        self.http, self.grpc = f"http://127.0.0.1:{http}", f"http://127.0.0.1:{grpc}"
+
+    def look(self, *_):
+        with open(self.file, encoding="utf-8") as f:
+            whole = [line for line in f if line.endswith("\n")]
+        return [span for line in whole for span in spans_of(json.loads(line))]
+
+
+JAEGER = """\
+service:
+  extensions: [jaeger_storage, jaeger_query]
+  pipelines:
+    traces: {{receivers: [otlp, zipkin], exporters: [jaeger_storage_exporter]}}
+  telemetry: {{metrics: {{level: none}}}}
+extensions:
+  jaeger_storage: {{backends: {{mem: {{memory: {{max_traces: 1000}}}}}}}}
+  jaeger_query:
+    storage: {{traces: mem}}
+    http: {{endpoint: '127.0.0.1:{query}'}}
+    grpc: {{endpoint: '127.0.0.1:{query_grpc}'}}
+receivers:
+  otlp:
+    protocols:
+      grpc: {{endpoint: '127.0.0.1:{grpc}'}}
+      http: {{endpoint: '127.0.0.1:{http}'}}
+  zipkin: {{endpoint: '127.0.0.1:{zipkin}'}}
+exporters: {{jaeger_storage_exporter: {{trace_storage: mem}}}}
+"""
+
+
+class Jaeger:
+    """Jaeger v2, asked over its query API."""
+
+    def __init__(self, lab):
+        ports = {name: free_port() for name in ("http", "grpc", "zipkin", "query", "query_grpc")}
+        config = lab.write("jaeger.yaml", JAEGER.format(**ports))
+        lab.start([program("jaeger"), "--config", config], "jaeger", ports["http"], traced=False)
+        self.http, self.grpc = (f"http://127.0.0.1:{ports[n]}" for n in ("http", "grpc"))
+        self.zipkin = f"http://127.0.0.1:{ports['zipkin']}/api/v2/spans"
+        self.query = f"http://127.0.0.1:{ports['query']}"
+
+    def look(self, trace):
+        answer = get(f"{self.query}/api/v3/traces/{trace}")
+        return spans_of(answer["result"]) if answer else []
+
+
+class Zipkin:
+    """Zipkin's server; it has no OTLP."""
+
+    def __init__(self, lab):
+        port = free_port()
+        argv = ["java", "-Xmx512m", "-jar", program("zipkin.jar"),
+                "--armeria.ports[0].ip=127.0.0.1", f"--armeria.ports[0].port={port}",
+                "--armeria.ports[0].protocols[0]=http"]
+        lab.start(argv, "zipkin", port, traced=False)
+        self.query = f"http://127.0.0.1:{port}/api/v2"
+        self.zipkin = f"{self.query}/spans"
+
+    def look(self, trace):
+        """As Zipkin has it: everything a tag, in text."""
+        return get(f"{self.query}/trace/{trace}") or []
