@@ -67,6 +67,8 @@ int close_range(unsigned first, unsigned last, int flags);
 void closefrom(int first);
 int epoll_pwait2(int epfd, struct epoll_event *events, int max, const struct timespec *timeout,
 		 const sigset_t *mask);
+int pivot_root(const char *new_root, const char *put_old);
+int capset(void *header, const void *data);
 int execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags);
 
 /*

@@ -111,7 +111,7 @@ void stub_syscall(long nr, long a, long b, long c)
 	case SYS_close:
 		OBSERVE_OR_BLIND((int)a, conn_fd_closing((int)a));
 		break;
-	case SYS_close_range:
+	case NR_CLOSE_RANGE:
 		OBSERVE(conn_range_closing((unsigned)a, (unsigned)b, (unsigned)c));
 		break;
 	case SYS_exit:
@@ -122,6 +122,7 @@ void stub_syscall(long nr, long a, long b, long c)
 		host_ends(HOST_STOPS);
 		break;
 	default:
+		rights_by_number((int)nr, a, b, c);
 		break;
 	}
 }

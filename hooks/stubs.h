@@ -13,6 +13,10 @@
 #define THREAD_VFORK_COPY 152
 #define RTLD_DEEPBIND_BIT 8
 
+/* The same on every architecture, and younger than the headers of some systems. */
+#define NR_CLOSE_RANGE 436
+#define NR_LANDLOCK_RESTRICT_SELF 446
+
 #ifndef __ASSEMBLER__
 
 /* Where to jump, and what is left of the flags. */
@@ -26,6 +30,9 @@ struct stub_dlopen stub_dlopen(const char *path);
 void stub_vfork_over(int child);
 
 void stub_syscall(long nr, long a, long b, long c);
+
+/* Of stub_syscall(), in libc_rights.c: system calls by which a thread gives rights up. */
+void rights_by_number(int nr, long a, long b, long c);
 
 #endif
 #endif

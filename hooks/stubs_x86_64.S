@@ -129,6 +129,37 @@ vfork:
 	.cfi_endproc
 	.size vfork, . - vfork
 
+/* One byte for each number, in rising order: does it concern us? */
+#define SYSCALL_LAST NR_LANDLOCK_RESTRICT_SELF
+	.section .rodata
+	.type syscall_is_ours, @object
+syscall_is_ours:
+.macro ours number
+	.org syscall_is_ours + \number
+	.byte 1
+.endm
+	ours __NR_close
+	ours __NR_exit
+	ours __NR_setuid
+	ours __NR_setgid
+	ours __NR_setreuid
+	ours __NR_setregid
+	ours __NR_setgroups
+	ours __NR_setresuid
+	ours __NR_setresgid
+	ours __NR_capset
+	ours __NR_pivot_root
+	ours __NR_prctl
+	ours __NR_chroot
+	ours __NR_exit_group
+	ours __NR_unshare
+	ours __NR_setns
+	ours __NR_seccomp
+	ours NR_CLOSE_RANGE
+	ours SYSCALL_LAST
+	.size syscall_is_ours, . - syscall_is_ours
+	.text
+
 /*
  * long syscall(long number, ...): jumps on to libc with all arguments where they were, the seventh
  * on the stack, after a look at the numbers that concern us.
@@ -142,15 +173,13 @@ syscall:
 	movq thread_self@gottpoff(%rip), %rax
 	cmpl $0, %fs:THREAD_INHERITED(%rax)
 	jne 6f
-3:	cmpl $__NR_close, %edi
-	je 4f
-	cmpl $__NR_exit, %edi
-	je 4f
-	cmpl $__NR_exit_group, %edi
-	je 4f
-	cmpl $__NR_close_range, %edi
-	je 4f
-	movq SLOT(syscall), %rax
+3:	cmpl $SYSCALL_LAST, %edi /* the kernel looks at no more of it */
+	ja 7f
+	movl %edi, %eax
+	leaq syscall_is_ours(%rip), %r11
+	cmpb $0, (%r11,%rax)
+	jne 4f
+7:	movq SLOT(syscall), %rax
 	testq %rax, %rax
 	jz 5f
 	jmp *%rax
@@ -162,11 +191,18 @@ syscall:
 	.cfi_adjust_cfa_offset 8
 	pushq %rcx
 	.cfi_adjust_cfa_offset 8
+	pushq %r8
+	.cfi_adjust_cfa_offset 8
+	pushq %r9
+	.cfi_adjust_cfa_offset 8
 	subq $8, %rsp
 	.cfi_adjust_cfa_offset 8
-	/* The numbers above have three arguments at most: %r8 and %r9 mean nothing. */
 	call stub_syscall
 	addq $8, %rsp
+	.cfi_adjust_cfa_offset -8
+	popq %r9
+	.cfi_adjust_cfa_offset -8
+	popq %r8
 	.cfi_adjust_cfa_offset -8
 	popq %rcx
 	.cfi_adjust_cfa_offset -8

@@ -7,11 +7,17 @@
 #include <dlfcn.h>
 #include <grp.h>
 #include <libgen.h>
+#include <linux/capability.h>
+#include <linux/seccomp.h>
+#include <sched.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <threads.h>
 
 #include "differ_ends.h"
 
+int pivot_root(const char *new_root, const char *put_old);
+int capset(void *header, const void *data);
 int execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags);
 
 static char self[4096], folder[4096], name[64];
@@ -290,6 +296,59 @@ static void belongs(void)
 	CALL(setuid, -1);
 }
 
+static void gives_up(void)
+{
+	uint32_t caps[2 + 6] = { _LINUX_CAPABILITY_VERSION_3 };
+	int fd = open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC);
+
+	CALL(prctl, PR_GET_DUMPABLE);
+	CALL(prctl, PR_SET_NAME, "a name", 0, 0, 0);
+	CALL(prctl, PR_SET_NAME, NOWHERE);
+	CALL(prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, 0, 0, 0);
+	CALL(prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	CALL(prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 1, 0);
+	CALL(prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 1);
+	CALL(prctl, PR_SET_NO_NEW_PRIVS, 2, 0, 0, 0);
+	CALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 1);
+	CALL(prctl, PR_CAPBSET_DROP, 999, 0, 0, 0);
+	CALL(prctl, PR_SET_SECUREBITS, 1 << 20, 0, 0, 0);
+	CALL(prctl, PR_SET_SECCOMP, 99, 0, 0, 0);
+	CALL(prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL);
+	CALL(prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NOWHERE);
+	CALL(prctl, -1, 1, 2, 3, 4);
+	CALL(syscall, SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 1, 0);
+	CALL(syscall, SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 1);
+	CALL(syscall, SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	CALL(syscall, SYS_seccomp, SECCOMP_SET_MODE_FILTER, 1 << 20, NULL);
+	CALL(syscall, SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, NULL);
+	CALL(syscall, SYS_landlock_restrict_self, -1, 0);
+	CALL(unshare, CLONE_FILES);
+	CALL(unshare, CLONE_FS);
+	CALL(unshare, 0);
+	CALL(unshare, -1);
+	CALL(syscall, SYS_unshare, CLONE_THREAD);
+	CALL(setns, -1, 0);
+	CALL(setns, fd, CLONE_NEWNET);
+	CALL(setns, fd, 0);
+	CALL(syscall, SYS_setns, fd, CLONE_NEWNET);
+	CALL(chroot, NULL);
+	CALL(chroot, "/no/such/directory");
+	CALL(chroot, NOWHERE);
+	CALL(pivot_root, "/no/such/directory", "/");
+	CALL(pivot_root, NOWHERE, NULL);
+	CALL(capset, NOWHERE, NOWHERE);
+	CALL(capset, caps, NULL);
+	CALL(capset, caps, caps + 2); /* none */
+	CALL(chroot, "/");
+	CALL(syscall, SYS_setresuid, -1, -1, -1);
+	CALL(syscall, SYS_setgroups, -1, NULL);
+	CALL(unshare, CLONE_NEWUSER);
+	CALL(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	say("  no_new_privs %d\n", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+	flush_out();
+	_exit(0);
+}
+
 static void belongs_to_nobody(void)
 {
 	belongs();
@@ -328,6 +387,7 @@ static void owners(void)
 	begin("owners", "");
 	belongs();
 	ENDS(belongs_to_nobody);
+	ENDS(gives_up);
 	ENDS(leads_a_session);
 	for (int stays = 0; stays < 2; stays++) {
 		if (pipe(done) != 0)
