@@ -9,7 +9,7 @@
 #   make bench-compare OLD=libinterspan.so   the same for another build and this one
 #   make coverage   which lines the unit tests run, file by file
 #   make shake      threads that give way where it is most awkward: SHAKE_ROUNDS=10
-#   make life       each kind of child, 200 times, at the worst moments for it
+#   make life       each kind of child, 200 times, at the worst moments for it; each kind of end
 #   make interop    beside SDKs, agents, databases, backends: INTEROP=name ...
 #   make w3c        the W3C's own tests of trace context: W3C_TEST_DIR=<their folder `test`>
 #   make causality  who caused which call: REQUESTS=5000 through each program, and a table
@@ -283,11 +283,12 @@ causality: all
 	@REQUESTS=$(REQUESTS) TEST_TIMEOUT=7200 $(RUN) causality \
 		$(PYTHON) tests/e2e/run.py test_causality test_loops
 
-# The matrix of children that `make check` runs with 8 of each kind.
+# The matrix of children that `make check` runs with 8 of each kind; each end with many spans waiting.
 .PHONY: life
 life: all $(HOSTS)
 	@mkdir -p $(dir $(RESULTS))
-	@FAMILY_CHILDREN=200 TEST_TIMEOUT=7200 $(RUN) life $(PYTHON) tests/preload/run.py test_family.py
+	@FAMILY_CHILDREN=200 ENDS_ALL=1 TEST_TIMEOUT=7200 $(RUN) life $(PYTHON) \
+		tests/preload/run.py test_family.py test_ends.py
 
 # github.com/w3c/trace-context; never part of this tree.
 .PHONY: w3c

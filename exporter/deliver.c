@@ -73,6 +73,8 @@ static void count_accepted(struct deliver *d, const struct response *r, size_t s
 
 	if (r->rejected > 0)
 		rejected = (uint64_t)r->rejected < spans ? (size_t)r->rejected : spans;
+	(void)store_account(d->x->store, spans);
+	atomic_fetch_add(&d->x->accepted, 1);
 	stats_inc(STAT_EXPORTS);
 	stats_add(STAT_SPANS_EXPORTED, spans - rejected);
 	stats_add(STAT_SPANS_FAILED, rejected);
@@ -83,7 +85,8 @@ static void count_accepted(struct deliver *d, const struct response *r, size_t s
 static void count_lost(struct deliver *d, const struct response *r, size_t spans)
 {
 	/* With a deadline it is the end of the process that cut us short, not the receiver. */
-	stats_add(is_too_late(d->x) ? STAT_SPANS_LATE : STAT_SPANS_FAILED, spans);
+	stats_add(is_too_late(d->x) ? STAT_SPANS_LATE : STAT_SPANS_FAILED,
+		  store_account(d->x->store, spans));
 	log_loss(d, r);
 }
 

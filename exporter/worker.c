@@ -73,7 +73,7 @@ static void batch_send(struct worker *w)
 	if (body.ptr)
 		deliver_send(&w->deliver, body, spans);
 	else
-		stats_add(STAT_SPANS_FAILED, spans);
+		stats_add(STAT_SPANS_FAILED, store_account(w->x->store, spans));
 	batch_reset(&w->batch);
 }
 
@@ -86,7 +86,7 @@ static void batch_take(struct worker *w)
 		r = batch_add(&w->batch, &w->record);
 	}
 	if (r != BATCH_ADDED)
-		stats_inc(STAT_SPANS_FAILED); /* O10 */
+		stats_add(STAT_SPANS_FAILED, store_account(w->x->store, 1)); /* O10 */
 	if (w->batch.spans >= w->x->config->bsp_batch_size)
 		batch_send(w);
 }
@@ -98,10 +98,12 @@ static void record_take(struct worker *w)
 		batch_take(w);
 		break;
 	case EXPORTER_CONSOLE:
+		(void)store_account(w->x->store, 1);
 		stats_inc(console_write(w->console_fd, &w->record, w->line) ? STAT_SPANS_EXPORTED :
 									      STAT_SPANS_FAILED);
 		break;
 	case EXPORTER_NONE:
+		(void)store_account(w->x->store, 1);
 		break; /* as the user wished */
 	}
 }
@@ -121,8 +123,10 @@ static size_t collect(struct worker *w, size_t max)
 
 		if (i + READ_AHEAD < n)
 			store_prefetch(st, w->index[i + READ_AHEAD]);
-		if (!store_read(st, w->index[i], &w->record))
+		if (!store_read(st, w->index[i], &w->record)) {
+			(void)store_account(st, 1);
 			continue;
+		}
 		span_limits_apply(&w->limits, &w->record);
 		record_take(w);
 	}

@@ -66,6 +66,13 @@ EXPORT void quick_exit(int status)
 	__builtin_unreachable();
 }
 
+EXPORT void abort(void)
+{
+	host_ends(HOST_ABORTS);
+	REAL(abort)();
+	__builtin_unreachable();
+}
+
 EXPORT void pthread_exit(void *ret)
 {
 	host_thread_ends();

@@ -38,6 +38,7 @@ struct exporter {
 	 * there is and return EXPORTER_ALONE rather than sleep; another span starts another thread.
 	 */
 	_Atomic bool main_gone;
+	_Atomic uint32_t accepted; /* batches, by a receiver */
 };
 
 /*

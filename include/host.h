@@ -32,6 +32,8 @@ enum host_end {
 	HOST_EXITS, /* exit(), return from main(): not from a signal handler */
 	HOST_STOPS, /* _exit() and its like: perhaps from a signal handler */
 	HOST_EXECS, /* the same, and it may fail, so that the process goes on */
+	/* The same (a handler may jump out of it), and perhaps the host's allocator is locked. */
+	HOST_ABORTS,
 };
 
 /*

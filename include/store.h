@@ -182,6 +182,12 @@ struct store {
 	 * that is killed between the two leaves it too high: store_collect() sets that right.
 	 */
 	_Alignas(64) _Atomic uint32_t done;
+	/*
+	 * Collected, and neither delivered nor counted as lost.  Whoever takes them off counts
+	 * them: the exporter; the end of its process, which waits for a while only; or the next
+	 * owner, where it was killed.
+	 */
+	_Atomic uint32_t in_hand;
 };
 
 _Static_assert(sizeof(struct store) <= STORE_FULL_MAP, "the maps follow");
@@ -260,6 +266,9 @@ struct record {
  * without a write to the slots, which are in their producers' caches, and to be used again.
  */
 size_t store_collect(struct store *st, uint32_t *ret_index, size_t max);
+
+/* Takes up to n of what was collected off in_hand: so many are the caller's to count. */
+uint32_t store_account(struct store *st, size_t n);
 void store_give_back(struct store *st, const uint32_t *index, size_t n);
 
 /* Asks for the memory of a record that will be read soon. */

@@ -14,6 +14,7 @@
 
 #include <linux/futex.h>
 
+#include "alone.h"
 #include "clock.h"
 #include "config.h"
 #include "exporter.h"
@@ -93,48 +94,9 @@ static bool may_be_handler(void)
 	return mask_swap(NULL) != 0;
 }
 
-/* --- is the host down to us? --- */
-
-/* The n-th field of /proc/self/stat behind the program's name: 0 is the main thread's state. */
-static struct bytes stat_field(struct bytes stat, int n)
-{
-	struct bytes field = { "", 0 };
-	struct bytes rest;
-	size_t end = stat.len;
-
-	while (end && stat.ptr[end - 1] != ')')
-		end--; /* the name may hold anything, and ends with the last one */
-	if (!end)
-		return field;
-	rest = bytes_skip(stat, end + 1);
-	for (; rest.ptr && n >= 0; n--)
-		field = bytes_split(&rest, ' ');
-	return n < 0 ? field : (struct bytes){ "", 0 };
-}
-
-/*
- * Called by the exporter thread.  In doubt, once main is gone, yes: a thread that leaves comes back
- * with the next span, one that stays keeps the process from ending, deaf to SIGTERM.
- */
 static bool is_alone(void)
 {
-	char buf[512];
-	struct bytes stat = { buf, 0 };
-	struct bytes threads;
-	long fd = raw_open("/proc/self/stat", O_RDONLY | O_CLOEXEC, 0);
-	long n = fd < 0 ? fd : raw_read((int)fd, buf, sizeof(buf));
-
-	if (fd >= 0)
-		raw_close((int)fd);
-	if (n <= 0)
-		return atomic_load(&exporter.main_gone);
-	stat.len = (size_t)n;
-	if (bytes_equal(stat_field(stat, 0), BYTES("Z")))
-		atomic_store(&exporter.main_gone, true);
-	if (!atomic_load(&exporter.main_gone))
-		return false;
-	threads = stat_field(stat, 17); /* the gone one still counts until the process ends */
-	return bytes_equal(threads, BYTES("1")) || bytes_equal(threads, BYTES("2"));
+	return alone_in_process(&exporter.main_gone);
 }
 
 /* --- the thread --- */
@@ -372,9 +334,36 @@ static bool must_deliver(struct store *st, enum host_end how)
 		return true;
 	if (store_has_owner(st) || atomic_load(&st->done) == 0)
 		return false;
-	if (how == HOST_EXITS || (!thread_self.inside && !may_be_handler()))
+	if (how == HOST_EXITS || (how != HOST_ABORTS && !thread_self.inside && !may_be_handler()))
 		start(st);
 	return true;
+}
+
+/* Neither a failed exec nor a handler that jumps out of abort(): nobody comes back. */
+static bool is_final(enum host_end how)
+{
+	return how == HOST_EXITS || how == HOST_STOPS;
+}
+
+/*
+ * What waits, and what our thread still holds: nobody waits any longer for what becomes of it.
+ * Past its deadline the thread takes no more, so none is counted twice, nor between two chairs.
+ *
+ * An exec may fail: what waits, and was told once, is not told again until some was delivered.
+ */
+static void tell_given_up(struct store *st)
+{
+	static _Atomic uint32_t told, accepted;
+	uint32_t owner = atomic_load(&st->owner) & STORE_OWNER_TID;
+	uint32_t seen = atomic_load(&exporter.accepted);
+	uint32_t waits = atomic_load(&st->done);
+
+	if (owner && owner == atomic_load(&tid))
+		stats_add(STAT_SPANS_LATE, store_account(st, STORE_MAX_SLOTS));
+	if (atomic_exchange(&accepted, seen) != seen || atomic_load(&told) > waits)
+		atomic_store(&told, 0);
+	stats_add(STAT_SPANS_LATE, waits - atomic_load(&told));
+	atomic_store(&told, waits);
 }
 
 void exporter_flush(enum host_end how)
@@ -385,7 +374,7 @@ void exporter_flush(enum host_end how)
 
 	if (!st || !atomic_load(&span_ended_without_owner) || atomic_load(&forbidden))
 		return;
-	if (how != HOST_EXECS)
+	if (is_final(how))
 		atomic_store(&exiting, 1);
 	if (!must_deliver(st, how))
 		return;
@@ -396,8 +385,7 @@ void exporter_flush(enum host_end how)
 		atomic_store(&exporter.deadline_ns, 0); /* a failed exec goes on */
 		atomic_fetch_add(&waited_ns, clock_monotonic_ns() - begin);
 	}
-	if (how != HOST_EXECS)
-		stats_add(STAT_SPANS_LATE, atomic_load(&st->done));
+	tell_given_up(st);
 }
 
 /* --- leaving, at the host's word --- */

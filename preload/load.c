@@ -170,7 +170,7 @@ void host_ends(enum host_end how)
 	/* Not the guard: a handler that interrupted a hook may end the process, too. */
 	if (!host_is_observed() || thread_self.in_vfork || thread_self.ours)
 		return;
-	if (UNLIKELY(config.process_spans) && how != HOST_EXECS) {
+	if (UNLIKELY(config.process_spans) && how != HOST_EXECS && how != HOST_ABORTS) {
 		children_leave();
 		(void)process_span_end();
 	}

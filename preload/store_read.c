@@ -85,12 +85,24 @@ size_t store_collect(struct store *st, uint32_t *ret_index, size_t max)
 	}
 	if (n) {
 		st->collect_at = ret_index[n - 1] + 1;
+		atomic_fetch_add(&st->in_hand, (uint32_t)n);
 		SHAKE();
 		done_subtract(st, (uint32_t)n);
 	} else {
 		done_repair(st);
 	}
 	return n;
+}
+
+uint32_t store_account(struct store *st, size_t n)
+{
+	uint32_t held = atomic_load(&st->in_hand);
+	uint32_t taken;
+
+	do
+		taken = held < n ? held : (uint32_t)n;
+	while (!atomic_compare_exchange_weak(&st->in_hand, &held, held - taken));
+	return taken;
 }
 
 /* --- reading one record --- */

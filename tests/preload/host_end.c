@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * host_end PORT HOW: one request, and then one of the ways in which a process, or its program,
- * ends.
+ * host_end PORT HOW [COUNT]: a request, or so many, and then one of the ways in which a process, or
+ * its program, ends; with COUNT it says when (CLOCK_MONOTONIC, ms).
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "http_get.h"
 
@@ -45,6 +46,22 @@ static void end_by_quick_exit(void)
 static void end_by_exit_group(void)
 {
 	syscall(SYS_exit_group, 0);
+}
+
+static void end_by_abort(void)
+{
+	abort();
+}
+
+static void end_by_pthread_exit(void)
+{
+	pthread_exit(NULL);
+}
+
+/* Until somebody else ends it. */
+static void end_by_pause(void)
+{
+	pause();
 }
 
 static void end_by_execve(void)
@@ -156,6 +173,25 @@ static void end_by_fork_child(void)
 		exit(7);
 }
 
+static void requests(int count)
+{
+	int fd = http_connect(port);
+
+	for (int i = 0; i < count; i++)
+		if (http_request(fd, "/") != 204)
+			_exit(8);
+	close(fd);
+}
+
+static void say_when(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	printf("%lld\n", (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000);
+	fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
 #define WAY(how)                   \
@@ -172,6 +208,9 @@ int main(int argc, char **argv)
 		WAY(_Exit),
 		WAY(quick_exit),
 		WAY(exit_group),
+		WAY(abort),
+		WAY(pthread_exit),
+		WAY(pause),
 		WAY(execve),
 		WAY(execv),
 		WAY(execvp),
@@ -191,8 +230,12 @@ int main(int argc, char **argv)
 	if (argc < 3)
 		return 2;
 	port = atoi(argv[1]);
-	if (http_get(port, "/") != 204)
+	if (argc > 3)
+		requests(atoi(argv[3]));
+	else if (http_get(port, "/") != 204)
 		return 8;
+	if (argc > 3)
+		say_when();
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		if (strcmp(ways[i].name, argv[2]) == 0) {
 			ways[i].end();

@@ -64,6 +64,9 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def handle_error(self, request, client_address):
+        pass  # a program that was killed has not said good-bye
+
 
 class Collector:
     def __init__(self, port=0):

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../preload/alone.c"
 #include "../../preload/exporter_life.c"
 #include "span.h"
 
@@ -44,6 +45,7 @@ static void deliver(struct store *st)
 
 	for (size_t i = 0; i < n; i++)
 		slot_free(st, store_slot(st, index[i]));
+	(void)store_account(st, n);
 	atomic_fetch_add(&delivered, (uint32_t)n);
 }
 
@@ -317,9 +319,28 @@ static void flush_has_one_budget(void)
 	end_a_span();
 	took = flush_takes_ms(HOST_EXECS);
 	CHECK(took >= SHUTDOWN_MS && took < SHUTDOWN_MS + 150);
-	CHECK(stats_read(STAT_SPANS_LATE) == 0); /* not the end yet */
+	CHECK(stats_read(STAT_SPANS_LATE) == 3); /* perhaps the end */
+	CHECK(flush_takes_ms(HOST_EXECS) < 50);
 	CHECK(flush_takes_ms(HOST_EXITS) < 50);
 	CHECK(stats_read(STAT_SPANS_LATE) == 3);
+}
+
+/* A thread that comes to nothing by then counts nothing, either. */
+static void flush_counts_what_is_being_sent(void)
+{
+	struct store *st;
+
+	come_up();
+	atomic_store(&hangs, true);
+	end_a_span();
+	st = store_get();
+	for (int i = 0; i < 2000 && !atomic_load(&st->owner); i++)
+		usleep(1000);
+	atomic_store(&st->in_hand, 7);
+	(void)flush_takes_ms(HOST_EXECS);
+	(void)flush_takes_ms(HOST_STOPS);
+	CHECK(stats_read(STAT_SPANS_LATE) == 1 + 7);
+	CHECK(atomic_load(&st->in_hand) == 0); /* the thread does not count them once more */
 }
 
 static void flush_without_a_span_is_nothing(void)
@@ -467,6 +488,7 @@ IN_CHILD(flush_delivers_all)
 IN_CHILD(flush_starts_what_signals_have_put_off)
 IN_CHILD(flush_counts_what_a_handler_leaves_behind)
 IN_CHILD(flush_has_one_budget)
+IN_CHILD(flush_counts_what_is_being_sent)
 IN_CHILD(flush_without_a_span_is_nothing)
 IN_CHILD(children_leave_it_to_the_parent)
 IN_CHILD(children_take_over_from_the_dead)
@@ -506,6 +528,7 @@ int main(void)
 		cmocka_unit_test(test_exporter_life_flush_starts_what_signals_have_put_off),
 		cmocka_unit_test(test_exporter_life_flush_counts_what_a_handler_leaves_behind),
 		cmocka_unit_test(test_exporter_life_flush_has_one_budget),
+		cmocka_unit_test(test_exporter_life_flush_counts_what_is_being_sent),
 		cmocka_unit_test(test_exporter_life_flush_without_a_span_is_nothing),
 		cmocka_unit_test(test_exporter_life_children_leave_it_to_the_parent),
 		cmocka_unit_test(test_exporter_life_children_take_over_from_the_dead),

@@ -74,7 +74,9 @@ static uint64_t send_ten(void)
 {
 	uint64_t start = clock_monotonic_ns();
 
+	atomic_fetch_add(&store.in_hand, 10);
 	deliver_send(&deliver, BYTES("0123456789"), 10);
+	assert_int_equal(atomic_load(&store.in_hand), 0);
 	return (clock_monotonic_ns() - start) / MS;
 }
 

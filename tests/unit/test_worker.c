@@ -324,6 +324,19 @@ static void test_worker_leaves_no_owner(void **state)
 	assert_int_equal(stats_read(STAT_SPANS_EXPORTED), 3);
 }
 
+static void test_worker_counts_what_went_with_the_last_owner(void **state)
+{
+	(void)state;
+	atomic_store(&st->owner, 1 | STORE_OWNER_DIED);
+	atomic_store(&st->in_hand, 5);
+	launch_idle();
+	assert_int_equal(stats_read(STAT_SPANS_FAILED), 5);
+	spans(3);
+	assert_int_equal(stop(), EXPORTER_ASKED);
+	assert_int_equal(stats_read(STAT_SPANS_EXPORTED), 3);
+	assert_int_equal(atomic_load(&st->in_hand), 0);
+}
+
 /* O29 */
 static void test_worker_stop_keeps_its_deadline(void **state)
 {
@@ -585,6 +598,7 @@ int main(void)
 		TEST(never_wakes_when_idle),
 		TEST(sleeps_without_q),
 		TEST(leaves_no_owner),
+		TEST(counts_what_went_with_the_last_owner),
 		TEST(stop_keeps_its_deadline),
 		TEST(leaves_when_alone),
 		TEST(leaves_when_main_has_gone),
