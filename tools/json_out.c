@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-static void put_string(struct text *to, struct bytes s)
+void json_out_string(struct text *to, struct bytes s)
 {
 	text_add_char(to, '"');
 	while (s.len) {
@@ -65,7 +65,7 @@ static void put_value(struct text *to, const struct otlp_value *v)
 		text_add_str(to, "null");
 		break;
 	case OTLP_STRING:
-		put_string(to, v->text);
+		json_out_string(to, v->text);
 		break;
 	case OTLP_BOOL:
 		text_add_str(to, v->boolean ? "true" : "false");
@@ -98,7 +98,7 @@ static void put_attrs(struct text *to, const struct otlp_attrs *attrs)
 	for (uint32_t i = 0; i < attrs->count; i++) {
 		if (i)
 			text_add_char(to, ',');
-		put_string(to, attrs->list[i].key);
+		json_out_string(to, attrs->list[i].key);
 		text_add_char(to, ':');
 		put_value(to, &attrs->list[i].value);
 	}
@@ -116,20 +116,24 @@ static void put_ids(struct text *to, const struct otlp_span *s)
 		text_add_hex(to, s->parent_id, sizeof(s->parent_id));
 }
 
-static void put_span(struct text *to, const struct tree_node *node)
+static void put_span(struct text *to, const struct tree_node *node, const struct span_time *t)
 {
 	static const char *const status[] = { "UNSET", "OK", "ERROR", "UNKNOWN" };
 	const struct otlp_span *s = node->span;
 
 	put_ids(to, s);
 	text_add_str(to, "\",\"name\":");
-	put_string(to, s->name);
+	json_out_string(to, s->name);
 	text_printf(to, ",\"kind\":\"%s\",\"service\":", otlp_kind_name(s->kind));
-	put_string(to, s->resource->service);
+	json_out_string(to, s->resource->service);
 	text_printf(to, ",\"startUnixNano\":%llu,\"endUnixNano\":%llu",
 		    (unsigned long long)s->start_ns, (unsigned long long)s->end_ns);
 	text_printf(to, ",\"status\":\"%s\",\"statusMessage\":", status[s->status & 3]);
-	put_string(to, s->status_message);
+	json_out_string(to, s->status_message);
+	text_printf(to, ",\"selfNano\":%llu,\"criticalNano\":%llu,\"movedNano\":%lld",
+		    (unsigned long long)t->self_ns, (unsigned long long)t->critical_ns,
+		    (long long)t->moved_ns);
+	text_printf(to, ",\"critical\":%s", t->is_critical ? "true" : "false");
 	text_printf(to, ",\"flags\":%u,\"orphan\":%s,\"events\":%u,\"links\":%u", s->flags,
 		    node->is_orphan ? "true" : "false", s->events, s->links);
 	text_add_str(to, ",\"attributes\":");
@@ -139,15 +143,38 @@ static void put_span(struct text *to, const struct tree_node *node)
 	text_add_char(to, '}');
 }
 
-void json_out_trace(struct text *to, const struct trace *t, const struct trace_tree *tree,
+static void put_verdict(struct text *to, const struct trace_report *r)
+{
+	struct text words = { 0 };
+
+	text_add_str(to, "],\"verdict\":[");
+	for (uint32_t i = 0; i < r->verdict.count; i++) {
+		const struct finding *f = &r->verdict.list[i];
+
+		text_clear(&words);
+		finding_text(&words, r, f);
+		text_printf(to, "%s{\"kind\":\"%s\",\"spanId\":\"", i ? "," : "",
+			    finding_label(f->kind));
+		text_add_hex(to, r->tree.nodes[f->node].span->span_id, 8);
+		text_printf(to, "\",\"count\":%u,\"nano\":%llu,\"text\":", f->count,
+			    (unsigned long long)f->ns);
+		json_out_string(to, (struct bytes){ words.ptr, words.len });
+		text_add_char(to, '}');
+	}
+	text_done(&words);
+}
+
+void json_out_trace(struct text *to, const struct trace *t, const struct trace_report *r,
 		    bool only_late)
 {
+	const struct trace_tree *tree = &r->tree;
 	bool is_first = true;
 
 	text_add_str(to, "{\"traceId\":\"");
 	text_add_hex(to, t->id, sizeof(t->id));
-	text_printf(to, "\",\"late\":%s,\"duplicates\":%u,\"spans\":[",
-		    only_late ? "true" : "false", tree->duplicates);
+	text_printf(to, "\",\"late\":%s,\"duplicates\":%u,\"durationNano\":%llu,\"spans\":[",
+		    only_late ? "true" : "false", tree->duplicates,
+		    (unsigned long long)(r->times.end_ns - r->times.start_ns));
 	for (uint32_t i = 0; i < tree->count; i++) {
 		const struct tree_node *node = &tree->nodes[tree->order[i]];
 
@@ -156,7 +183,9 @@ void json_out_trace(struct text *to, const struct trace *t, const struct trace_t
 		if (!is_first)
 			text_add_char(to, ',');
 		is_first = false;
-		put_span(to, node);
+		put_span(to, node, &r->times.at[tree->order[i]]);
 	}
+	if (!only_late)
+		put_verdict(to, r);
 	text_add_str(to, "]}\n");
 }

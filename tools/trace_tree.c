@@ -113,6 +113,7 @@ static bool break_circles(struct trace_tree *tree)
 			if (up != TREE_NONE && seen[up] == i + 1) {
 				tree->nodes[at].parent = TREE_NONE;
 				tree->nodes[at].is_orphan = true;
+				tree->nodes[at].is_circle = true;
 			}
 			at = up;
 		}

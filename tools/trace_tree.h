@@ -17,6 +17,7 @@ struct tree_node {
 	uint32_t next;        /* sibling; of the top ones too */
 	uint32_t depth;
 	bool is_orphan; /* names a parent that was not received, or is in a circle of parents */
+	bool is_circle; /* the latter */
 };
 
 struct trace_tree {

@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "command.h"
 #include "json_out.h"
+#include "otlp_file.h"
 #include "output.h"
 #include "receiver.h"
 #include "view_options.h"
@@ -50,6 +51,7 @@ struct viewer {
 	struct trace_store store;
 	uint64_t refused;
 	uint64_t rejected; /* spans */
+	bool is_unread;    /* the file could not be read to its end */
 };
 
 static uint64_t now_ms(void)
@@ -107,7 +109,6 @@ static bool open_descriptors(struct viewer *v)
 	sigaddset(&set, SIGHUP);
 	/* Before any thread exists, so that all inherit it. */
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
 	v->signals = signalfd(-1, &set, SFD_CLOEXEC);
 	v->news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return v->signals >= 0 && v->news >= 0;
@@ -115,10 +116,10 @@ static bool open_descriptors(struct viewer *v)
 
 static bool start(struct viewer *v)
 {
-	struct receiver_calls calls = { on_accepted, on_refused, v };
-	int r;
-
-	if (!open_descriptors(v)) {
+	/* A file is read to its end, and a signal is the end of that. */
+	v->signals = v->news = -1;
+	signal(SIGPIPE, SIG_IGN);
+	if (!v->options.file && !open_descriptors(v)) {
 		command_error("view", "cannot start: %s", strerror(errno));
 		return false;
 	}
@@ -126,7 +127,14 @@ static bool start(struct viewer *v)
 		command_error("view", "no memory");
 		return false;
 	}
-	r = open_receiver(v);
+	return true;
+}
+
+static bool start_receiver(struct viewer *v)
+{
+	struct receiver_calls calls = { on_accepted, on_refused, v };
+	int r = open_receiver(v);
+
 	if (r == 0)
 		r = receiver_start(&v->receiver, &calls);
 	if (r < 0) {
@@ -143,21 +151,21 @@ static bool start(struct viewer *v)
 /* Lock held. */
 static void render(struct viewer *v, const struct trace *t)
 {
-	struct trace_tree tree;
+	struct trace_report report;
 	struct style style;
 
-	if (!trace_tree_init(&tree, t)) {
+	if (!trace_report_init(&report, t)) {
 		v->out.is_short = true;
 		return;
 	}
 	style_detect(&style, STDOUT_FILENO);
 	if (v->options.is_json)
-		json_out_trace(&v->out, t, &tree, t->is_printed);
+		json_out_trace(&v->out, t, &report, t->is_printed);
 	else if (t->is_printed)
-		waterfall_print_late(&v->out, &style, t, &tree);
+		waterfall_print_late(&v->out, &style, t, &report.tree);
 	else
-		waterfall_print(&v->out, &style, t, &tree);
-	trace_tree_done(&tree);
+		waterfall_print(&v->out, &style, t, &report);
+	trace_report_done(&report);
 }
 
 /* Renders what is due until there is enough to write; false: nothing is. */
@@ -247,13 +255,49 @@ static void view_loop(struct viewer *v)
 	}
 }
 
+/* --- files --- */
+
+/* A file's traces are all over; they are printed when it is, or when they take too much memory. */
+static void on_read(void *data, const struct otlp_batch *b)
+{
+	struct viewer *v = data;
+
+	trace_store_add(&v->store, b, now_ms());
+	v->rejected += b->rejected;
+	if (v->store.bytes > STORE_BYTES / 2)
+		print_due(v, true);
+}
+
+static void on_bad_line(void *data, uint64_t line, const char *why)
+{
+	struct viewer *v = data;
+
+	if (++v->refused <= COMPLAINTS_MAX)
+		command_error("view", "%s:%llu: %s", v->options.file, (unsigned long long)line,
+			      why);
+	if (v->refused == COMPLAINTS_MAX)
+		command_error("view", "further ones are only counted");
+}
+
+static void view_file(struct viewer *v)
+{
+	struct otlp_file_calls calls = { on_read, on_bad_line, v };
+	int r = otlp_file_read(v->options.file, &calls);
+
+	if (r < 0)
+		command_error("view", "%s: %s", v->options.file,
+			      r == -EIO ? "damaged, or cut off" : strerror(-r));
+	v->is_unread = r < 0 || v->refused;
+}
+
 /* What was lost is never lost silently. */
 static void summarize(const struct viewer *v)
 {
 	const struct trace_counts *c = &v->store.counts;
 
 	if (v->refused)
-		command_error("view", "%llu requests were refused", (unsigned long long)v->refused);
+		command_error("view", "%llu %s were refused", (unsigned long long)v->refused,
+			      v->options.file ? "lines" : "requests");
 	if (v->rejected)
 		command_error("view", "%llu spans had no usable ids",
 			      (unsigned long long)v->rejected);
@@ -273,17 +317,22 @@ int command_view(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
-	v.signals = v.news = -1;
 	pthread_mutex_init(&v.lock, NULL);
 	if (!start(&v))
 		return EXIT_FAILURE;
-	view_loop(&v);
-	/* From here on nothing is added; what came is printed, finished or not. */
-	receiver_close(&v.receiver);
+	if (v.options.file) {
+		view_file(&v);
+	} else {
+		if (!start_receiver(&v))
+			return EXIT_FAILURE;
+		view_loop(&v);
+		/* From here on nothing is added; what came is printed, finished or not. */
+		receiver_close(&v.receiver);
+	}
 	if (!v.is_over)
 		print_due(&v, true);
 	summarize(&v);
 	trace_store_done(&v.store);
 	text_done(&v.out);
-	return v.is_broken ? EXIT_FAILURE : EXIT_SUCCESS;
+	return v.is_broken || v.is_unread ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -15,6 +15,8 @@ static void print_help(void)
 	puts("Usage: interspan view [OPTIONS]\n"
 	     "Receives traces by OTLP/HTTP on 127.0.0.1 and prints each one when it is "
 	     "finished.\n\n"
+	     "  --file FILE read FILE instead: OTLP in JSON, a request a line, plain or gzipped;\n"
+	     "              - is standard input\n"
 	     "  --port N    listen on port N and nowhere else; 0 is any free one\n"
 	     "              (default: 4318, or another one if that is taken)\n"
 	     "  --once      end after the first trace\n"
@@ -27,11 +29,14 @@ static void print_help(void)
 	     "On SIGINT, SIGTERM or SIGHUP unfinished traces are printed, and the status is 0.\n\n"
 	     "Colours are used on a terminal, unless NO_COLOR is set; the width is that of the\n"
 	     "terminal, else COLUMNS, at least 80.  '?' marks a span whose parent is missing.\n\n"
-	     "JSON: {\"traceId\", \"late\", \"duplicates\", \"spans\": [{\"traceId\", \"spanId\",\n"
+	     "JSON: {\"traceId\", \"late\", \"duplicates\", \"durationNano\", \"spans\": "
+	     "[{\"traceId\", \"spanId\",\n"
 	     "\"parentSpanId\", \"name\", \"kind\", \"service\", \"startUnixNano\", "
 	     "\"endUnixNano\",\n"
-	     "\"status\", \"statusMessage\", \"flags\", \"orphan\", \"events\", \"links\",\n"
-	     "\"attributes\": {}, \"resource\": {}}]}.  Ids are lower-case hex, parentSpanId is "
+	     "\"status\", \"statusMessage\", \"selfNano\", \"criticalNano\", \"movedNano\",\n"
+	     "\"critical\", \"flags\", \"orphan\", \"events\", \"links\", \"attributes\": {},\n"
+	     "\"resource\": {}}], \"verdict\": [{\"kind\", \"spanId\", \"count\", \"nano\",\n"
+	     "\"text\"}]}.  Ids are lower-case hex, parentSpanId is "
 	     "\"\"\n"
 	     "for a root; kind is SERVER, CLIENT, INTERNAL, PRODUCER or CONSUMER; status is\n"
 	     "UNSET, OK or ERROR; times are integers; parents come before their children.\n"
@@ -67,6 +72,9 @@ static bool read_option(struct view_options *o, int c)
 		 */
 		o->waits = (struct trace_waits){ n, n, n };
 		return true;
+	case 'f':
+		o->file = optarg;
+		return true;
 	case 'o':
 		o->is_once = true;
 		return true;
@@ -79,9 +87,13 @@ static bool read_option(struct view_options *o, int c)
 int view_options_read(struct view_options *ret, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "port", required_argument, NULL, 'p' }, { "once", no_argument, NULL, 'o' },
-		{ "json", no_argument, NULL, 'j' },       { "grace", required_argument, NULL, 'g' },
-		{ "help", no_argument, NULL, 'h' },       { 0 },
+		{ "port", required_argument, NULL, 'p' },
+		{ "once", no_argument, NULL, 'o' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "grace", required_argument, NULL, 'g' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "file", required_argument, NULL, 'f' },
+		{ 0 },
 	};
 	int c;
 

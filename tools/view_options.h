@@ -6,6 +6,7 @@
 struct view_options {
 	uint16_t port;
 	bool is_port_given;
+	const char *file; /* NULL: receive */
 	bool is_once;
 	bool is_json;
 	struct trace_waits waits;

@@ -3,23 +3,28 @@
  * A trace as text:
  *
  *   trace 0af7651916cd43dd8448eb211c80319c  12.4 ms  6 spans  4 services  1 error
- *   curl CLIENT GET /orders/7 500 ERROR              +0 us 12.4 ms ################
- *   `-nginx SERVER GET /orders/7 500 ERROR         +300 us 11.9 ms ################
- *     `-nginx CLIENT GET /orders/7 500             +512 us 11.2 ms  ##############
+ *   span                                     start    took    self * critical
+ *   curl CLIENT GET /orders/7 500 ERROR      +0 us 12.4 ms  512 us* #----------#
+ *   `-nginx SERVER GET /orders/7 500       +300 us 11.9 ms  700 us*  #--------#
  *
- * Columns: label (tree, service, kind, title, outcome), start, duration, bar.  The label takes what
- * the others leave; in it the title gives way first, since the tree and the outcome are the news.
+ * Columns: label (tree, service, kind, title, outcome), start, duration, self time, bar.  The label
+ * takes what the others leave; in it the title gives way first, since the tree and the outcome are
+ * the news.  In the bar '#' is the span's own time, '-' what it waited for.
  */
 #include "waterfall.h"
 
 #include <stdio.h>
 
+#include "call_name.h"
+#include "fold.h"
 #include "span_title.h"
+#include "verdict_print.h"
 
 #define HEADER_COLUMNS 38u /* "trace " and the id */
 #define START_COLUMNS (1 + TERM_DURATION_COLUMNS)
-#define BAR_MIN 16u
+#define BAR_MIN 12u
 #define BAR_MAX 60u
+#define LABEL_MIN 24u
 #define OUTCOME_MAX 24u
 #define TITLE_MIN 10u
 
@@ -28,6 +33,7 @@
 
 struct layout {
 	const struct style *style;
+	const struct trace_report *report;
 	const struct trace_tree *tree;
 	unsigned label;
 	unsigned bar;
@@ -36,13 +42,13 @@ struct layout {
 	bool has_broken_time;
 };
 
-static struct layout layout_make(const struct style *st, const struct trace_tree *tree)
+static struct layout layout_make(const struct style *st, const struct trace_report *r)
 {
-	struct layout l = { .style = st, .tree = tree };
+	struct layout l = { .style = st, .report = r, .tree = &r->tree };
 
 	l.bar = st->width / 4;
 	l.bar = st->width < 100 ? BAR_MIN : l.bar < BAR_MAX ? l.bar : BAR_MAX;
-	l.label = st->width - START_COLUMNS - TERM_DURATION_COLUMNS - l.bar - 3;
+	l.label = st->width - START_COLUMNS - 2 * TERM_DURATION_COLUMNS - l.bar - 5;
 	l.indent = l.label / 4 < INDENT_MAX ? l.label / 4 : INDENT_MAX;
 	return l;
 }
@@ -78,9 +84,10 @@ static uint32_t count_services(const struct trace_tree *tree)
 static void put_header(struct text *to, const struct layout *l, const struct trace *t)
 {
 	const struct trace_tree *tree = l->tree;
+	const struct trace_times *times = &l->report->times;
 	char took[16];
 
-	term_duration(took, sizeof(took), tree->end_ns - tree->start_ns);
+	term_duration(took, sizeof(took), times->end_ns - times->start_ns);
 	term_color(to, l->style, COLOR_BOLD);
 	text_add_str(to, "trace ");
 	text_add_hex(to, t->id, sizeof(t->id));
@@ -95,6 +102,16 @@ static void put_header(struct text *to, const struct layout *l, const struct tra
 		put_count(to, tree->errors, "error");
 		term_color(to, l->style, COLOR_PLAIN);
 	}
+	text_add_char(to, '\n');
+}
+
+static void put_heads(struct text *to, const struct layout *l)
+{
+	term_color(to, l->style, COLOR_DIM);
+	text_printf(to, "%-*s %*s %*s %*s* critical", (int)l->label, "span", (int)START_COLUMNS,
+		    "start", (int)TERM_DURATION_COLUMNS, "took", (int)TERM_DURATION_COLUMNS,
+		    "self");
+	term_color(to, l->style, COLOR_PLAIN);
 	text_add_char(to, '\n');
 }
 
@@ -166,7 +183,8 @@ static struct shares share_out(unsigned room, const struct shares *want)
 	return got;
 }
 
-static void put_label(struct text *to, struct layout *l, const struct tree_node *node)
+/* Returns the columns taken; the rest of the label's are up to the caller. */
+static unsigned put_label(struct text *to, struct layout *l, const struct tree_node *node)
 {
 	const struct otlp_span *s = node->span;
 	const struct style *st = l->style;
@@ -201,24 +219,52 @@ static void put_label(struct text *to, struct layout *l, const struct tree_node 
 		used += term_add(to, st, outcome, got.outcome) + 1;
 	}
 	term_color(to, st, COLOR_PLAIN);
-	term_spaces(to, l->label > used ? l->label - used : 0);
+	return used;
 }
 
-static void put_times(struct text *to, struct layout *l, const struct otlp_span *s)
+/* "28 more: GET gamma/items/{}" */
+static unsigned put_fold_label(struct text *to, struct layout *l, const struct fold *f)
 {
-	char start[16] = "", took[16] = "clock?", offset[17] = "";
+	unsigned used = put_branches(to, l, &l->tree->nodes[f->last]);
 
-	if (!span_time_is_broken(s))
-		term_duration(took, sizeof(took), s->end_ns - s->start_ns);
-	else
-		l->has_broken_time = true;
-	if (s->start_ns >= l->tree->start_ns && s->start_ns <= l->tree->end_ns && s->start_ns) {
-		term_duration(start, sizeof(start), s->start_ns - l->tree->start_ns);
-		snprintf(offset, sizeof(offset), "+%s", start);
-	}
+	text_clear(&l->scratch);
+	text_printf(&l->scratch, "%u more: ", f->hidden);
+	call_name(&l->scratch, l->tree, f->last);
 	term_color(to, l->style, COLOR_DIM);
-	text_printf(to, " %*s %*s ", (int)START_COLUMNS, offset, (int)TERM_DURATION_COLUMNS, took);
+	used += term_add(to, l->style, text_bytes(&l->scratch), l->label - used);
 	term_color(to, l->style, COLOR_PLAIN);
+	return used;
+}
+
+/* Empty texts are not known; is_critical: on the critical path. */
+static void put_columns(struct text *to, const struct layout *l, const char *start,
+			const char *took, const char *self, bool is_critical)
+{
+	term_color(to, l->style, COLOR_DIM);
+	text_printf(to, " %*s %*s %*s", (int)START_COLUMNS, start, (int)TERM_DURATION_COLUMNS, took,
+		    (int)TERM_DURATION_COLUMNS, self);
+	term_color(to, l->style, COLOR_PLAIN);
+	if (is_critical)
+		term_color(to, l->style, COLOR_YELLOW);
+	text_add_str(to, is_critical ? "* " : "  ");
+	if (is_critical)
+		term_color(to, l->style, COLOR_PLAIN);
+}
+
+static void put_times(struct text *to, struct layout *l, const struct span_time *t)
+{
+	char start[16], took[16], self[16], offset[17];
+
+	if (!t->is_known) {
+		l->has_broken_time = true;
+		put_columns(to, l, "", "clock?", "", false);
+		return;
+	}
+	term_duration(start, sizeof(start), t->start_ns - l->report->times.start_ns);
+	term_duration(took, sizeof(took), t->end_ns - t->start_ns);
+	term_duration(self, sizeof(self), t->self_ns);
+	snprintf(offset, sizeof(offset), "+%s", start);
+	put_columns(to, l, offset, took, self, t->is_critical);
 }
 
 /* at/total of cells; 128 bit, since times are anybody's numbers. */
@@ -229,68 +275,197 @@ static unsigned scale(uint64_t at, uint64_t total, unsigned cells, bool is_up)
 	return (unsigned)((product + (is_up ? total - 1 : 0)) / total);
 }
 
-static void put_bar(struct text *to, const struct layout *l, const struct otlp_span *s)
-{
-	uint64_t total = l->tree->end_ns - l->tree->start_ns;
-	unsigned from = 0, until = l->bar;
+struct cells {
+	unsigned from, until;
+};
 
-	if (span_time_is_broken(s))
-		return;
+/* The cells that a time takes, one at least. */
+static struct cells cells_of(const struct layout *l, uint64_t start_ns, uint64_t end_ns)
+{
+	const struct trace_times *times = &l->report->times;
+	uint64_t total = times->end_ns - times->start_ns;
+	struct cells c = { 0, l->bar };
+
 	if (total) {
-		from = scale(s->start_ns - l->tree->start_ns, total, l->bar, false);
-		until = scale(s->end_ns - l->tree->start_ns, total, l->bar, true);
+		c.from = scale(start_ns - times->start_ns, total, l->bar, false);
+		c.until = scale(end_ns - times->start_ns, total, l->bar, true);
 	}
-	from = least(from, l->bar - 1);
-	until = until > from ? until : from + 1;
-	term_spaces(to, from);
+	c.from = least(c.from, l->bar - 1);
+	c.until = c.until > c.from ? c.until : c.from + 1;
+	return c;
+}
+
+/* A time in cells, as a fraction. */
+static double in_cells(const struct layout *l, uint64_t ns)
+{
+	const struct trace_times *times = &l->report->times;
+	double total = (double)(times->end_ns - times->start_ns);
+
+	return total > 0 ? (double)(ns - times->start_ns) / total * l->bar : 0;
+}
+
+/* How much of each cell the children take that are waited for. */
+static void cover_cells(const struct layout *l, uint32_t node, double *cover)
+{
+	double until = 0;
+
+	for (uint32_t i = l->tree->nodes[node].first_child; i != TREE_NONE;
+	     i = l->tree->nodes[i].next) {
+		const struct span_time *t = &l->report->times.at[i];
+		double from, to;
+
+		if (!t->is_known || t->lasting == LASTING_AFTER_PARENT)
+			continue;
+		from = in_cells(l, t->start_ns);
+		to = in_cells(l, t->end_ns);
+		from = from > until ? from : until;
+		until = to > until ? to : until;
+		for (unsigned c = (unsigned)from; c < l->bar && c < to; c++)
+			cover[c] += (to < c + 1 ? to : c + 1) - (from > c ? from : c);
+	}
+}
+
+static void put_bar(struct text *to, const struct layout *l, uint32_t node)
+{
+	static const char *const signs[2][2] = { { "#", "-" }, { "\u2588", "\u2500" } };
+	const struct otlp_span *s = l->tree->nodes[node].span;
+	const struct span_time *t = &l->report->times.at[node];
+	double cover[BAR_MAX] = { 0 }, from, end;
+	struct cells c;
+
+	if (!t->is_known)
+		return;
+	c = cells_of(l, t->start_ns, t->end_ns);
+	from = in_cells(l, t->start_ns);
+	end = in_cells(l, t->end_ns);
+	cover_cells(l, node, cover);
+	term_spaces(to, c.from);
 	term_color(to, l->style,
 		   s->status == OTLP_STATUS_ERROR ? COLOR_RED :
 		   s->kind == OTLP_KIND_CLIENT    ? COLOR_BLUE :
 						    COLOR_CYAN);
-	for (unsigned i = from; i < until; i++)
-		text_add_str(to, l->style->has_utf8 ? "\u2588" : "#");
+	for (unsigned i = c.from; i < c.until; i++) {
+		double part = (end < i + 1 ? end : i + 1) - (from > i ? from : i);
+
+		text_add_str(to, signs[l->style->has_utf8][cover[i] > part / 2]);
+	}
 	term_color(to, l->style, COLOR_PLAIN);
 }
 
-static void put_remark(struct text *to, const struct layout *l, uint32_t n, const char *one,
-		       const char *many)
+static void put_row(struct text *to, struct layout *l, uint32_t node)
 {
-	if (!n)
-		return;
-	term_color(to, l->style, COLOR_YELLOW);
-	text_printf(to, "  %u %s", n, n == 1 ? one : many);
+	put_times(to, l, &l->report->times.at[node]);
+	put_bar(to, l, node);
+	while (to->len && to->ptr[to->len - 1] == ' ')
+		to->len--;
+	text_add_char(to, '\n');
+}
+
+/* From the start of the first to the end of the last of them. */
+static void put_fold_row(struct text *to, const struct layout *l, const struct fold *f)
+{
+	char start[16], took[16], offset[17];
+	struct cells c = cells_of(l, f->start_ns, f->end_ns);
+
+	term_duration(start, sizeof(start), f->start_ns - l->report->times.start_ns);
+	term_duration(took, sizeof(took), f->end_ns - f->start_ns);
+	snprintf(offset, sizeof(offset), "+%s", start);
+	put_columns(to, l, offset, took, "", f->is_critical);
+	term_spaces(to, c.from);
+	term_color(to, l->style, COLOR_DIM);
+	for (unsigned i = c.from; i < c.until; i++)
+		text_add_str(to, l->style->has_utf8 ? "\u2591" : "=");
 	term_color(to, l->style, COLOR_PLAIN);
 	text_add_char(to, '\n');
 }
 
+/* The rows in order, WATERFALL_ROWS_MAX at most: nodes that are not hidden, or have a fold. */
+static uint32_t choose_rows(const struct trace_report *r, const struct folding *f, uint32_t *rows,
+			    uint32_t *ret_unprinted)
+{
+	uint32_t n = 0;
+
+	*ret_unprinted = 0;
+	for (uint32_t i = 0; i < r->tree.count; i++) {
+		uint32_t node = r->tree.order[i];
+
+		if (f->is_hidden[node] && !fold_at(f, r, node))
+			continue;
+		if (n < WATERFALL_ROWS_MAX)
+			rows[n++] = node;
+		else
+			++*ret_unprinted;
+	}
+	return n;
+}
+
+/* The label takes what the longest needs, at most what is there. */
+static void fit_label(struct layout *l, const struct folding *f, const uint32_t *rows, uint32_t n)
+{
+	struct text unused = { 0 };
+	unsigned widest = LABEL_MIN;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct fold *fold = fold_at(f, l->report, rows[i]);
+		unsigned used = fold ? put_fold_label(&unused, l, fold) :
+				       put_label(&unused, l, &l->tree->nodes[rows[i]]);
+
+		widest = used > widest ? used : widest;
+		text_clear(&unused);
+	}
+	l->label = least(l->label, widest);
+	text_done(&unused);
+}
+
+/* Returns how many rows there was no room for. */
+static uint32_t put_rows(struct text *to, struct layout *l, const struct folding *f)
+{
+	static uint32_t rows[WATERFALL_ROWS_MAX]; /* one trace is printed at a time */
+	uint32_t unprinted, n = choose_rows(l->report, f, rows, &unprinted);
+
+	fit_label(l, f, rows, n);
+	put_heads(to, l);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct fold *fold = fold_at(f, l->report, rows[i]);
+		unsigned used = fold ? put_fold_label(to, l, fold) :
+				       put_label(to, l, &l->tree->nodes[rows[i]]);
+
+		term_spaces(to, l->label > used ? l->label - used : 0);
+		if (fold)
+			put_fold_row(to, l, fold);
+		else
+			put_row(to, l, rows[i]);
+	}
+	return unprinted;
+}
+
 static void put_remarks(struct text *to, const struct layout *l, uint32_t unprinted)
 {
-	put_remark(to, l, unprinted, "more span (--json prints it)",
-		   "more spans (--json prints them)");
-	put_remark(to, l, l->tree->orphans, "span (?) whose parent was not received",
-		   "spans (?) whose parents were not received");
-	put_remark(to, l, l->tree->duplicates, "span received again, left out",
-		   "spans received again, left out");
+	if (unprinted)
+		text_printf(to, "  %u more row%s (--json has all spans)\n", unprinted,
+			    unprinted == 1 ? "" : "s");
+	if (l->tree->duplicates)
+		text_printf(to, "  %u span%s received again, left out\n", l->tree->duplicates,
+			    l->tree->duplicates == 1 ? "" : "s");
 	if (l->has_broken_time)
 		text_add_str(to, "  clock?: no start, or an end before it\n");
 }
 
 void waterfall_print(struct text *to, const struct style *st, const struct trace *t,
-		     const struct trace_tree *tree)
+		     const struct trace_report *r)
 {
-	struct layout l = layout_make(st, tree);
-	uint32_t rows = tree->count < WATERFALL_ROWS_MAX ? tree->count : WATERFALL_ROWS_MAX;
+	struct layout l = layout_make(st, r);
+	struct folding f;
+	uint32_t unprinted = 0;
 
 	put_header(to, &l, t);
-	for (uint32_t i = 0; i < rows; i++) {
-		const struct tree_node *node = &tree->nodes[tree->order[i]];
-
-		put_label(to, &l, node);
-		put_times(to, &l, node->span);
-		put_bar(to, &l, node->span);
-		text_add_char(to, '\n');
-	}
-	put_remarks(to, &l, tree->count - rows);
+	if (folding_init(&f, r))
+		unprinted = put_rows(to, &l, &f);
+	else
+		to->is_short = true;
+	folding_done(&f);
+	verdict_print(to, st, r);
+	put_remarks(to, &l, unprinted);
 	text_add_char(to, '\n');
 	text_done(&l.scratch);
 }

@@ -10,9 +10,12 @@ static const struct style utf8_120 = { .width = 120, .has_utf8 = true };
 static char *printed(struct made *m, const struct style *st)
 {
 	struct trace *t = made_trace(m);
+	struct trace_report report;
 	struct text out = { 0 };
 
-	waterfall_print(&out, st, t, &m->tree);
+	assert_true(trace_report_init(&report, t));
+	waterfall_print(&out, st, t, &report);
+	trace_report_done(&report);
 	text_add_char(&out, '\0');
 	assert_false(out.is_short);
 	made_done(m);
@@ -42,12 +45,16 @@ static void test_view_waterfall_fits_80_columns(void **state)
 {
 	static const char want[] =
 		"trace a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1  12.4 ms  6 spans  4 services  2 errors\n"
-		"curl CLIENT GET /orders/7 200                     +0 us 12.4 ms ################\n"
-		"`-nginx SERVER GET /orders/7 200                +300 us 11.9 ms ################\n"
-		"  `-nginx CLIENT GET /orders/7 200              +512 us 11.2 ms ################\n"
-		"    `-flask SERVER GET /orders/7 200           +1.50 ms 9.80 ms  ##############\n"
-		"      `-flask CLIENT GET /users/3 500 ERROR    +2.60 ms 7.00 ms    ##########\n"
-		"        `-users SERVER GET /users/3 500 ERROR  +3.40 ms 5.90 ms     ########\n"
+		"span                                         start    took    self* critical\n"
+		"curl CLIENT GET /orders/7 200                +0 us 12.4 ms  512 us* ------------\n"
+		"`-nginx SERVER GET /orders/7 200           +300 us 11.9 ms  700 us* -----------#\n"
+		"  `-nginx CLIENT GET /orders/7 200         +512 us 11.2 ms 1.40 ms* #----------#\n"
+		"    `-flask SERVER GET /orders/7 200      +1.50 ms 9.80 ms 2.80 ms*  ##------##\n"
+		"      `-flask CLIENT GET /use.. 500 ERROR +2.60 ms 7.00 ms 1.10 ms*   #------#\n"
+		"        `-users GET /use.. 500 ERROR      +3.40 ms 5.90 ms 5.90 ms*    ######\n"
+		"  culprit  users SERVER GET /users/3: 5.90 ms of 12.4 ms (47 %), its own time\n"
+		"  error    users SERVER GET /users/3 500 ERROR failed after 9.30 ms, the first\n"
+		"           of 2 failed spans; the trace as a whole did not fail\n"
 		"\n";
 	struct made m;
 	char *got;
@@ -63,13 +70,13 @@ static void test_view_waterfall_uses_120_columns(void **state)
 {
 	static const char want[] =
 		"trace a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1  10.0 ms  3 spans  2 services\n"
-		"curl CLIENT GET /a 200                                                      "
-		"+0 us 10.0 ms "
-		"██████████████████████████████\n"
-		"├─nginx SERVER GET /b 200                                                   "
-		"+0 us 5.00 ms ███████████████\n"
-		"└─nginx SERVER GET /c 200                                                "
-		"+5.00 ms 5.00 ms                ███████████████\n"
+		"span                         start    took    self* critical\n"
+		"curl CLIENT GET /a 200       +0 us 10.0 ms    0 us* "
+		"──────────────────────────────\n"
+		"├─nginx SERVER GET /b 200    +0 us 5.00 ms 5.00 ms* ███████████████\n"
+		"└─nginx SERVER GET /c 200 +5.00 ms 5.00 ms 5.00 ms*                "
+		"███████████████\n"
+		"  culprit  nginx SERVER GET /b: 5.00 ms of 10.0 ms (50 %), its own time\n"
 		"\n";
 	struct made m;
 	char *got;
@@ -88,9 +95,12 @@ static void test_view_waterfall_marks_orphans_and_broken_clocks(void **state)
 {
 	static const char want[] =
 		"trace a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1  1.00 ms  2 spans  1 service\n"
-		"? nginx SERVER GET /a 200                         +0 us 1.00 ms ################\n"
-		"`-nginx CLIENT GET /b 200                                clock? \n"
-		"  1 span (?) whose parent was not received\n"
+		"span                         start    took    self* critical\n"
+		"? nginx SERVER GET /a 200    +0 us 1.00 ms 1.00 ms* ############\n"
+		"`-nginx CLIENT GET /b 200           clock?\n"
+		"  culprit  nginx SERVER GET /a: 1.00 ms of 1.00 ms (100 %), its own time\n"
+		"  orphan   nginx SERVER GET /a: the caller's span did not come: is the caller\n"
+		"           traced, does it send here, did it keep this trace?\n"
 		"  clock?: no start, or an end before it\n"
 		"\n";
 	struct otlp_span *s;
@@ -118,8 +128,8 @@ static void test_view_waterfall_shows_shortest_span_as_one_cell(void **state)
 	made_http(&m, made_span(&m, "s", OTLP_KIND_CLIENT, 2, 1, 8000, 0), "http://h/m", 200);
 	made_http(&m, made_span(&m, "s", OTLP_KIND_CLIENT, 3, 1, 16000, 0), "http://h/e", 200);
 	got = printed(&m, &ascii80);
-	assert_non_null(strstr(got, "+8.00 ms    0 us         #\n"));
-	assert_non_null(strstr(got, "+16.0 ms    0 us                #\n"));
+	assert_non_null(strstr(got, "+8.00 ms    0 us    0 us        #\n"));
+	assert_non_null(strstr(got, "+16.0 ms    0 us    0 us             #\n"));
 	free(got);
 }
 
@@ -221,7 +231,7 @@ static void test_view_waterfall_prints_no_escape_raw(void **state)
 
 static void test_view_waterfall_colours_errors_red_and_ends_every_colour(void **state)
 {
-	struct style st = { .width = 80, .has_color = true };
+	struct style st = { .width = 120, .has_color = true };
 	struct made m;
 	char *got;
 
@@ -251,7 +261,7 @@ static void test_view_waterfall_counts_rows_it_leaves_out(void **state)
 		made_span(&m, "s", OTLP_KIND_INTERNAL, id, id > 1, id, 9);
 	got = printed(&m, &ascii80);
 	assert_non_null(strstr(got, "  1007 spans  "));
-	assert_non_null(strstr(got, "\n  7 more spans (--json prints them)\n"));
+	assert_non_null(strstr(got, "\n  7 more rows (--json has all spans)\n"));
 	free(got);
 }
 
