@@ -137,7 +137,7 @@ TOOL_PKGS := libmicrohttpd libprotobuf-c jansson zlib
 TOOL_CFLAGS = $(foreach p,$(TOOL_PKGS),$(call pkg,--cflags,$(p)))
 TOOL_LIBS = $(foreach p,$(TOOL_PKGS),$(call pkg,--libs,$(p)))
 
-STATIC_LIBS := $(STATIC)/lib/libcurl.a $(STATIC)/lib/libcares.a $(STATIC)/lib/libprotobuf-c.a
+STATIC_LIBS := $(addprefix $(STATIC)/lib/,libcurl.a libcares.a libprotobuf-c.a libz.a)
 comma := ,
 WRAP := $(shell sed 's/\#.*//' exporter/wrap.list)
 # No start files: they look up four names that nobody needs, and run code at both ends.  No segments

@@ -3,10 +3,13 @@
 
 #include <string.h>
 
+#include "otlp_json.h"
 #include "version.h"
 
-/* Room for the body beside what it is put together from, and for what both waste. */
-#define MEMORY_LIMIT(bytes_max) (2 * (size_t)(bytes_max) + (1u << 20))
+/*
+ * Room for the body beside what it is put together from, and for what both waste; compressed, too.
+ */
+#define MEMORY_LIMIT(bytes_max) (3 * (size_t)(bytes_max) + (1u << 20))
 
 /* Most a span costs beside its own bytes, and a group beside its spans'. */
 #define SPAN_OVERHEAD 11u
@@ -26,9 +29,9 @@ struct batch_group {
 	uint32_t pid;
 };
 
-void batch_init(struct batch *b, struct otlp_encoder *encoder)
+void batch_init(struct batch *b, enum batch_format format, struct otlp_encoder *encoder)
 {
-	*b = (struct batch){ .encoder = encoder, .bytes_max = BATCH_BYTES_MAX };
+	*b = (struct batch){ .format = format, .encoder = encoder, .bytes_max = BATCH_BYTES_MAX };
 	b->memory.limit = MEMORY_LIMIT(BATCH_BYTES_MAX);
 }
 
@@ -47,13 +50,26 @@ static struct batch_group *group_get(struct batch *b, uint32_t pid)
 	g->last = &g->first;
 	b->groups = g;
 	/* The resource is not known here; its texts are bounded. */
-	b->bytes += RESOURCE_TEXT + RESOURCE_ATTRS * 32 + GROUP_OVERHEAD;
+	b->bytes +=
+		GROUP_OVERHEAD + (b->format == BATCH_JSON ? OTLP_JSON_RESOURCE_MAX :
+							    RESOURCE_TEXT + RESOURCE_ATTRS * 32);
 	return g;
 }
 
 static enum batch_add full(const struct batch *b)
 {
 	return b->spans ? BATCH_FULL : BATCH_TOO_LONG;
+}
+
+static size_t span_bound(const struct batch *b, const struct record *r)
+{
+	return b->format == BATCH_JSON ? otlp_json_span_bound(r) : otlp_span_bound(r);
+}
+
+static size_t span_encode(struct batch *b, const struct record *r, uint8_t *to)
+{
+	return b->format == BATCH_JSON ? otlp_json_span(b->encoder, r, to) :
+					 otlp_encode_span(b->encoder, r, to);
 }
 
 enum batch_add batch_add(struct batch *b, const struct record *r)
@@ -63,10 +79,10 @@ enum batch_add batch_add(struct batch *b, const struct record *r)
 
 	if (!g)
 		return full(b);
-	s = scratch_alloc(&b->memory, sizeof(*s) + otlp_span_bound(r));
+	s = scratch_alloc(&b->memory, sizeof(*s) + span_bound(b, r));
 	if (!s)
 		return full(b);
-	s->len = otlp_encode_span(b->encoder, r, s->bytes);
+	s->len = span_encode(b, r, s->bytes);
 	if (s->len + SPAN_OVERHEAD > b->bytes_max ||
 	    b->bytes > b->bytes_max - s->len - SPAN_OVERHEAD) {
 		scratch_shrink(&b->memory, s, 0);
@@ -126,24 +142,72 @@ static uint8_t *put_group(uint8_t *to, const struct batch_group *g, const struct
 	return put_field(to, 3, SCHEMA_URL, sizeof(SCHEMA_URL) - 1);
 }
 
-struct bytes batch_finish(struct batch *b, const struct resource *resource)
+static uint8_t *put_protobuf(uint8_t *to, const struct batch *b, const struct resource *resource,
+			     struct envelope *e)
 {
-	size_t bound = otlp_resource_bound(resource);
-	struct envelope e = { .resource = scratch_alloc(&b->memory, bound) };
-	/* b->bytes counts a resource that is as long as can be, for every group. */
-	uint8_t *body = scratch_alloc(&b->memory, b->bytes);
-	uint8_t *to = body;
-
-	if (!e.resource || !body)
-		return (struct bytes){ NULL, 0 };
-	e.scope_len = otlp_encode_scope(e.scope);
+	e->scope_len = otlp_encode_scope(e->scope);
 	for (const struct batch_group *g = b->groups; g; g = g->next) {
 		if (!g->first)
 			continue; /* its only span did not fit */
-		e.resource_len = otlp_encode_resource(resource, g->pid, e.resource);
-		to = put_group(to, g, &e);
+		e->resource_len = otlp_encode_resource(resource, g->pid, e->resource);
+		to = put_group(to, g, e);
 	}
-	return (struct bytes){ (const char *)body, (size_t)(to - body) };
+	return to;
+}
+
+/* --- the same as JSON (O71) --- */
+
+#define PUT(to, literal) put(to, literal, sizeof(literal) - 1)
+
+static uint8_t *put_json_group(uint8_t *to, const struct batch_group *g,
+			       const struct resource *resource)
+{
+	to = PUT(to, "{\"resource\":");
+	to += otlp_json_resource(resource, g->pid, to);
+	to = PUT(to, ",\"scopeSpans\":[{\"scope\":{\"name\":\"" SCOPE_NAME
+		     "\",\"version\":\"" INTERSPAN_VERSION "\"},\"spans\":[");
+	for (const struct batch_span *s = g->first; s; s = s->next) {
+		if (s != g->first)
+			to = PUT(to, ",");
+		to = put(to, s->bytes, s->len);
+	}
+	return PUT(to, "],\"schemaUrl\":\"" SCHEMA_URL "\"}]}");
+}
+
+static uint8_t *put_json(uint8_t *to, const struct batch *b, const struct resource *resource)
+{
+	const char *separator = "";
+
+	to = PUT(to, "{\"resourceSpans\":[");
+	for (const struct batch_group *g = b->groups; g; g = g->next) {
+		if (!g->first)
+			continue;
+		to = put(to, separator, strlen(separator));
+		separator = ",";
+		to = put_json_group(to, g, resource);
+	}
+	return PUT(to, "]}");
+}
+
+struct bytes batch_finish(struct batch *b, const struct resource *resource)
+{
+	struct envelope e = { .resource_len = 0 };
+	/* b->bytes counts a resource that is as long as can be, for every group. */
+	uint8_t *body = scratch_alloc(&b->memory, b->bytes + sizeof("{\"resourceSpans\":[]}"));
+	uint8_t *end;
+
+	if (!body)
+		return (struct bytes){ NULL, 0 };
+	if (b->format == BATCH_JSON) {
+		end = put_json(body, b, resource);
+		scratch_shrink(&b->memory, body, (size_t)(end - body));
+		return (struct bytes){ (const char *)body, (size_t)(end - body) };
+	}
+	e.resource = scratch_alloc(&b->memory, otlp_resource_bound(resource));
+	if (!e.resource)
+		return (struct bytes){ NULL, 0 };
+	end = put_protobuf(body, b, resource, &e);
+	return (struct bytes){ (const char *)body, (size_t)(end - body) };
 }
 
 void batch_reset(struct batch *b)

@@ -2,8 +2,8 @@
 #ifndef BATCH_H
 #define BATCH_H
 /*
- * One export request in the making.  Spans are encoded as they are added, so that a batch takes no
- * more memory than its bytes on the wire, and its size is always known.
+ * One export request in the making, in protobuf or JSON.  Spans are encoded as they are added, so
+ * that a batch takes no more memory than its bytes on the wire, and its size is always known.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -15,7 +15,10 @@
 
 struct batch_group;
 
+enum batch_format { BATCH_PROTOBUF, BATCH_JSON };
+
 struct batch {
+	enum batch_format format; /* not to be changed while there are spans in it */
 	struct scratch memory;
 	struct otlp_encoder *encoder;
 	struct batch_group *groups; /* one per process */
@@ -31,7 +34,7 @@ enum batch_add {
 };
 
 /* Borrows encoder, which is initialised. */
-void batch_init(struct batch *b, struct otlp_encoder *encoder);
+void batch_init(struct batch *b, enum batch_format format, struct otlp_encoder *encoder);
 enum batch_add batch_add(struct batch *b, const struct record *r);
 
 /* The bytes of an ExportTraceServiceRequest, valid until batch_reset(); {NULL, 0}: no memory. */

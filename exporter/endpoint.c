@@ -184,6 +184,9 @@ void endpoint_init(struct endpoint *e, const struct config *cfg)
 {
 	bool is_base = cfg->otlp_traces_endpoint.len == 0;
 
+	e->protocol = cfg->otlp_traces_protocol ? cfg->otlp_traces_protocol : cfg->otlp_protocol;
+	e->wants_gzip = (cfg->otlp_traces_compression ? cfg->otlp_traces_compression :
+							cfg->otlp_compression) == COMPRESSION_GZIP;
 	url_init(e, is_base ? cfg->otlp_endpoint : cfg->otlp_traces_endpoint, is_base);
 	headers_init(e,
 		     cfg->otlp_traces_headers.len ? cfg->otlp_traces_headers : cfg->otlp_headers);

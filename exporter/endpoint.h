@@ -20,6 +20,8 @@ enum endpoint_kind {
 
 struct endpoint {
 	enum endpoint_kind kind;
+	enum config_protocol protocol;
+	bool wants_gzip;
 	char url[ENDPOINT_URL_MAX]; /* NUL-terminated */
 	size_t n_headers;
 	const char *headers[ENDPOINT_HEADERS_MAX]; /* `Name: value`, in text; NUL-terminated */

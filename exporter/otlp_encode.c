@@ -216,7 +216,7 @@ static void set_head(struct otlp_encoder *e, const struct span *h)
 	s->status = h->status == SPAN_STATUS_ERROR ? &e->status : NULL;
 }
 
-size_t otlp_encode_span(struct otlp_encoder *e, const struct record *r, uint8_t *to)
+const Otlp__Span *otlp_fill_span(struct otlp_encoder *e, const struct record *r)
 {
 	memset(e->place, 0, sizeof(e->place));
 	e->text_len = 0;
@@ -228,7 +228,12 @@ size_t otlp_encode_span(struct otlp_encoder *e, const struct record *r, uint8_t 
 	e->n_named = e->n_elements = 0;
 	set_head(e, &r->head);
 	set_items(e, r);
-	return protobuf_c_message_pack(&e->span.base, to);
+	return &e->span;
+}
+
+size_t otlp_encode_span(struct otlp_encoder *e, const struct record *r, uint8_t *to)
+{
+	return protobuf_c_message_pack(&otlp_fill_span(e, r)->base, to);
 }
 
 /*
@@ -277,44 +282,50 @@ size_t otlp_resource_bound(const struct resource *r)
 	return bound;
 }
 
-static size_t attr_pack(Otlp__KeyValue *kv, uint8_t *to)
-{
-	uint8_t prefix[15];
-	size_t len = otlp__key_value__get_packed_size(kv);
-	size_t n = otlp_encode_prefix(prefix, 1, len);
-
-	memcpy(to, prefix, n);
-	return n + otlp__key_value__pack(kv, to + n);
-}
-
-/* Attribute by attribute: a Resource is nothing but its field 1, repeated (O100). */
-size_t otlp_encode_resource(const struct resource *r, uint32_t pid, uint8_t *to)
+void otlp_each_resource_attr(const struct resource *r, uint32_t pid,
+			     void (*tell)(void *arg, Otlp__KeyValue *kv), void *arg)
 {
 	Otlp__KeyValue kv = OTLP__KEY_VALUE__INIT;
 	Otlp__AnyValue value = OTLP__ANY_VALUE__INIT;
 	char instance[RESOURCE_INSTANCE_LEN + 1];
-	size_t len = 0;
 
 	kv.value = &value;
 	value.value_case = OTLP__ANY_VALUE__VALUE_STRING_VALUE;
 	for (size_t i = 0; i < r->n; i++) {
 		kv.key = otlp_as_string(r->attrs[i].key.ptr);
 		value.string_value = otlp_as_string(r->attrs[i].value.ptr);
-		len += attr_pack(&kv, to + len);
+		tell(arg, &kv);
 	}
 	if (!r->has_instance && (r->seed[0] | r->seed[1])) {
 		resource_instance(r, pid, instance);
 		instance[RESOURCE_INSTANCE_LEN] = '\0';
 		kv.key = otlp_as_string("service.instance.id");
 		value.string_value = instance;
-		len += attr_pack(&kv, to + len);
+		tell(arg, &kv);
 	}
 	if (r->has_pid)
-		return len;
+		return;
 	kv.key = otlp_as_string("process.pid");
 	value.value_case = OTLP__ANY_VALUE__VALUE_INT_VALUE;
 	value.int_value = pid;
-	return len + attr_pack(&kv, to + len);
+	tell(arg, &kv);
+}
+
+static void attr_pack(void *arg, Otlp__KeyValue *kv)
+{
+	uint8_t **to = arg;
+
+	*to += otlp_encode_prefix(*to, 1, otlp__key_value__get_packed_size(kv));
+	*to += otlp__key_value__pack(kv, *to);
+}
+
+/* Attribute by attribute: a Resource is nothing but its field 1, repeated (O100). */
+size_t otlp_encode_resource(const struct resource *r, uint32_t pid, uint8_t *to)
+{
+	uint8_t *end = to;
+
+	otlp_each_resource_attr(r, pid, attr_pack, &end);
+	return (size_t)(end - to);
 }
 
 size_t otlp_encode_scope(uint8_t *to)

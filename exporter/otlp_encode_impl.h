@@ -13,6 +13,13 @@ char *otlp_keep_text(struct otlp_encoder *e, struct bytes s);
 bool otlp_is_string(struct bytes s);
 void otlp_set_text(struct otlp_encoder *e, Otlp__AnyValue *v, struct bytes s);
 
+/* r as a tree, which is e's and good until the next one. */
+const Otlp__Span *otlp_fill_span(struct otlp_encoder *e, const struct record *r);
+
+/* Tells of each attribute of process pid's resource; kv is good for the call. */
+void otlp_each_resource_attr(const struct resource *r, uint32_t pid,
+			     void (*tell)(void *arg, Otlp__KeyValue *kv), void *arg);
+
 /* otlp_named.c: all attributes of r whose names are the application's; one event. */
 void otlp_set_named(struct otlp_encoder *e, const struct record *r);
 void otlp_add_event(struct otlp_encoder *e, const struct span *h, uint16_t event,

@@ -3,6 +3,7 @@
 
 #include "alloc.h"
 #include "otlp_trace.pb-c.h"
+#include "partial_json.h"
 #include "text.h"
 
 static void *unpack_alloc(void *unused, size_t len)
@@ -18,11 +19,9 @@ static void unpack_free(void *unused, void *at)
 }
 
 /* O4: a proxy in between may have answered in its own words. */
-static bool is_protobuf(struct bytes content_type)
+static bool is_type(struct bytes content_type, struct bytes wanted)
 {
-	struct bytes type = bytes_trim(bytes_split(&content_type, ';'));
-
-	return bytes_equal_nocase(type, BYTES("application/x-protobuf"));
+	return bytes_equal_nocase(bytes_trim(bytes_split(&content_type, ';')), wanted);
 }
 
 void partial_read(struct bytes body, struct bytes content_type, int64_t *ret_rejected, char *text,
@@ -34,7 +33,13 @@ void partial_read(struct bytes body, struct bytes content_type, int64_t *ret_rej
 
 	*ret_rejected = 0;
 	text[0] = '\0';
-	if (body.len && is_protobuf(content_type))
+	if (is_type(content_type, BYTES("application/json"))) {
+		if (!partial_json_read(body, ret_rejected, &to))
+			to.len = 0;
+		text[to.len] = '\0';
+		return;
+	}
+	if (body.len && is_type(content_type, BYTES("application/x-protobuf")))
 		r = otlp__export_trace_service_response__unpack(&memory, body.len,
 								(const uint8_t *)body.ptr);
 	if (!r)

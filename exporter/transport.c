@@ -29,7 +29,7 @@ extern int ares_library_init_mem(int flags, void *(*get)(size_t), void (*put)(vo
 struct transport {
 	CURLM *multi;
 	CURL *easy;
-	struct curl_slist *headers;
+	struct curl_slist *headers; /* the first one tells what is compressed, and may be skipped */
 	size_t kept;
 	size_t received;
 	uint64_t retry_after_ms;
@@ -106,7 +106,12 @@ static bool header_add(struct transport *t, const char *line)
 /* "Expect:" takes out what libcurl would put in for a long body, and wait a second for. */
 static bool headers_init(struct transport *t, const struct endpoint *e)
 {
-	if (!header_add(t, "Content-Type: application/x-protobuf") || !header_add(t, "Expect:"))
+	const char *type = e->protocol == PROTOCOL_HTTP_JSON ?
+				   "Content-Type: application/json" :
+				   "Content-Type: application/x-protobuf"; /* O4 */
+
+	if (!header_add(t, "Content-Encoding: gzip") || !header_add(t, type) ||
+	    !header_add(t, "Expect:"))
 		return false;
 	for (size_t i = 0; i < e->n_headers; i++)
 		if (!header_add(t, e->headers[i]))
@@ -119,7 +124,7 @@ static bool headers_init(struct transport *t, const struct endpoint *e)
 static bool options_init(struct transport *t, const struct endpoint *e)
 {
 	return SET(CURLOPT_URL, e->url) && SET(CURLOPT_POST, 1L) &&
-	       SET(CURLOPT_HTTPHEADER, t->headers) && SET(CURLOPT_USERAGENT, USER_AGENT) &&
+	       SET(CURLOPT_HTTPHEADER, t->headers->next) && SET(CURLOPT_USERAGENT, USER_AGENT) &&
 	       SET(CURLOPT_PROTOCOLS_STR, "http") && SET(CURLOPT_FOLLOWLOCATION, 0L) &&
 	       SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
 	       SET(CURLOPT_NOSIGNAL, 1L) && SET(CURLOPT_TCP_NODELAY, 1L) &&
@@ -153,6 +158,11 @@ struct transport *transport_new(const struct endpoint *e)
 		return t;
 	transport_free(t);
 	return NULL;
+}
+
+void transport_set_gzip(struct transport *t, bool is_gzip)
+{
+	(void)SET(CURLOPT_HTTPHEADER, is_gzip ? t->headers : t->headers->next); /* O5 */
 }
 
 void transport_free(struct transport *t)

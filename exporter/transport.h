@@ -40,6 +40,9 @@ struct response {
 
 struct transport;
 
+/* What is sent from now on: is it gzip? */
+void transport_set_gzip(struct transport *t, bool is_gzip);
+
 /* Copies what it needs of e.  NULL: no memory. */
 struct transport *transport_new(const struct endpoint *e);
 void transport_free(struct transport *t);

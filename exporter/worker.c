@@ -16,6 +16,7 @@
 #include "deliver.h"
 #include "endpoint.h"
 #include "exporter.h"
+#include "gzip.h"
 #include "isolate.h"
 #include "owner.h"
 #include "quiesce.h"
@@ -61,6 +62,19 @@ static void give_back(struct worker *w)
 	w->given = w->read;
 }
 
+/* Compressed, if that was asked for and there is memory. */
+static struct bytes compressed(struct worker *w, struct bytes body)
+{
+	struct bytes packed = { NULL, 0 };
+
+	if (!w->transport)
+		return body;
+	if (w->endpoint.wants_gzip)
+		packed = gzip(&w->batch.memory, body);
+	transport_set_gzip(w->transport, packed.ptr);
+	return packed.ptr ? packed : body;
+}
+
 static void batch_send(struct worker *w)
 {
 	size_t spans = w->batch.spans;
@@ -71,7 +85,7 @@ static void batch_send(struct worker *w)
 	give_back(w);   /* delivery may take its time */
 	body = batch_finish(&w->batch, &w->resource);
 	if (body.ptr)
-		deliver_send(&w->deliver, body, spans);
+		deliver_send(&w->deliver, compressed(w, body), spans);
 	else
 		stats_add(STAT_SPANS_FAILED, store_account(w->x->store, spans));
 	batch_reset(&w->batch);
@@ -266,6 +280,7 @@ static bool otlp_init(struct worker *w)
 	endpoint_init(&w->endpoint, w->x->config);
 	say_endpoint(&w->endpoint, &w->resource);
 	otlp_encoder_init(&w->encoder);
+	w->batch.format = w->endpoint.protocol == PROTOCOL_HTTP_JSON ? BATCH_JSON : BATCH_PROTOBUF;
 	w->transport = NULL;
 	if (w->endpoint.kind == ENDPOINT_HTTP) {
 		w->transport = transport_new(&w->endpoint);
@@ -286,7 +301,7 @@ static struct worker *worker_get(struct exporter *x)
 		kept = map_memory(sizeof(*kept));
 		if (!kept)
 			return NULL;
-		batch_init(&kept->batch, &kept->encoder);
+		batch_init(&kept->batch, BATCH_PROTOBUF, &kept->encoder);
 	}
 	kept->x = x;
 	span_limits_init(&kept->limits, x->config);
@@ -294,6 +309,7 @@ static struct worker *worker_get(struct exporter *x)
 			       x->config->bsp_batch_size :
 			       x->config->bsp_queue_size;
 	batch_reset(&kept->batch);
+	kept->batch.format = BATCH_PROTOBUF;
 	kept->given = kept->read = 0;
 	if (x->config->traces_exporter == EXPORTER_OTLP && !otlp_init(kept))
 		return NULL;
@@ -304,6 +320,7 @@ static void worker_put(struct worker *w)
 {
 	transport_free(w->transport);
 	w->transport = NULL;
+	gzip_done();
 	scratch_trim(&w->batch.memory);
 }
 

@@ -17,6 +17,8 @@
  *   count     uint32_t   1..2^31-1
  *   limit     uint32_t   0..2^31-1; unset without default is UINT32_MAX
  *   exporter  enum       otlp, console, none, any case (E9, E114)
+ *   protocol  enum       http/protobuf, http/json, any case (E90); unset without default is 0
+ *   compression enum     gzip, none, any case (E93); unset without default is 0
  *   level     enum       none, off, fatal, error, warn, info, debug, trace, any case (E22)
  *   propagators  list    names in their order, any case; twice counts once, `none` is none (E23)
  *   sampler   bits       its name, with or without parentbased_, any case (E34-E39)
@@ -27,6 +29,9 @@
 #include "bytes.h"
 
 enum config_exporter { EXPORTER_OTLP, EXPORTER_CONSOLE, EXPORTER_NONE };
+
+enum config_protocol { PROTOCOL_UNSET, PROTOCOL_HTTP_PROTOBUF, PROTOCOL_HTTP_JSON };
+enum config_compression { COMPRESSION_UNSET, COMPRESSION_NONE, COMPRESSION_GZIP };
 
 /* What the log tells: warnings and the counters at the end are all that there is. */
 enum config_level {
@@ -68,6 +73,8 @@ typedef uint32_t config_timeout;
 typedef uint32_t config_count;
 typedef uint32_t config_limit;
 typedef enum config_exporter config_exporter;
+typedef enum config_protocol config_protocol;
+typedef enum config_compression config_compression;
 typedef uint32_t config_sampler;
 typedef enum config_level config_level;
 

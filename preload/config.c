@@ -20,6 +20,8 @@ enum type {
 	TYPE_count,
 	TYPE_limit,
 	TYPE_exporter,
+	TYPE_protocol,
+	TYPE_compression,
 	TYPE_sampler,
 	TYPE_level,
 	TYPE_propagators,
@@ -102,6 +104,34 @@ static bool bool_parse(struct bytes value, bool otherwise, bool *ret)
 
 	*ret = is_true || (!is_false && otherwise);
 	return is_true || is_false;
+}
+
+/*
+ * E9, E10: the place of value among n names that take width bytes each, plus 1; false: not there.
+ */
+static bool word_parse(struct bytes value, const char *names, size_t width, size_t n, void *ret)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (bytes_equal_nocase(value, bytes_from_str(names + i * width))) {
+			i++;
+			memcpy(ret, &i, sizeof(i));
+			return true;
+		}
+	return false;
+}
+
+static bool protocol_parse(struct bytes value, enum config_protocol *ret)
+{
+	static const char names[][16] = { "http/protobuf", "http/json" };
+
+	return word_parse(value, names[0], sizeof(names[0]), ARRAY_LEN(names), ret);
+}
+
+static bool compression_parse(struct bytes value, enum config_compression *ret)
+{
+	static const char names[][8] = { "none", "gzip" };
+
+	return word_parse(value, names[0], sizeof(names[0]), ARRAY_LEN(names), ret);
 }
 
 static bool exporter_parse(struct bytes value, enum config_exporter *ret)
@@ -221,6 +251,10 @@ static bool field_parse(const struct row *row, struct bytes value, void *field)
 		return number_parse(value, 1, field);
 	case TYPE_exporter:
 		return exporter_parse(value, field);
+	case TYPE_protocol:
+		return protocol_parse(value, field);
+	case TYPE_compression:
+		return compression_parse(value, field);
 	case TYPE_sampler:
 		return sampler_parse(value, field);
 	case TYPE_level:
@@ -238,6 +272,8 @@ static void fallback_set(struct config *c, const struct row *row)
 	/* Without a default a number says so; only timeouts and limits have none. */
 	if (row->type == TYPE_timeout || row->type == TYPE_limit)
 		*(uint32_t *)field = CONFIG_UNSET;
+	if (row->type == TYPE_protocol || row->type == TYPE_compression)
+		*(uint32_t *)field = 0;
 	if (row->fallback.len || row->type == TYPE_text)
 		(void)field_parse(row, piece_text(row->fallback), field);
 }

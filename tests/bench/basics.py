@@ -183,9 +183,21 @@ def bench_starts():
         bench_start(directory)
 
 
+def bench_ship():
+    """The exporter's work on 512 typical spans of 512 traces (fixture_spans.h), by processor time."""
+    figures = dict(line.split() for line in command([program("bench_ship")]).splitlines())
+    row("a span on the wire, bytes", "", figures["plain_bytes_per_span"], "protobuf, as it is")
+    row("  with gzip", "", figures["gzip_bytes_per_span"], "wanted <= 70")
+    for name, wanted in (("encode", "1,000,000"), ("encode_json", ""), ("encode_gzip", ""),
+                         ("encode_send", ""), ("encode_gzip_send", "300,000")):
+        row(f"  {name.replace('_', ' + ')}, spans a second", "",
+            f"{int(figures[name + '_spans_per_second']):,}",
+            f"of one processor{'; wanted >= ' * bool(wanted)}{wanted}")
+
+
 # By name, with the seconds that each takes, about.
 BASICS = {"start": (bench_starts, 5), "pipe": (bench_pipe, 3), "idle": (bench_idle, 8),
-          "nginx": (bench_nginx, 35)}
+          "nginx": (bench_nginx, 35), "ship": (bench_ship, 6)}
 
 
 def run(names):

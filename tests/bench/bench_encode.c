@@ -101,7 +101,7 @@ int main(void)
 	fill();
 	resource_init(&resource, &cfg, (const uint64_t[2]){ 1, 2 });
 	otlp_encoder_init(&encoder);
-	batch_init(&batch, &encoder);
+	batch_init(&batch, BATCH_PROTOBUF, &encoder);
 	printf("bytes_per_span %zu\n", otlp_encode_span(&encoder, &record, out));
 	measure("encode", encode_only);
 	measure("batch", whole_way);

@@ -445,6 +445,26 @@ class Quiet(Transparency):
                 self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
 
 
+class Encoding(Feature):
+    def test_json_and_gzip_say_the_same(self):
+        """E90, E93, O4, O5: whatever they travel as, the spans are the same."""
+        for protocol in ("http/protobuf", "http/json"):
+            for compression in ("none", "gzip"):
+                with self.subTest(protocol=protocol, compression=compression):
+                    lab = self.lab(OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
+                                   OTEL_EXPORTER_OTLP_COMPRESSION=compression)
+                    second = lab.python_server("second.py", traced=False)
+                    lab.run(["curl", "-sS", "-o", "/dev/null", second.url("/x")])
+                    span, = self.spans(lab, 1)
+                    self.assertEqual((span["name"], span["kind"]), ("GET", "CLIENT"))
+                    self.assertEqual(span["attributes"]["url.full"], second.url("/x"))
+                    self.assertEqual(span["attributes"]["http.response.status_code"], 200)
+                    headers = {n.lower(): v for n, v in lab.collector.requests[0][1].items()}
+                    self.assertEqual(headers["content-type"], "application/" + (
+                        "json" if protocol == "http/json" else "x-protobuf"))
+                    self.assertEqual(headers.get("content-encoding", "none"), compression)
+
+
 class Console(Feature):
     def test_console_exporter_writes_to_standard_error(self):
         lab = self.lab(OTEL_TRACES_EXPORTER="console")

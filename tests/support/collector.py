@@ -15,7 +15,7 @@ import http.server
 import threading
 import time
 
-from support import otlp_wire
+from support import otlp_json, otlp_wire
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -107,11 +107,13 @@ class Collector:
 
     def take(self, path, headers, data):
         lower = {name.lower(): value for name, value in headers.items()}
-        if path != "/v1/traces" or lower.get("content-type") != "application/x-protobuf":
-            raise otlp_wire.Malformed(f"{path} with {lower.get('content-type')}")
+        kind = lower.get("content-type")
+        if path != "/v1/traces" or kind not in ("application/x-protobuf", "application/json"):
+            raise otlp_wire.Malformed(f"{path} with {kind}")
         if lower.get("content-encoding") == "gzip":
             data = gzip.decompress(data)
-        self.spans.extend(otlp_wire.decode(data))
+        decode = otlp_json.decode if kind == "application/json" else otlp_wire.decode
+        self.spans.extend(decode(data))
 
     def clear(self):
         with self.changed:

@@ -22,7 +22,7 @@ static int setup(void **state)
 	cfg.service_name = BYTES("shop");
 	resource_init_for(&res, &cfg, BYTES("/bin/shop"), BYTES("box"));
 	otlp_encoder_init(&encoder);
-	batch_init(&batch, &encoder);
+	batch_init(&batch, BATCH_PROTOBUF, &encoder);
 	record_start(&r);
 	return 0;
 }

@@ -140,6 +140,24 @@ static void test_endpoint_refuses_bad_headers(void **state)
 	}
 }
 
+/* E90, E93: what is said of traces beats what is said of all signals. */
+static void test_endpoint_traces_have_their_own_protocol_and_compression(void **state)
+{
+	(void)state;
+	cfg.otlp_protocol = PROTOCOL_HTTP_PROTOBUF;
+	cfg.otlp_compression = COMPRESSION_GZIP;
+	cfg.otlp_traces_protocol = PROTOCOL_UNSET;
+	cfg.otlp_traces_compression = COMPRESSION_UNSET;
+	endpoint_init(&e, &cfg);
+	assert_int_equal(e.protocol, PROTOCOL_HTTP_PROTOBUF);
+	assert_true(e.wants_gzip);
+	cfg.otlp_traces_protocol = PROTOCOL_HTTP_JSON;
+	cfg.otlp_traces_compression = COMPRESSION_NONE;
+	endpoint_init(&e, &cfg);
+	assert_int_equal(e.protocol, PROTOCOL_HTTP_JSON);
+	assert_false(e.wants_gzip);
+}
+
 /* E8, E65, E92: 0 is no limit. */
 static void test_endpoint_timeout_is_the_shortest(void **state)
 {
@@ -175,6 +193,7 @@ int main(void)
 		cmocka_unit_test(test_endpoint_decodes_headers),
 		cmocka_unit_test(test_endpoint_headers_for_traces_replace_the_rest),
 		cmocka_unit_test(test_endpoint_refuses_bad_headers),
+		cmocka_unit_test(test_endpoint_traces_have_their_own_protocol_and_compression),
 		cmocka_unit_test(test_endpoint_timeout_is_the_shortest),
 	};
 

@@ -111,6 +111,30 @@ static void test_transport_request_is_as_specified(void **state)
 	end();
 }
 
+/* O4, O5: the type of the body, and whether it is compressed, request by request. */
+static void test_transport_tells_type_and_encoding(void **state)
+{
+	static const char *const script[] = { OK_EMPTY, NULL };
+
+	(void)state;
+	begin(script);
+	transport_set_gzip(transport, true);
+	assert_int_equal(post(BYTES("x")), OUTCOME_ACCEPTED);
+	assert_int_equal(server.requests, 1);
+	assert_non_null(strstr(server.head, "\r\nContent-Encoding: gzip\r\n"));
+	transport_set_gzip(transport, false);
+	assert_int_equal(post(BYTES("x")), OUTCOME_ACCEPTED);
+	assert_int_equal(server.requests, 2);
+	assert_null(strcasestr(server.head, "content-encoding"));
+	transport_free(transport);
+	endpoint.protocol = PROTOCOL_HTTP_JSON;
+	transport = transport_new(&endpoint);
+	assert_int_equal(post(BYTES("{}")), OUTCOME_ACCEPTED);
+	assert_int_equal(server.requests, 3);
+	assert_non_null(strstr(server.head, "\r\nContent-Type: application/json\r\n"));
+	end();
+}
+
 /* O8: and no Expect: 100-continue for a long body. */
 static void test_transport_keeps_one_connection(void **state)
 {
@@ -421,6 +445,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_transport_request_is_as_specified),
+		cmocka_unit_test(test_transport_tells_type_and_encoding),
 		cmocka_unit_test(test_transport_keeps_one_connection),
 		cmocka_unit_test(test_transport_partial_success_is_counted),
 		cmocka_unit_test(test_transport_warning_is_success),
