@@ -14,6 +14,8 @@
  * a name that none of them has leads it into libraries that another thread may be unloading: so ask
  * for what the program itself has called, or for what libc is sure to have.
  */
+#include <link.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,7 +30,6 @@ void *resolve(const char *name);
 void *resolve_as_bound(const char *name, const void *caller);
 
 /* Objects in the order of loading; the program itself comes first.  NULL after the last. */
-struct link_map;
 const struct link_map *resolve_first_object(void);
 const struct link_map *resolve_own_object(void);
 
@@ -37,6 +38,18 @@ const char *resolve_soname(const struct link_map *object);
 
 /* The object's own definition of name, if it is the default one; NULL if it has none. */
 void *resolve_in(const struct link_map *object, const char *name);
+
+/* The same of that version; NULL: the default one. */
+void *resolve_in_version(const struct link_map *object, const char *name, const char *version);
+
+/* The version with which the object imports name; NULL: it does not, or without one. */
+const char *resolve_version_imported(const struct link_map *object, const char *name);
+
+/* Is it code of that object, or data that is not written?  Objects do not interleave. */
+static inline bool resolve_is_in(const struct link_map *object, const void *address)
+{
+	return object->l_addr <= (uintptr_t)address && (uintptr_t)address < (uintptr_t)object->l_ld;
+}
 
 /*
  * Which of these names does the object define?  A bit for each, the lowest for the first.  names

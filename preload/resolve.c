@@ -366,8 +366,15 @@ void *resolve(const char *name)
 
 void *resolve_in(const struct link_map *object, const char *name)
 {
+	return resolve_in_version(object, name, NULL);
+}
+
+void *resolve_in_version(const struct link_map *object, const char *name, const char *version)
+{
 	struct wanted w = wanted_name(name);
 	struct object o;
+
+	w.version = version;
 
 	object_read(&o, object->l_addr, object->l_ld);
 	return find_in(&o, &w);
@@ -410,7 +417,7 @@ static const struct link_map *object_around(ElfW(Addr) address)
 	if (!debug || debug->r_state != RT_CONSISTENT)
 		return NULL;
 	for (const struct link_map *m = debug->r_map; m; m = m->l_next)
-		if (m->l_addr <= address && address < (ElfW(Addr))m->l_ld)
+		if (resolve_is_in(m, (const void *)address))
 			return m;
 	return NULL;
 }
@@ -430,7 +437,7 @@ static const char *version_in(const struct object *o, const ElfW(Rela) * rela, s
 }
 
 /* What an object imports is in no hash table, and how many symbols it has is written nowhere. */
-static const char *version_imported(const struct link_map *m, const char *name)
+const char *resolve_version_imported(const struct link_map *m, const char *name)
 {
 	const ElfW(Rela) *plt = NULL;
 	const ElfW(Rela) *rela = NULL;
@@ -463,7 +470,7 @@ void *resolve_as_bound(const char *name, const void *caller)
 	void *found = NULL;
 
 	if (around)
-		w.version = version_imported(around, name);
+		w.version = resolve_version_imported(around, name);
 	if (w.version)
 		found = resolve_wanted(&w);
 	if (!found) {

@@ -40,6 +40,8 @@ static void conn_reset(struct conn *c)
 {
 	struct half *halves[] = { &c->in, &c->out };
 
+	atomic_store(&c->layer, LAYER_FD);
+	c->tls = (struct conn_tls){ .fd = -1 };
 	atomic_store(&c->is_opaque, false);
 	atomic_store(&c->is_blind, false);
 	atomic_store(&c->is_shared, false);
@@ -88,6 +90,17 @@ static void parsers_init(struct conn *c)
 					    (config_has_others() ? FORMAT_TELL : 0));
 	if (!capture_any(is_server ? CAPTURE_SERVER_RESPONSE : CAPTURE_CLIENT_RESPONSE))
 		http1_tell(response, 0);
+}
+
+void conn_restart(struct conn *c)
+{
+	half_return(&c->in);
+	half_return(&c->out);
+	c->in.bytes = c->out.bytes = 0;
+	head_init(&c->in.head);
+	head_init(&c->out.head);
+	c->detect = (struct detect){ 0 };
+	parsers_init(c);
 }
 
 static struct conn *conn_new(enum conn_role role, const struct sockaddr *peer, socklen_t len)
@@ -209,7 +222,8 @@ static void ask_before_end(struct conn *c, int fd)
 		return;
 	if (c->role == CONN_CLIENT)
 		note_timeout(c, fd);
-	else if (socket_sent(fd) > c->out.bytes) /* by a child, or a call that no hook sees */
+	else if (!conn_is_tls(c) && socket_sent(fd) > c->out.bytes)
+		/* by a child, or a call that no hook sees */
 		conn_set_blind(c);
 }
 
@@ -364,8 +378,13 @@ void conn_make_opaque(struct conn *c, int fd)
 {
 	uint64_t entry = conn_entry(c);
 
-	if (!atomic_exchange(&c->is_opaque, true))
+	if (!atomic_exchange(&c->is_opaque, true)) {
 		stats_inc(STAT_CONNS_OPAQUE);
+		if (c->detect.result == DETECT_HTTP2)
+			stats_inc(STAT_CONNS_HTTP2);
+		else if (c->detect.result == DETECT_TLS)
+			stats_inc(STAT_CONNS_TLS_UNREAD);
+	}
 	if (fd_take_if(fd, entry)) {
 		loop_keep(fd, (enum conn_role)c->role);
 		conn_unpin(c);

@@ -31,6 +31,30 @@
 
 enum conn_role { CONN_SERVER, CONN_CLIENT };
 
+/*
+ * The layer that is parsed.  Of a connection that speaks TLS it is the plaintext, which the hooks
+ * of a TLS library bring (tls.h); what its descriptor moves is passed by from the first record on.
+ */
+enum layer {
+	LAYER_FD,
+	LAYER_HELLO,   /* TLS; the client's first message is on its way: its random is not whole */
+	LAYER_WAITING, /* for the library whose session has that random */
+	LAYER_TLS,
+};
+
+#define TLS_RANDOM 32u
+#define TLS_CIPHER 48u
+
+struct conn_tls {
+	int fd;       /* that its first record was seen on */
+	uint8_t seen; /* of the beginning of the stream, up to the end of the random */
+	uint8_t random[TLS_RANDOM];
+	uint16_t calls;          /* on the descriptor, while nobody has found the connection */
+	uint16_t version;        /* 0x0303, 0x0304; 0: not known */
+	char cipher[TLS_CIPHER]; /* by its registered name; empty: not known */
+	uint64_t established_ns; /* CLOCK_MONOTONIC; 0: not yet */
+};
+
 #define VECTOR_MAX 1024u /* UIO_MAXIOV */
 
 /* Memory that a half needs only while a head or an edit of it is under way. */
@@ -167,6 +191,7 @@ struct conn {
 	uint8_t role;
 	_Atomic bool is_opaque;
 	_Atomic bool is_blind;
+	_Atomic uint8_t layer;        /* enum layer */
 	_Atomic bool is_shared;       /* another process may have a descriptor of it */
 	_Atomic bool is_never_edited; /* somebody else counts its bytes, too */
 	bool is_eof;                  /* the peer has said that it will send no more */
@@ -208,6 +233,7 @@ struct conn {
 		struct sockaddr_storage storage;
 	} peer;
 	struct common common;
+	struct conn_tls tls;
 };
 
 enum offer {
@@ -237,6 +263,8 @@ void conn_range_closing(unsigned first, unsigned last, unsigned flags);
 uint64_t conn_replacing(int to);
 void conn_duped(int from, int to, uint64_t was);
 void conn_shut(int fd, int how);
+/* Pinned; nothing more will be written to it. */
+void conn_shut_out(struct conn *c);
 /* Sent to somebody, who may go on with it (SCM_RIGHTS): nothing is known, nor told of the rest. */
 void conn_handed_on(int fd);
 /*
@@ -266,6 +294,14 @@ uint64_t conn_entry(const struct conn *c);
 void conn_make_opaque(struct conn *c, int fd);
 void conn_make_blind(int fd); /* a call on fd passes unseen; also without the guard */
 void conn_set_blind(struct conn *c);
+
+static ALWAYS_INLINE bool conn_is_tls(const struct conn *c)
+{
+	return atomic_load_explicit(&c->layer, memory_order_relaxed) == LAYER_TLS;
+}
+
+/* Parsers and all that is known of its streams as if it had just been opened. */
+void conn_restart(struct conn *c);
 
 /* --- halves --- */
 
@@ -301,6 +337,8 @@ void scratch_return(uint32_t index);
 
 /* --- bytes --- */
 struct conn_token conn_look(int fd, bool is_in);
+/* The same for the plaintext of a connection that speaks TLS. */
+struct conn_token conn_look_inside(uint64_t entry, bool is_in);
 enum conn_role conn_role(struct conn_token t); /* of a token that is not empty */
 bool conn_seems_connecting(int fd);            /* loads alone: to be looked at again under a pin */
 /* iov NULL: the n bytes passed by unseen (sendfile, MSG_TRUNC); they must lie in a body. */
@@ -314,6 +352,7 @@ void conn_wrote(int fd, struct conn_token t, const struct iovec *iov, size_t cou
  * shown is never tagged.
  */
 struct conn_token conn_peek_begin(int fd);
+struct conn_token conn_peek_begin_inside(uint64_t entry);
 void conn_peek_done(int fd, struct conn_token t, ssize_t n);
 
 /*

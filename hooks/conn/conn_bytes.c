@@ -8,6 +8,7 @@
 #include "context.h"
 #include "rawsys.h"
 #include "stats.h"
+#include "tls.h"
 
 static ALWAYS_INLINE bool take(struct conn *c, int fd, bool is_in, struct bytes in)
 {
@@ -23,9 +24,10 @@ static ALWAYS_INLINE bool feed(struct conn *c, int fd, bool is_in, const struct 
 	for (size_t i = 0; i < count && n; i++) {
 		size_t part = iov[i].iov_len < n ? iov[i].iov_len : n;
 
-		n -= part;
 		if (part && !take(c, fd, is_in, (struct bytes){ iov[i].iov_base, part }))
-			return false;
+			return c->detect.result == DETECT_TLS &&
+			       tls_hello(c, fd, &iov[i], count - i, n);
+		n -= part;
 	}
 	return true;
 }
@@ -133,19 +135,29 @@ void conn_wrote(int fd, struct conn_token t, const struct iovec *iov, size_t cou
 	conn_finish(c, &c->out, fd, ok);
 }
 
-struct conn_token conn_peek_begin(int fd)
+/* Unpins it. */
+static struct conn_token peek_begin(struct conn *c, bool is_inside)
 {
-	struct conn *c = conn_pin(fd);
 	struct conn_token t = { 0 };
 
 	if (!c)
 		return t;
-	if (c->role == CONN_SERVER) {
+	if (c->role == CONN_SERVER && is_inside == conn_is_tls(c)) {
 		t.entry = conn_entry(c);
 		atomic_fetch_add(&c->peeks, 1);
 	}
 	conn_unpin(c);
 	return t;
+}
+
+struct conn_token conn_peek_begin(int fd)
+{
+	return peek_begin(conn_pin(fd), false);
+}
+
+struct conn_token conn_peek_begin_inside(uint64_t entry)
+{
+	return peek_begin(conn_pin_entry(entry), true);
 }
 
 /* Where a peek begins: SO_PEEK_OFF moves that on, and has been moved on by n already. */
@@ -166,7 +178,7 @@ void conn_peek_done(int fd, struct conn_token t, ssize_t n)
 	if (!c)
 		return;
 	if (n > 0 && half_lock(&c->in)) {
-		to = c->in.bytes + peek_len(fd, (size_t)n);
+		to = c->in.bytes + (conn_is_tls(c) ? (size_t)n : peek_len(fd, (size_t)n));
 		half_unlock(&c->in);
 	}
 	before = atomic_load(&c->peeked_to);
@@ -176,16 +188,21 @@ void conn_peek_done(int fd, struct conn_token t, ssize_t n)
 	conn_unpin(c);
 }
 
+void conn_shut_out(struct conn *c)
+{
+	/* A response without a length ends here, if the application says so. */
+	if (c->role == CONN_SERVER && half_lock(&c->out)) {
+		server_wrote(c, (struct bytes){ NULL, 0 });
+		half_unlock(&c->out);
+	}
+}
+
 void conn_shut(int fd, int how)
 {
 	struct conn *c = how == SHUT_RD ? NULL : conn_pin(fd);
 
 	if (!c)
 		return;
-	/* A response without a length ends here, if the application says so. */
-	if (c->role == CONN_SERVER && half_lock(&c->out)) {
-		server_wrote(c, (struct bytes){ NULL, 0 });
-		half_unlock(&c->out);
-	}
+	conn_shut_out(c);
 	conn_unpin(c);
 }

@@ -13,6 +13,17 @@ static ALWAYS_INLINE struct conn *conn_at(uint64_t entry)
 	return pool_at(&conn_pool, sizeof(struct conn), (uint32_t)entry - 1);
 }
 
+/* A half's token; empty: it is that of another connection by now. */
+static ALWAYS_INLINE struct conn_token half_look(uint64_t entry, const struct half *h)
+{
+	uint64_t word = atomic_load_explicit(&h->word, memory_order_acquire);
+
+	if (UNLIKELY(word >> 32 != entry >> 32 || word & HALF_DEAD))
+		return (struct conn_token){ 0 };
+	/* Busy: that other call has been made and is being taken in; ours comes after it. */
+	return (struct conn_token){ entry, word & ~(uint64_t)HALF_BUSY };
+}
+
 /* Nothing leads there any more: ends it, or leaves that to who holds a half of it. */
 void conn_end_unheld(struct conn *c, uint32_t generation);
 

@@ -7,6 +7,7 @@
 #include "pool.h"
 #include "shake.h"
 #include "stats.h"
+#include "tls.h"
 
 /* A thousand heads at once: who sends slowly by the thousand is passed through untraced. */
 #define SCRATCH_CHUNKS 16
@@ -22,7 +23,7 @@ static bool half_may_owe(const struct conn *c)
 	       edits_owe(&c->edits);
 }
 
-/* Opaque or blind, but for what it owes. */
+/* Opaque or blind, but for what it owes; or ciphertext. */
 static NO_INLINE struct conn_token look_slow(int fd, uint64_t entry, bool is_in)
 {
 	struct conn *c = conn_pin_entry(entry);
@@ -30,7 +31,9 @@ static NO_INLINE struct conn_token look_slow(int fd, uint64_t entry, bool is_in)
 
 	if (!c)
 		return t;
-	if (!is_in && half_may_owe(c))
+	if (!atomic_load(&c->is_opaque) && !atomic_load(&c->is_blind))
+		t = tls_look_outside(c, fd, is_in);
+	else if (!is_in && half_may_owe(c))
 		t = (struct conn_token){ entry, half_turn(is_in ? &c->in : &c->out) };
 	else
 		conn_make_opaque(c, fd);
@@ -46,7 +49,6 @@ struct conn_token conn_look(int fd, bool is_in)
 {
 	uint64_t entry = fd_entry(fd);
 	struct conn *c = entry ? conn_at(entry) : NULL;
-	uint64_t word;
 
 	SHAKE();
 	if (UNLIKELY(!c)) {
@@ -55,13 +57,20 @@ struct conn_token conn_look(int fd, bool is_in)
 		return (struct conn_token){ 0 };
 	}
 	if (UNLIKELY(atomic_load_explicit(&c->is_opaque, memory_order_relaxed) ||
-		     atomic_load_explicit(&c->is_blind, memory_order_relaxed)))
+		     atomic_load_explicit(&c->is_blind, memory_order_relaxed) ||
+		     atomic_load_explicit(&c->layer, memory_order_relaxed)))
 		return look_slow(fd, entry, is_in);
-	word = atomic_load_explicit(is_in ? &c->in.word : &c->out.word, memory_order_acquire);
-	if (UNLIKELY(word >> 32 != entry >> 32 || word & HALF_DEAD))
+	return half_look(entry, is_in ? &c->in : &c->out);
+}
+
+struct conn_token conn_look_inside(uint64_t entry, bool is_in)
+{
+	struct conn *c = conn_at(entry);
+
+	if (atomic_load_explicit(&c->is_opaque, memory_order_relaxed) ||
+	    atomic_load_explicit(&c->is_blind, memory_order_relaxed))
 		return (struct conn_token){ 0 };
-	/* Busy: that other call has been made and is being taken in; ours comes after it. */
-	return (struct conn_token){ entry, word & ~(uint64_t)HALF_BUSY };
+	return half_look(entry, is_in ? &c->in : &c->out);
 }
 
 enum conn_role conn_role(struct conn_token t)

@@ -17,7 +17,10 @@
 #include "store.h"
 #include "url.h"
 
-static const struct bytes http = { "http", 4 };
+static struct bytes scheme_of(const struct conn *c)
+{
+	return conn_is_tls(c) ? BYTES("https") : BYTES("http");
+}
 
 static struct bytes shown_method(struct bytes method, bool is_known)
 {
@@ -239,7 +242,7 @@ static void set_server_common(struct span *s, struct conn *c, int fd, const stru
 	uint16_t port;
 
 	if (!scheme.len)
-		scheme = http;
+		scheme = scheme_of(c);
 	set_method(s, k->method);
 	span_set_str(s, ATTR_URL_SCHEME, scheme);
 	set_server(s, f.host.len ? f.host : authority.len ? authority : k->host, scheme);
@@ -298,9 +301,9 @@ static void set_client_common(struct span *s, struct conn *c, int fd, const stru
 
 	set_method(s, k->method);
 	if (authority.len)
-		set_server(s, authority, http);
+		set_server(s, authority, scheme_of(c));
 	else if (k->host.len)
-		set_server(s, k->host, http);
+		set_server(s, k->host, scheme_of(c));
 	else if (peer.len) { /* HTTP/1.0 without a Host: all that is known is the address */
 		span_set_str(s, ATTR_SERVER_ADDRESS, peer);
 		span_set_int(s, ATTR_SERVER_PORT, port);
@@ -310,15 +313,16 @@ static void set_client_common(struct span *s, struct conn *c, int fd, const stru
 	set_version(s, k->version);
 	set_transport(s, c);
 	if (opt_in(ATTR_URL_SCHEME))
-		span_set_str(s, ATTR_URL_SCHEME, http);
+		span_set_str(s, ATTR_URL_SCHEME, scheme_of(c));
 	if (k->agent.ptr)
 		span_set_str(s, ATTR_USER_AGENT_ORIGINAL, k->agent);
 }
 
 /* A path on a host, with nothing to hide: as nearly all are. */
-static bool set_plain_url(struct span *s, const struct url *u, struct bytes host)
+static bool set_plain_url(struct span *s, const struct conn *c, const struct url *u,
+			  struct bytes host)
 {
-	struct bytes pieces[] = { BYTES("http://"), host, u->path };
+	struct bytes pieces[] = { scheme_of(c), BYTES("://"), host, u->path };
 
 	return u->form == URL_ORIGIN && !u->query.ptr && !u->fragment.ptr && host.len &&
 	       !memchr(host.ptr, '@', host.len) &&
@@ -334,7 +338,7 @@ static void set_full_url(struct span *s, struct conn *c, int fd, const struct ur
 
 	if (!host.len)
 		host = peer_text(c, fd, &port);
-	len = url_write_full(buf, HEAD_EDIT_BYTES, u, http, host, config.sensitive_query);
+	len = url_write_full(buf, HEAD_EDIT_BYTES, u, scheme_of(c), host, config.sensitive_query);
 	span_set_str(s, ATTR_URL_FULL, (struct bytes){ buf, len });
 }
 
@@ -352,7 +356,7 @@ static void set_client_request(struct span *s, struct conn *c, int fd, const str
 		set_client_common(s, c, fd, &k, u.authority);
 		common_keep(&c->common, &k, s, since);
 	}
-	if (!set_plain_url(s, &u, k.host))
+	if (!set_plain_url(s, c, &u, k.host))
 		set_full_url(s, c, fd, &u, k.host);
 	set_captured(s, h, text, CAPTURE_CLIENT_REQUEST);
 }

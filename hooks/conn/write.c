@@ -126,7 +126,8 @@ static void plan(struct write *w)
 	w->ahead.is_plain = false;
 	w->is_pass = w->done == 0;
 	w->is_more = false;
-	w->token = conn_look(w->call->fd, false);
+	w->token = w->call->inside ? conn_look_inside(w->call->inside, false) :
+				     conn_look(w->call->fd, false);
 	if (w->token.entry && conn_role(w->token) == CONN_CLIENT) {
 		struct conn *c = conn_hold(w->token, false, false);
 		bool is_planned = c && plan_held(w, c);

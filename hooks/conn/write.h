@@ -7,11 +7,13 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
 struct io_call {
 	int fd;
+	uint64_t inside;         /* plaintext of the connection with that entry; 0: not of TLS */
 	const struct iovec *iov; /* the application's bytes */
 	size_t count;
 	bool has_vector; /* iov itself is the application's, and may be anywhere */

@@ -3,7 +3,9 @@
 what: POST /work with an id is answered by one call, POST /leaf with the id reversed."""
 import http.client
 import http.server
+import os
 import signal
+import ssl
 import sys
 import threading
 
@@ -62,5 +64,11 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 def serve(handler, port):
+    """Over TLS if CERTIFICATE in the environment names a file with one, and its key."""
     end_on_sigterm()
-    Server(("127.0.0.1", port), handler).serve_forever(0.05)
+    server = Server(("127.0.0.1", port), handler)
+    if os.environ.get("CERTIFICATE"):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(os.environ["CERTIFICATE"])
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.serve_forever(0.05)

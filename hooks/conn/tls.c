@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tls.h"
+
+#include "clock.h"
+#include "conn_impl.h"
+#include "context.h"
+#include "copy.h"
+#include "stats.h"
+
+/* --- sessions --- */
+
+#define BUCKET 8u
+#define BUCKETS 4096u /* half a MiB of pages that are there once they are used */
+#define TLS_CHUNKS (BUCKETS * BUCKET / POOL_CHUNK_ITEMS)
+_Static_assert(TLS_CHUNKS <= POOL_CHUNKS, "pool_get()");
+
+static struct slot {
+	_Atomic uintptr_t session; /* 0: free */
+	_Atomic uint32_t index;    /* of the pool */
+} sessions[BUCKETS][BUCKET];
+static struct pool pool;
+
+static struct slot *bucket_of(const void *session)
+{
+	return sessions[((uintptr_t)session >> 4) * 0x9e3779b97f4a7c15u >> 52];
+}
+_Static_assert(BUCKETS == 1u << 12, "bucket_of()");
+
+static struct slot *slot_of(const void *session)
+{
+	struct slot *b = bucket_of(session);
+
+	for (unsigned i = 0; i < BUCKET; i++)
+		if (atomic_load_explicit(&b[i].session, memory_order_relaxed) == (uintptr_t)session)
+			return &b[i];
+	return NULL;
+}
+
+static struct slot *slot_make(const void *session)
+{
+	struct slot *b = bucket_of(session);
+
+	for (unsigned i = 0; i < BUCKET; i++) {
+		uintptr_t none = 0;
+
+		if (atomic_compare_exchange_strong(&b[i].session, &none, (uintptr_t)session))
+			return &b[i];
+	}
+	return NULL;
+}
+
+/* Others never look at the index of this session meanwhile: it is used by one thread. */
+static NO_INLINE struct tls *tls_make(const void *session)
+{
+	uint32_t index;
+	struct tls *t = pool_get(&pool, sizeof(struct tls), TLS_CHUNKS, &index);
+	struct slot *s = t ? slot_make(session) : NULL;
+
+	if (!s) {
+		stats_inc(STAT_CONNS_TLS_FULL);
+		if (t)
+			pool_put(&pool, index);
+		return NULL;
+	}
+	*t = (struct tls){ .state = TLS_NEW };
+	atomic_store_explicit(&s->index, index, memory_order_relaxed);
+	return t;
+}
+
+static struct tls *tls_at(const struct slot *s)
+{
+	return pool_at(&pool, sizeof(struct tls),
+		       atomic_load_explicit(&s->index, memory_order_relaxed));
+}
+
+struct tls *tls_of(const void *session)
+{
+	struct slot *s = slot_of(session);
+
+	return LIKELY(s != NULL) ? tls_at(s) : tls_make(session);
+}
+
+void tls_forget(const void *session)
+{
+	struct slot *s = slot_of(session);
+	uint32_t index;
+
+	if (!s)
+		return;
+	index = atomic_load_explicit(&s->index, memory_order_relaxed);
+	/* The slot first: who gets the item from the pool may want one in this bucket. */
+	atomic_store_explicit(&s->session, 0, memory_order_release);
+	pool_put(&pool, index);
+}
+
+/* --- connections that wait for one --- */
+
+#define NEST 4u
+#define NESTS 2048u
+
+#define AMBIGUOUS UINT64_MAX /* an entry that is none */
+
+static struct waiting {
+	_Atomic uint64_t key;
+	_Atomic uint64_t entry;
+} waiting[NESTS][NEST];
+
+static uint64_t key_of(const uint8_t *random, enum conn_role role)
+{
+	uint64_t w;
+
+	memcpy(&w, random, sizeof(w));
+	return (w & ~(uint64_t)1) | (role == CONN_SERVER);
+}
+
+static struct waiting *nest_of(uint64_t key)
+{
+	return waiting[(key >> 1) % NESTS];
+}
+
+static bool is_alive(uint64_t entry)
+{
+	struct conn *c = entry == AMBIGUOUS ? NULL : conn_pin_entry(entry);
+
+	if (c)
+		conn_unpin(c);
+	return c != NULL;
+}
+
+/* Room for one more: where nobody waits any more, or else where it hits somebody at random. */
+static struct waiting *room_in(struct waiting *nest, uint64_t key)
+{
+	for (unsigned i = 0; i < NEST; i++)
+		if (!is_alive(atomic_load(&nest[i].entry)))
+			return &nest[i];
+	return &nest[(key >> 32) % NEST];
+}
+
+static void wait_for_session(struct conn *c)
+{
+	uint64_t key = key_of(c->tls.random, (enum conn_role)c->role);
+	struct waiting *nest = nest_of(key), *room;
+
+	atomic_store_explicit(&c->layer, LAYER_WAITING, memory_order_release);
+	for (unsigned i = 0; i < NEST; i++) {
+		uint64_t entry = atomic_load(&nest[i].entry);
+
+		if (atomic_load(&nest[i].key) != key || !entry)
+			continue;
+		if (entry == AMBIGUOUS || is_alive(entry)) {
+			atomic_store(&nest[i].entry, AMBIGUOUS);
+			return;
+		}
+	}
+	room = room_in(nest, key);
+	atomic_store(&room->entry, 0);
+	atomic_store(&room->key, key);
+	atomic_store(&room->entry, conn_entry(c));
+}
+
+/* Pinned; NULL: none, or more than one. */
+static struct conn *find(const uint8_t *random, enum conn_role role)
+{
+	uint64_t key = key_of(random, role);
+	struct waiting *nest = nest_of(key);
+
+	for (unsigned i = 0; i < NEST; i++) {
+		uint64_t entry = atomic_load(&nest[i].entry);
+		struct conn *c;
+
+		if (atomic_load(&nest[i].key) != key || !entry || entry == AMBIGUOUS)
+			continue;
+		c = conn_pin_entry(entry);
+		if (c && c->role == role &&
+		    atomic_load_explicit(&c->layer, memory_order_acquire) >= LAYER_WAITING &&
+		    memcmp(c->tls.random, random, TLS_RANDOM) == 0)
+			return c;
+		if (c)
+			conn_unpin(c);
+	}
+	return NULL;
+}
+
+/* --- one and the other --- */
+
+/* The first session that comes for it: from here on its plaintext is what is parsed. */
+static bool begin(struct conn *c)
+{
+	bool is_free;
+
+	if (conn_is_tls(c)) /* freed, as far as we saw, and it goes on all the same */
+		return true;
+	is_free = half_lock(&c->in);
+	if (is_free && !half_lock(&c->out)) {
+		half_unlock(&c->in);
+		is_free = false;
+	}
+	if (!is_free) {
+		conn_set_blind(c);
+		return false;
+	}
+	conn_restart(c);
+	atomic_store_explicit(&c->layer, LAYER_TLS, memory_order_release);
+	half_unlock(&c->out);
+	half_unlock(&c->in);
+	stats_inc(STAT_CONNS_TLS);
+	return true;
+}
+
+static bool is_bound_to(const struct tls *t, const uint8_t *random)
+{
+	return t->state == TLS_BOUND && memcmp(t->random, random, TLS_RANDOM) == 0;
+}
+
+bool tls_bind(struct tls *t, const uint8_t random[static TLS_RANDOM], int role)
+{
+	struct conn *c;
+
+	if (is_bound_to(t, random))
+		return true;
+	c = find(random, role < 0 ? CONN_CLIENT : (enum conn_role)role);
+	if (!c && role < 0)
+		c = find(random, CONN_SERVER);
+	if (!c)
+		return false;
+	if (begin(c)) {
+		t->entry = conn_entry(c);
+		t->fd = c->tls.fd;
+		t->state = TLS_BOUND;
+		t->is_established = false;
+		memcpy(t->random, random, TLS_RANDOM);
+	} else {
+		t->state = TLS_IGNORED;
+	}
+	conn_unpin(c);
+	return t->state == TLS_BOUND;
+}
+
+void tls_ignore(struct tls *t)
+{
+	struct conn *c = t->state == TLS_BOUND ? conn_pin_entry(t->entry) : NULL;
+
+	t->state = TLS_IGNORED;
+	if (!c)
+		return;
+	conn_make_opaque(c, t->fd);
+	conn_unpin(c);
+}
+
+struct conn_token tls_look(struct tls *t, bool is_in)
+{
+	struct conn_token token = { 0 };
+
+	if (t->state != TLS_BOUND)
+		return token;
+	token = conn_look_inside(t->entry, is_in);
+	if (!token.entry)
+		tls_ignore(t);
+	return token;
+}
+
+void tls_established(struct tls *t, const struct tls_facts *facts)
+{
+	struct conn *c = conn_pin_entry(t->entry);
+	size_t len = facts->cipher ? strnlen(facts->cipher, TLS_CIPHER - 1) : 0;
+
+	t->is_established = true;
+	if (!c)
+		return;
+	c->tls.version = facts->version;
+	copy_short(c->tls.cipher, facts->cipher, len);
+	c->tls.cipher[len] = 0;
+	c->tls.established_ns = clock_monotonic_ns();
+	if (facts->is_http2) {
+		c->detect.result = DETECT_HTTP2;
+		tls_ignore(t);
+	}
+	conn_unpin(c);
+}
+
+/* --- ciphertext --- */
+
+static _Atomic bool is_used;
+
+void tls_seen(void)
+{
+	if (!atomic_load_explicit(&is_used, memory_order_relaxed))
+		atomic_store(&is_used, true);
+}
+
+/* A record of a handshake (22), which begins with the client's first message (1); its random. */
+#define RECORD_TYPE_AT 0u
+#define MESSAGE_TYPE_AT 5u
+#define RANDOM_AT 11u
+#define HELLO_BYTES (RANDOM_AT + TLS_RANDOM)
+
+/* False: it is none. */
+static bool take_byte(struct conn_tls *t, uint8_t byte)
+{
+	uint8_t at = t->seen++;
+
+	if (at >= RANDOM_AT)
+		t->random[at - RANDOM_AT] = byte;
+	return at == RECORD_TYPE_AT ? byte == 22 : at == MESSAGE_TYPE_AT ? byte == 1 : true;
+}
+
+bool tls_hello(struct conn *c, int fd, const struct iovec *iov, size_t count, size_t n)
+{
+	struct conn_tls *t = &c->tls;
+
+	if (!atomic_load_explicit(&is_used, memory_order_relaxed))
+		return false;
+	if (atomic_load(&c->layer) == LAYER_FD) {
+		if (c->in.bytes || c->out.bytes || c->detect.blank)
+			return false;
+		t->fd = fd;
+		atomic_store(&c->layer, LAYER_HELLO);
+	}
+	for (size_t i = 0; i < count && n && t->seen < HELLO_BYTES; i++) {
+		const uint8_t *p = iov[i].iov_base;
+		size_t part = iov[i].iov_len < n ? iov[i].iov_len : n;
+
+		for (size_t k = 0; k < part && t->seen < HELLO_BYTES; k++)
+			if (!take_byte(t, p[k]))
+				return false;
+		n -= part;
+	}
+	if (t->seen == HELLO_BYTES)
+		wait_for_session(c);
+	return true;
+}
+
+/* A handshake needs fewer; who waits longer has a library that we do not know. */
+#define CALLS_MAX 64u
+
+struct conn_token tls_look_outside(struct conn *c, int fd, bool is_in)
+{
+	enum layer layer = atomic_load_explicit(&c->layer, memory_order_acquire);
+
+	context_touched(conn_bound(c));
+	if (layer == LAYER_HELLO && is_in == (c->role == CONN_SERVER))
+		return half_look(conn_entry(c), is_in ? &c->in : &c->out);
+	if (layer != LAYER_TLS && ++c->tls.calls > CALLS_MAX)
+		conn_make_opaque(c, fd);
+	return (struct conn_token){ 0 };
+}

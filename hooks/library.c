@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "library.h"
+
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "rawsys.h"
+#include "resolve.h"
+
+/*
+ * A place's key is its address and the function's number, since a place may call several by
+ * pointer; its value the function's address and the copy's number plus one.  User space ends at
+ * 2^47.
+ */
+#define HIGH 56
+#define ADDRESS ((1ull << HIGH) - 1)
+#define PROBES 8u
+
+#define FREE 0u
+#define TAKEN 1u /* being filled */
+
+static const char *name_of(const char *names, unsigned which)
+{
+	while (which--)
+		names += strlen(names) + 1;
+	return names;
+}
+
+static void read_extras(const struct library_kind *kind, struct library_copy *copy,
+			const struct link_map *object)
+{
+	unsigned i = 0;
+	bool is_usable = true;
+
+	for (const char *name = kind->extras; *name; name += strlen(name) + 1, i++) {
+		copy->extra[i] = resolve_in(object, name);
+		is_usable &= copy->extra[i] || i >= kind->needed;
+	}
+	copy->is_usable = is_usable;
+	atomic_store_explicit(&copy->is_read, true, memory_order_release);
+}
+
+/* Another thread is at it: that takes no time, unless we have interrupted it. */
+static bool is_read_soon(const struct library_copy *copy)
+{
+	for (int i = 0; i < 1000; i++) {
+		if (atomic_load_explicit(&copy->is_read, memory_order_acquire))
+			return true;
+		raw_syscall3(SYS_sched_yield, 0, 0, 0);
+	}
+	return false;
+}
+
+/* Plus one; 0: not usable, or no room; negative: not known yet. */
+static int copy_number(const struct library_kind *kind, struct library_sites *sites,
+		       const struct link_map *object)
+{
+	for (unsigned i = 0; i < LIBRARY_COPIES; i++) {
+		struct library_copy *copy = &sites->copy[i];
+		const struct link_map *is = NULL;
+
+		if (atomic_compare_exchange_strong(&copy->object, &is, object))
+			read_extras(kind, copy, object);
+		else if (is != object)
+			continue;
+		if (!is_read_soon(copy))
+			return -1;
+		return copy->is_usable ? (int)i + 1 : 0;
+	}
+	return 0;
+}
+
+static struct target target_of(const struct library_sites *sites, uint64_t value)
+{
+	unsigned copy = (unsigned)(value >> HIGH);
+
+	return (struct target){ (void *)(uintptr_t)(value & ADDRESS),
+				copy ? &sites->copy[copy - 1] : NULL };
+}
+
+static void remember(struct library_sites *sites, uint64_t key, uint64_t value)
+{
+	for (unsigned i = 0; i < PROBES; i++) {
+		unsigned at = (unsigned)(key * 0x9e3779b97f4a7c15u >> 55) + i;
+		uint64_t was = FREE;
+
+		at %= LIBRARY_SITES;
+		if (!atomic_compare_exchange_strong(&sites->site[at].key, &was, TAKEN)) {
+			if (was == key)
+				return;
+			continue;
+		}
+		atomic_store_explicit(&sites->site[at].value, value, memory_order_relaxed);
+		/* Publishes the value; pairs with the acquire of library_target(). */
+		atomic_store_explicit(&sites->site[at].key, key, memory_order_release);
+		return;
+	}
+}
+
+static NO_INLINE struct target find(const struct library_kind *kind, struct library_sites *sites,
+				    unsigned which, const void *caller, uint64_t key)
+{
+	struct provider p = provider_of(&kind->library, name_of(kind->names, which), caller);
+	int copy;
+	uint64_t value;
+
+	if (!p.function)
+		return (struct target){ NULL, NULL };
+	/* What the library calls of its own is part of a call that we have seen. */
+	copy = p.is_caller ? 0 : copy_number(kind, sites, p.object);
+	if (copy < 0)
+		return (struct target){ p.function, NULL };
+	value = (uint64_t)(uintptr_t)p.function | (uint64_t)copy << HIGH;
+	remember(sites, key, value);
+	return target_of(sites, value);
+}
+
+struct target library_target(const struct library_kind *kind, struct library_sites *sites,
+			     unsigned which, const void *caller)
+{
+	uint64_t key = (uint64_t)(uintptr_t)caller | (uint64_t)(which + 1) << HIGH;
+
+	for (unsigned i = 0; i < PROBES; i++) {
+		unsigned at = (unsigned)(key * 0x9e3779b97f4a7c15u >> 55) + i;
+
+		at %= LIBRARY_SITES;
+		if (LIKELY(atomic_load_explicit(&sites->site[at].key, memory_order_acquire) == key))
+			return target_of(sites, atomic_load_explicit(&sites->site[at].value,
+								     memory_order_relaxed));
+	}
+	return find(kind, sites, which, caller, key);
+}

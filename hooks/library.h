@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LIBRARY_H
+#define LIBRARY_H
+/*
+ * Hooks of libraries that a process may have none, one or several copies of.  Each caller reaches
+ * the function that it would have reached without us (provider.h); the answer is kept for the
+ * caller's address.  Rows: LIBRARY_HOOK(name) of hooks.def.
+ *
+ * Any thread; the first call from a place takes the dynamic linker's lock, others take none.
+ */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "compiler.h"
+#include "provider.h"
+
+#define LIBRARY_EXTRAS 24u
+
+/* One kind of library.  Constant. */
+struct library_kind {
+	struct library library;
+	const char *names; /* of the hooks, each with its NUL, in the order of their numbers */
+	/* What we ask the library ourselves, likewise; the first `needed` of them must be there. */
+	const char *extras;
+	unsigned needed;
+};
+
+/* One copy.  extra: by the order of kind->extras, NULL if it lacks that. */
+struct library_copy {
+	const struct link_map *_Atomic object;
+	_Atomic bool is_read;
+	bool is_usable;
+	void *extra[LIBRARY_EXTRAS];
+};
+
+struct target {
+	void *function;                  /* NULL: nobody has it */
+	const struct library_copy *copy; /* NULL: pass through */
+};
+
+#define LIBRARY_COPIES 8u
+#define LIBRARY_SITES 512u /* places that call it */
+
+struct library_sites {
+	struct library_copy copy[LIBRARY_COPIES];
+	struct {
+		_Atomic uint64_t key;
+		_Atomic uint64_t value;
+	} site[LIBRARY_SITES];
+};
+
+/* The function number `which` for the code at caller. */
+struct target library_target(const struct library_kind *kind, struct library_sites *sites,
+			     unsigned which, const void *caller);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef OPENSSL_H
+#define OPENSSL_H
+/*
+ * OpenSSL 1.1 and 3, by what their manual says: we declare the functions ourselves and are linked
+ * with none of them.  What a library calls of its own (SSL_connect() is SSL_do_handshake()) is
+ * passed through: its caller's call has been seen.
+ *
+ * What the files with its hooks share.  Any thread; inside the guard where a struct call is given.
+ */
+#include "hook.h"
+#include "library.h"
+#include "tls.h"
+
+typedef struct ssl_st SSL;
+
+/* SSL_want(), SSL_get_shutdown(): of all versions. */
+#define WANT_NOTHING 1
+#define SHUTDOWN_RECEIVED 2
+
+int SSL_do_handshake(SSL *ssl);
+int SSL_connect(SSL *ssl);
+int SSL_accept(SSL *ssl);
+int SSL_read(SSL *ssl, void *buf, int len);
+int SSL_read_ex(SSL *ssl, void *buf, size_t len, size_t *ret);
+int SSL_read_early_data(SSL *ssl, void *buf, size_t len, size_t *ret);
+int SSL_peek(SSL *ssl, void *buf, int len);
+int SSL_peek_ex(SSL *ssl, void *buf, size_t len, size_t *ret);
+int SSL_write(SSL *ssl, const void *buf, int len);
+int SSL_write_ex(SSL *ssl, const void *buf, size_t len, size_t *ret);
+int SSL_write_early_data(SSL *ssl, const void *buf, size_t len, size_t *ret);
+ssize_t SSL_sendfile(SSL *ssl, int fd, off_t at, size_t len, int flags);
+int SSL_shutdown(SSL *ssl);
+int SSL_clear(SSL *ssl);
+void SSL_free(SSL *ssl);
+
+enum {
+#define HOOK(name)
+#define LIBRARY_HOOK(name) FN_##name,
+#include "hooks.def"
+#undef HOOK
+	FNS
+};
+
+enum extra {
+	EXTRA_get_client_random,
+	EXTRA_is_server,
+	EXTRA_in_init,
+	EXTRA_want,
+	EXTRA_get_shutdown,
+	EXTRA_ctrl,
+	EXTRAS_NEEDED,
+	EXTRA_version = EXTRAS_NEEDED,
+	EXTRA_get0_alpn_selected,
+	EXTRA_get_current_cipher,
+	EXTRA_CIPHER_standard_name,
+};
+
+extern const struct library_kind openssl_kind;
+extern struct library_sites openssl_sites;
+
+/* In a hook itself: whose call it is. */
+#define OPENSSL_TARGET(name) \
+	library_target(&openssl_kind, &openssl_sites, FN_##name, __builtin_return_address(0))
+#define OPENSSL_CALL(target, name) ((__typeof__(&name))(target).function)
+
+/* One call of the application's. */
+struct openssl_call {
+	SSL *ssl;
+	const struct library_copy *copy; /* NULL: not to be looked at */
+	struct tls *tls;
+	struct conn_token token;
+};
+
+#define OPENSSL_ASK(c, type, which) ((type)(c)->copy->extra[EXTRA_##which])
+typedef int openssl_int(const SSL *ssl);
+
+/* Outside the guard. */
+struct openssl_call openssl_begin(SSL *ssl, const struct target *target);
+
+/*
+ * After a call that may have been, or ended, the handshake.  True: the session has just been bound.
+ */
+bool openssl_follow(struct openssl_call *c);
+
+#endif

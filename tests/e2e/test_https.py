@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TLS: the plaintext that a library decrypts and encrypts is parsed as that of a socket is.  More
+programs, and more ways to write: tests/interop/test_https.py."""
+import json
+
+from support import certificates
+from support.case import Feature, Transparency
+
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+INBOUND = f"traceparent: 00-{TRACE}-{PARENT}-01"
+
+
+def by_kind(spans):
+    return {kind: sorted((s for s in spans if s["kind"] == kind), key=lambda s: s["start"])
+            for kind in ("SERVER", "CLIENT")}
+
+
+class Https(Feature):
+    """curl and Python, each with a libssl that it has come by differently: linked, and RTLD_LOCAL."""
+
+    def start(self, **env):
+        lab = self.lab()
+        ca = certificates.make()
+        server = lab.python_server("second.py", service="second", CERTIFICATE=ca.both, **env)
+        return lab, server, f"https://localhost:{server.port}"
+
+    def curl(self, lab, *args, **env):
+        done = lab.run(["curl", "-sS", *args], **certificates.make().trusted, **env)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        return done.stdout
+
+    def test_requests_on_one_connection(self):
+        lab, _, url = self.start()
+        out = self.curl(lab, "-H", INBOUND, f"{url}/a?q=1", f"{url}/b", traced=False)
+        self.assertEqual(out.count(b'"headers"'), 2)
+        spans = by_kind(self.spans(lab, 2))
+        for span, path in zip(spans["SERVER"], ("/a", "/b")):
+            self.assertEqual((span["trace_id"], span["parent_span_id"]), (TRACE, PARENT))
+            self.assert_attributes(span, url_scheme="https", url_path=path,
+                                   server_address="localhost", http_request_method="GET",
+                                   http_response_status_code=200, network_protocol_version="1.1",
+                                   network_peer_address="127.0.0.1")
+        self.assert_attributes(spans["SERVER"][0], url_query="q=1")
+
+    def test_client_is_told_of(self):
+        lab, server, url = self.start(traced=False)
+        self.curl(lab, f"{url}/a", f"{url}/b", service="shell")
+        spans = by_kind(self.spans(lab, 2))
+        for span, path in zip(spans["CLIENT"], ("/a", "/b")):
+            self.assert_attributes(span, url_full=f"{url}{path}", server_address="localhost",
+                                   server_port=server.port, http_response_status_code=200)
+        self.assertEqual(lab.total("connections_tls"), 1)
+
+
+class SameBytes(Transparency):
+    def test_what_comes_back(self):
+        """The same as bare, but for the header tag."""
+        lab, ca = self.lab(), certificates.make()
+        server = lab.python_server("second.py", CERTIFICATE=ca.both)
+        done = lab.run(["curl", "-sS", "-i", f"https://localhost:{server.port}/x"], **ca.trusted)
+        head, _, body = done.stdout.partition(b"\r\n\r\n")
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertTrue(head.startswith(b"HTTP/1.1 200 OK\r\n"), head)
+        self.assertIn("headers", json.loads(body))
+        self.assert_loaded(lab, "curl", hooked=True)

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sessions and connections find each other by the client's random, and by nothing less. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fd_table.h"
+#include "stats.h"
+#include "tls.h"
+
+#define FD 120
+
+static uint8_t random_of(unsigned who, unsigned i)
+{
+	return (uint8_t)(who * 37 + i + 1);
+}
+
+static void random_fill(uint8_t *to, unsigned who)
+{
+	for (unsigned i = 0; i < TLS_RANDOM; i++)
+		to[i] = random_of(who, i);
+}
+
+/* A record of a handshake, the client's first message in it, up to its random and a bit more. */
+static void hello_fill(char *to, unsigned who)
+{
+	static const uint8_t head[] = { 22, 3, 1, 1, 0, 1, 0, 0, 252, 3, 3 };
+
+	memcpy(to, head, sizeof(head));
+	random_fill((uint8_t *)to + sizeof(head), who);
+	memset(to + sizeof(head) + TLS_RANDOM, 0, 20);
+}
+#define HELLO 63u
+
+static void moves(int fd, bool is_in, char *bytes, size_t len)
+{
+	struct iovec iov = { bytes, len };
+
+	if (is_in)
+		conn_read_done(fd, conn_look(fd, true), &iov, 1, (ssize_t)len, len, 0);
+	else
+		conn_wrote(fd, conn_look(fd, false), &iov, 1, (ssize_t)len, 0);
+}
+
+static bool binds(struct tls *t, unsigned who, int role)
+{
+	uint8_t random[TLS_RANDOM];
+
+	random_fill(random, who);
+	return tls_bind(t, random, role);
+}
+
+static void hello_in(int fd, unsigned who, size_t step)
+{
+	char hello[HELLO];
+
+	hello_fill(hello, who);
+	conn_accepted(fd);
+	for (size_t at = 0; at < HELLO; at += step)
+		moves(fd, true, hello + at, step < HELLO - at ? step : HELLO - at);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	tls_seen();
+	return 0;
+}
+
+/* What the descriptor moves is ciphertext, and mute; the session's bytes are a request. */
+static void test_tls_server_finds_its_connection(void **state)
+{
+	char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+	struct iovec iov = { request, sizeof(request) - 1 };
+	int session = 0;
+	struct tls *t = tls_of(&session);
+	struct conn_token token;
+	struct conn *c;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	assert_int_equal(dup2(ends[0], FD), FD);
+	hello_in(FD, 1, HELLO);
+	assert_false(binds(t, 2, CONN_SERVER)); /* another's */
+	assert_false(binds(t, 1, CONN_CLIENT)); /* the wrong side */
+	assert_true(binds(t, 1, CONN_SERVER));
+	assert_int_equal(t->fd, FD);
+	assert_int_equal(conn_look(FD, true).entry, 0);
+	assert_int_equal(conn_look(FD, false).entry, 0);
+	assert_true(fd_is_ours(FD));
+	token = tls_look(t, true);
+	assert_int_not_equal(token.entry, 0);
+	conn_read_done(FD, token, &iov, 1, (ssize_t)iov.iov_len, iov.iov_len, 0);
+	c = conn_hold(tls_look(t, true), true, false);
+	assert_non_null(c);
+	assert_int_equal(exchange_count(c), 1);
+	conn_release(c, &c->in);
+	conn_fd_closing(FD);
+	assert_int_equal(tls_look(t, true).entry, 0);
+	tls_forget(&session);
+	close(ends[0]);
+	close(ends[1]);
+	close(FD);
+}
+
+/* A library that reads the record's head first, or the kernel that gives it in pieces. */
+static void test_tls_random_is_put_together(void **state)
+{
+	int session = 0;
+	static const size_t steps[] = { 3, 5, 7, 10, 11, 12, 42, 43 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		hello_in(FD, 10 + (unsigned)i, steps[i]);
+		assert_true(binds(tls_of(&session), 10 + (unsigned)i, CONN_SERVER));
+		conn_fd_closing(FD);
+		tls_forget(&session);
+	}
+}
+
+/* A proxy that hands ciphertext on to itself: nobody knows which of the two is decrypted. */
+static void test_tls_random_that_came_twice_finds_none(void **state)
+{
+	int session = 0;
+	struct tls *t = tls_of(&session);
+
+	(void)state;
+	hello_in(FD, 20, HELLO);
+	hello_in(FD + 1, 20, HELLO);
+	assert_false(binds(t, 20, CONN_SERVER));
+	conn_fd_closing(FD + 1);
+	assert_false(binds(t, 20, CONN_SERVER));
+	conn_fd_closing(FD);
+	/* It comes a third time when both are gone. */
+	hello_in(FD, 21, HELLO);
+	conn_fd_closing(FD);
+	hello_in(FD, 21, HELLO);
+	assert_true(binds(t, 21, CONN_SERVER));
+	conn_fd_closing(FD);
+	tls_forget(&session);
+}
+
+static void test_tls_waits_for_a_while_only(void **state)
+{
+	uint64_t before = stats_read(STAT_CONNS_TLS_UNREAD);
+	int session = 0;
+
+	(void)state;
+	hello_in(FD, 30, HELLO);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(conn_look(FD, i % 2).entry, 0);
+	assert_false(fd_is_ours(FD));
+	assert_int_equal(stats_read(STAT_CONNS_TLS_UNREAD), before + 1);
+	assert_false(binds(tls_of(&session), 30, CONN_SERVER));
+	tls_forget(&session);
+}
+
+/* A response, an alert, a message of another kind: no random comes. */
+static void test_tls_what_is_no_hello_is_opaque(void **state)
+{
+	static const uint8_t at[] = { 0, 5 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(at); i++) {
+		char hello[HELLO];
+
+		hello_fill(hello, 40);
+		hello[at[i]] = i ? 2 : 21;
+		conn_accepted(FD);
+		moves(FD, true, hello, sizeof(hello));
+		assert_false(fd_is_ours(FD));
+	}
+}
+
+static void test_tls_session_that_goes_on_after_free_is_found_again(void **state)
+{
+	int session = 0;
+	uint64_t entry;
+
+	(void)state;
+	hello_in(FD, 50, HELLO);
+	assert_true(binds(tls_of(&session), 50, CONN_SERVER));
+	entry = tls_of(&session)->entry;
+	tls_forget(&session); /* somebody else has a reference */
+	assert_int_equal(tls_of(&session)->state, TLS_NEW);
+	assert_true(binds(tls_of(&session), 50, CONN_SERVER));
+	assert_int_equal(tls_of(&session)->entry, entry);
+	conn_fd_closing(FD);
+	tls_forget(&session);
+}
+
+/* H2 by agreement of both sides: known before its first byte, counted, and cheap from then on. */
+static void test_tls_http2_is_left_alone(void **state)
+{
+	static const struct tls_facts facts = { .version = 0x0304,
+						.cipher = "TLS_AES_128_GCM_SHA256",
+						.is_http2 = true };
+	uint64_t before = stats_read(STAT_CONNS_HTTP2);
+	uint64_t unread = stats_read(STAT_CONNS_TLS_UNREAD);
+	int session = 0;
+
+	(void)state;
+	hello_in(FD, 60, HELLO);
+	assert_true(binds(tls_of(&session), 60, CONN_SERVER));
+	tls_established(tls_of(&session), &facts);
+	assert_int_equal(tls_of(&session)->state, TLS_IGNORED);
+	assert_false(fd_is_ours(FD));
+	assert_int_equal(stats_read(STAT_CONNS_HTTP2), before + 1);
+	assert_int_equal(stats_read(STAT_CONNS_TLS_UNREAD), unread);
+	tls_forget(&session);
+}
+
+static void test_tls_table_has_an_end(void **state)
+{
+	static char many[1 << 17];
+	size_t known = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(many); i += 16)
+		known += tls_of(&many[i]) != NULL;
+	assert_true(known > sizeof(many) / 16 / 2);
+	for (size_t i = 0; i < sizeof(many); i += 16)
+		tls_forget(&many[i]);
+	assert_non_null(tls_of(&many[0]));
+	tls_forget(&many[0]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tls_server_finds_its_connection),
+		cmocka_unit_test(test_tls_random_is_put_together),
+		cmocka_unit_test(test_tls_random_that_came_twice_finds_none),
+		cmocka_unit_test(test_tls_waits_for_a_while_only),
+		cmocka_unit_test(test_tls_what_is_no_hello_is_opaque),
+		cmocka_unit_test(test_tls_session_that_goes_on_after_free_is_found_again),
+		cmocka_unit_test(test_tls_http2_is_left_alone),
+		cmocka_unit_test(test_tls_table_has_an_end),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
