@@ -59,13 +59,13 @@ EXPORT int execveat(int dir, const char *path, char *const argv[], char *const e
 EXPORT int execv(const char *path, char *const argv[])
 {
 	EXEC_WITH(environ, path,
-		  child.copy ? REAL(execve)(path, argv, env) : REAL(execv)(path, argv));
+		  env != environ ? REAL(execve)(path, argv, env) : REAL(execv)(path, argv));
 }
 
 EXPORT int execvp(const char *file, char *const argv[])
 {
 	EXEC_WITH(environ, file,
-		  child.copy ? REAL(execvpe)(file, argv, env) : REAL(execvp)(file, argv));
+		  env != environ ? REAL(execvpe)(file, argv, env) : REAL(execvp)(file, argv));
 }
 
 /*

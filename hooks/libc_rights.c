@@ -92,14 +92,23 @@ EXPORT int unshare(int flags)
 	return REAL(unshare)(flags);
 }
 
-static void controls(int option, long first)
+static void filters(bool is_strict, const void *program)
+{
+	if (host_is_observed())
+		rights_filtered(is_strict ? SANDBOX_CLOSED : sandbox_of(program));
+}
+
+static void controls(int option, long first, long second)
 {
 	switch (option) {
 	case PR_SET_NO_NEW_PRIVS:
 	case PR_CAPBSET_DROP:
 	case PR_SET_SECUREBITS:
-	case PR_SET_SECCOMP:
 		rights_fall();
+		break;
+	case PR_SET_SECCOMP:
+		if (first == SECCOMP_MODE_STRICT || first == SECCOMP_MODE_FILTER)
+			filters(first == SECCOMP_MODE_STRICT, (const void *)second);
 		break;
 	case PR_CAP_AMBIENT:
 		if (first != PR_CAP_AMBIENT_IS_SET)
@@ -120,7 +129,7 @@ EXPORT int prctl(int option, ...)
 	for (int i = 0; i < 4; i++)
 		arg[i] = va_arg(args, unsigned long);
 	va_end(args);
-	controls(option, (long)arg[0]);
+	controls(option, (long)arg[0], (long)arg[1]);
 	return REAL(prctl)(option, arg[0], arg[1], arg[2], arg[3]);
 }
 
@@ -128,18 +137,16 @@ EXPORT int prctl(int option, ...)
 
 void rights_by_number(int nr, long a, long b, long c)
 {
-	(void)b;
-	(void)c;
 	switch (nr) {
 	case SYS_prctl:
-		controls((int)a, b);
+		controls((int)a, b, c);
 		break;
 	case SYS_unshare:
 		unshares((int)a);
 		break;
 	case SYS_seccomp:
 		if (a == SECCOMP_SET_MODE_STRICT || a == SECCOMP_SET_MODE_FILTER)
-			rights_fall();
+			filters(a == SECCOMP_SET_MODE_STRICT, (const void *)c);
 		break;
 	default:
 		rights_fall();

@@ -42,6 +42,9 @@ enum host_end {
  */
 void host_ends(enum host_end how);
 
+/* For good, and for all that it forks: every hook passes through.  The log is told before. */
+void host_goes_quiet(void);
+
 /*
  * Around the real fork(): what before returns is handed on to after.  No library lock that our own
  * thread could hold is held over it.

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef RIGHTS_H
 #define RIGHTS_H
+#include "sandbox.h"
+
 /*
  * The exporter thread must not keep what the host gives up: a root directory, a namespace,
  * capabilities, the right to gain others.  The kernel keeps these by thread, and nobody can take
@@ -16,5 +18,12 @@
  * the thread is not its own.  Any thread, async-signal-safe; errno is kept.
  */
 void rights_fall(void);
+
+/*
+ * The same before a filter of system calls that leaves us so much.  If it leaves us nothing, what
+ * waits is delivered, the log is told, and from then on the process and its children are as
+ * without us.
+ */
+void rights_filtered(enum sandbox sandbox);
 
 #endif

@@ -15,6 +15,7 @@
 #include "origin.h"
 #include "process_span.h"
 #include "rawsys.h"
+#include "sandbox.h"
 #include "stats.h"
 #include "traceparent.h"
 #include "tracestate.h"
@@ -298,13 +299,14 @@ static bool ends_here(const char *program, enum child_how how)
 
 struct child_env child_env_begin(char *const *envp, const char *program, enum child_how how)
 {
-	struct child_env e = { .envp = envp };
+	struct child_env e = { .envp = NULL };
 	struct copy *c;
 
+	e.envp = sandbox_env(envp);
 	if (!host_is_observed())
 		return e;
 	e.has_ended = ends_here(program, how);
-	if (!enter())
+	if (e.envp != envp || !enter()) /* who is told nothing but to be quiet needs no parent */
 		return e;
 	lent_settle();
 	c = copy_make(envp, program, how, NULL);

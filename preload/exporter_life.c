@@ -372,8 +372,13 @@ void exporter_flush(enum host_end how)
 	uint64_t left = budget_left_ns();
 	uint64_t begin;
 
-	if (!st || !atomic_load(&span_ended_without_owner) || atomic_load(&forbidden))
+	if (!st || !atomic_load(&span_ended_without_owner))
 		return;
+	if (atomic_load(&forbidden)) {
+		if (!store_has_owner(st))
+			tell_given_up(st);
+		return;
+	}
 	if (is_final(how))
 		atomic_store(&exiting, 1);
 	if (!must_deliver(st, how))

@@ -24,8 +24,10 @@
 #include "process_span.h"
 #include "rawsys.h"
 #include "resolve.h"
+#include "rights.h"
 #include "runtime.h"
 #include "sampler.h"
+#include "sandbox.h"
 #include "service_name.h"
 #include "stats.h"
 #include "store.h"
@@ -176,6 +178,23 @@ void host_ends(enum host_end how)
 	}
 	exporter_flush(how);
 	log_once();
+	errno = saved;
+}
+
+void host_goes_quiet(void)
+{
+	int saved = errno;
+
+	if (UNLIKELY(config.process_spans)) {
+		children_leave();
+		(void)process_span_end();
+	}
+	rights_fall();
+	exporter_forbid();
+	stats_inc(STAT_SANDBOXED);
+	sandbox_outlives_exec();
+	log_once();
+	atomic_store(&host_observed, false);
 	errno = saved;
 }
 

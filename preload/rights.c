@@ -10,6 +10,7 @@
 #include "exporter_life.h"
 #include "guard.h"
 #include "host.h"
+#include "sandbox.h"
 #include "stats.h"
 
 #define MS_NS 1000000u
@@ -48,4 +49,19 @@ void rights_fall(void)
 	if (!exporter_leaves())
 		stats_inc(STAT_EXPORTER_STAYED);
 	errno = saved;
+}
+
+void rights_filtered(enum sandbox sandbox)
+{
+	if (!host_is_observed() || thread_self.in_vfork || thread_self.ours)
+		return;
+	if (sandbox == SANDBOX_CLOSED) {
+		host_goes_quiet();
+		return;
+	}
+	rights_fall();
+	if (sandbox == SANDBOX_NO_THREAD) {
+		exporter_forbid();
+		sandbox_outlives_exec();
+	}
 }

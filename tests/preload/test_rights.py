@@ -5,10 +5,13 @@ import os
 import time
 import unittest
 
-from support.case import Feature, Transparency
+from support.case import WAIT, Feature, Transparency
 from support.progs import BARE, BUILD
 from test_process import WithServer
 
+SANDBOX = os.path.join(BUILD, "tests", "host_sandbox")
+KILLING = ("kill", "trap", "errno", "arguments")
+HOW = ("", "child", "exec", "raw")
 HOST = os.path.join(BUILD, "tests", "host_rights")
 # At work from the first span on.
 AT_ONCE = {"OTEL_BSP_SCHEDULE_DELAY": "1"}
@@ -37,7 +40,18 @@ class Rights(WithServer):
                 self.skipTest(f"{way} is refused here: errno {error}")
 
 
+    def run_sandbox(self, lab, name, how, **env):
+        done = lab.run([SANDBOX, str(self.server().port), name, how], timeout=60, **env)
+        if done.returncode == 77:
+            self.skipTest("seccomp is refused here")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"204\n" * 3, b""))
+
+
 class Same(Rights, Transparency):
+    def assert_delivered(self, lab, count):
+        self.assertEqual(len(lab.collector.wait_for(count, WAIT)), count)
+        self.assert_sound(lab.collector)
+
     def test_given_up_by_all(self):
         for way in WAYS:
             with self.subTest(way):
@@ -47,6 +61,8 @@ class Same(Rights, Transparency):
                 # setuid() is libc's to tell the others of: ours stays, with fewer rights.
                 left = NONE_LEFT if way != "setuid" or BARE else "other rights 0, left 1\n"
                 self.assertEqual(out, TOLD.format(way=way, rights=left))
+                if not BARE:
+                    self.assert_delivered(lab, 2)
 
     def test_given_up_while_the_collector_hangs(self):
         """Half a second for what waits, all told, however often; what it has not sent is counted."""
@@ -63,14 +79,20 @@ class Same(Rights, Transparency):
                              lab.total("spans_dropped_export_failed"), 2 * len(ways))
 
 
-class Delivered(Rights, Feature):
-    def test_spans_still_arrive(self):
-        for way in WAYS:
-            with self.subTest(way):
-                lab = self.lab(**AT_ONCE)
-                self.run_host(lab, way)
-                self.spans(lab, 2, settle=0.0)
+    # Filters of system calls, by host_sandbox.c.
+    def test_filter_that_knows_nothing_of_us(self):
+        """Not one of our calls is made any more; the same in children, and in programs started."""
+        for name in KILLING + ("strict", "ptrace", "threads"):
+            for how in HOW:
+                with self.subTest(name=name, how=how):
+                    lab = self.lab(**AT_ONCE)
+                    self.run_sandbox(lab, name, how)
+                    if not BARE and name not in ("ptrace", "threads"):
+                        self.assert_delivered(lab, 1)  # what was before the filter
+                        self.assertEqual(lab.total("sandboxed"), 1, lab.counters())
 
+
+class Delivered(Rights, Feature):
     def test_in_a_namespace_without_a_network(self):
         """The exporter does not keep the old one: what was asked before is told, and no more."""
         lab = self.lab(**AT_ONCE)
@@ -86,6 +108,23 @@ class Delivered(Rights, Feature):
         self.spans(lab, 1)
         self.assertEqual((lab.total("exporter_refused"), lab.total("spans_dropped_shutdown")),
                          (1, 1), lab.counters())
+
+    def test_filter_that_lets_us_through(self):
+        for how in HOW:
+            with self.subTest(how):
+                lab = self.lab(**AT_ONCE)
+                self.run_sandbox(lab, "ptrace", how)
+                self.spans(lab, 3, settle=0.0)
+
+    def test_filter_without_threads(self):
+        """Who shares the store delivers; where nobody does, it is counted; a program that is started
+        has neither, and is told so."""
+        for how, came, lost in (("child", 3, 0), ("", 1, 2), ("raw", 1, 2), ("exec", 1, 0)):
+            with self.subTest(how):
+                lab = self.lab(**AT_ONCE)
+                self.run_sandbox(lab, "threads", how)
+                self.spans(lab, came, settle=0.0)
+                self.assertEqual(lab.total("spans_dropped_shutdown"), lost, lab.counters())
 
 
 if __name__ == "__main__":

@@ -34,6 +34,19 @@ void exporter_main_gone(void)
 {
 }
 
+static bool is_forbidden;
+
+void exporter_forbid(void)
+{
+	is_forbidden = true;
+}
+
+bool exporter_park(uint32_t timeout_ms)
+{
+	(void)timeout_ms;
+	return true;
+}
+
 static char *const no_settings[] = { NULL };
 
 static void test_load_ordinary_program_is_observed(void **state)
@@ -81,6 +94,18 @@ static void test_load_keeps_errno(void **state)
 	assert_int_equal(errno, EAGAIN);
 }
 
+static void test_load_goes_quiet_for_good(void **state)
+{
+	(void)state;
+	errno = EAGAIN;
+	host_goes_quiet();
+	assert_int_equal(errno, EAGAIN);
+	assert_false(host_is_observed());
+	assert_true(is_forbidden);
+	host_start();
+	assert_false(host_is_observed());
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -89,6 +114,7 @@ int main(void)
 		cmocka_unit_test(test_load_disabled_program_is_left_alone),
 		cmocka_unit_test(test_load_comes_up_once),
 		cmocka_unit_test(test_load_keeps_errno),
+		cmocka_unit_test(test_load_goes_quiet_for_good),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
