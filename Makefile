@@ -372,7 +372,7 @@ check:
 	step $(SUB) BUILD=$(BUILD)/gcc preload-tests; \
 	step $(SUB) BUILD=$(BUILD)/gcc e2e; \
 	step $(SUB) BUILD=$(BUILD)/gcc transparency-short; \
-	step $(MAKE) RESULTS=$(RESULTS) FUZZ_SECONDS=10 fuzz; \
+	step $(MAKE) RESULTS=$(RESULTS) FUZZ_SECONDS=8 fuzz; \
 	scripts/results $(RESULTS) && exit $$bad
 
 demo: all

@@ -173,6 +173,8 @@ void term_duration(char *to, size_t size, uint64_t ns)
 		snprintf(to, size, "%um%02us", (unsigned)(s / 60), (unsigned)(s % 60));
 	else if (s < 360000)
 		snprintf(to, size, "%uh%02um", (unsigned)(s / 3600), (unsigned)(s / 60 % 60));
-	else
+	else if (s < 864000000)
 		snprintf(to, size, "%u d", (unsigned)(s / 86400));
+	else
+		snprintf(to, size, "%u y", (unsigned)(s / 31557600));
 }

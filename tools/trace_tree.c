@@ -237,3 +237,20 @@ void trace_tree_done(struct trace_tree *tree)
 	free(tree->order);
 	*tree = (struct trace_tree){ .top = TREE_NONE };
 }
+
+uint32_t trace_tree_services(const struct trace_tree *tree)
+{
+	struct bytes seen[64];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < tree->count && n < ARRAY_LEN(seen); i++) {
+		struct bytes service = tree->nodes[i].span->resource->service;
+		uint32_t j = 0;
+
+		while (j < n && !bytes_equal(seen[j], service))
+			j++;
+		if (j == n)
+			seen[n++] = service;
+	}
+	return n;
+}

@@ -37,6 +37,9 @@ struct trace_tree {
 MUST_USE bool trace_tree_init(struct trace_tree *tree, const struct trace *t);
 void trace_tree_done(struct trace_tree *tree);
 
+/* How many different services it has, 64 at most: traces have few. */
+uint32_t trace_tree_services(const struct trace_tree *tree);
+
 /* Is this span's own time of no use?  Its duration is then not known. */
 bool span_time_is_broken(const struct otlp_span *s);
 

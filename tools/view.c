@@ -18,12 +18,10 @@
 
 #include "clock.h"
 #include "command.h"
-#include "json_out.h"
 #include "otlp_file.h"
 #include "output.h"
 #include "receiver.h"
-#include "view_options.h"
-#include "waterfall.h"
+#include "view_sink.h"
 
 /* After a signal a reader that takes nothing is given this long; a second signal cuts it short. */
 #define STANDSTILL_MS 5000
@@ -33,15 +31,20 @@
 
 /* Finished traces are rendered together up to about this much, to be written at once. */
 #define RENDER_BYTES ((size_t)256 << 10)
+#define RENDER_TRACES 256u /* nobody delivers meanwhile */
 
 /* Refused requests are told of so many times, then only counted: exporters try for ever. */
 #define COMPLAINTS_MAX 10u
+
+/* --compare found a difference. */
+#define EXIT_DIFFERS 3
 
 struct viewer {
 	struct view_options options;
 	struct receiver receiver;
 	int signals; /* signalfd */
 	int news;    /* eventfd: raised by the receiver's thread */
+	struct view_sink sink;
 	struct text out;
 	bool is_over;   /* by --once */
 	bool is_ending; /* a signal said so */
@@ -123,7 +126,8 @@ static bool start(struct viewer *v)
 		command_error("view", "cannot start: %s", strerror(errno));
 		return false;
 	}
-	if (!trace_store_init(&v->store, v->options.waits, STORE_BYTES)) {
+	if (!trace_store_init(&v->store, v->options.waits, STORE_BYTES) ||
+	    !view_sink_init(&v->sink, &v->options)) {
 		command_error("view", "no memory");
 		return false;
 	}
@@ -148,43 +152,25 @@ static bool start_receiver(struct viewer *v)
 	return true;
 }
 
-/* Lock held. */
-static void render(struct viewer *v, const struct trace *t)
-{
-	struct trace_report report;
-	struct style style;
-
-	if (!trace_report_init(&report, t)) {
-		v->out.is_short = true;
-		return;
-	}
-	style_detect(&style, STDOUT_FILENO);
-	if (v->options.is_json)
-		json_out_trace(&v->out, t, &report, t->is_printed);
-	else if (t->is_printed)
-		waterfall_print_late(&v->out, &style, t, &report.tree);
-	else
-		waterfall_print(&v->out, &style, t, &report);
-	trace_report_done(&report);
-}
-
-/* Renders what is due until there is enough to write; false: nothing is. */
+/* Renders what is due until there is enough to write; false: nothing was due. */
 static bool render_due(struct viewer *v, bool all)
 {
 	struct trace *t;
+	bool is_any = false;
 
 	text_clear(&v->out);
 	pthread_mutex_lock(&v->lock);
-	while (v->out.len < RENDER_BYTES && !v->is_over) {
+	for (unsigned n = 0; n < RENDER_TRACES && v->out.len < RENDER_BYTES && !v->is_over; n++) {
 		t = trace_store_next(&v->store, now_ms(), clock_realtime_ns(), all);
 		if (!t)
 			break;
-		render(v, t);
+		view_sink_take(&v->sink, &v->out, t);
 		trace_store_printed(&v->store, t);
-		v->is_over = v->options.is_once;
+		is_any = true;
+		v->is_over = v->options.is_once && v->sink.shown;
 	}
 	pthread_mutex_unlock(&v->lock);
-	return v->out.len > 0;
+	return is_any;
 }
 
 static void take_signal(struct viewer *v)
@@ -305,9 +291,47 @@ static void summarize(const struct viewer *v)
 		command_error("view", "%llu spans of %llu traces were forgotten before printing",
 			      (unsigned long long)c->forgotten_spans,
 			      (unsigned long long)c->forgotten_traces);
+	if (v->sink.late)
+		command_error("view", "%llu spans came too late to be counted",
+			      (unsigned long long)v->sink.late);
+	if (v->options.is_selecting && !v->sink.shown)
+		command_error("view", "none of %llu traces is as asked for",
+			      (unsigned long long)v->sink.passed_over);
 	if (v->is_broken)
 		command_error("view",
 			      "the output stood still or was closed: traces were not printed");
+}
+
+/* Until there is nothing more to come; false: it could not begin. */
+static bool run(struct viewer *v)
+{
+	if (v->options.file) {
+		view_file(v);
+	} else {
+		if (!start_receiver(v))
+			return false;
+		view_loop(v);
+		/* From here on nothing is added; what came is printed, finished or not. */
+		receiver_close(&v->receiver);
+	}
+	if (!v->is_over)
+		print_due(v, true);
+	return true;
+}
+
+/* Returns the exit status. */
+static int end(struct viewer *v)
+{
+	int differ;
+
+	text_clear(&v->out);
+	differ = view_sink_end(&v->sink, &v->out);
+	if (v->out.len && !v->is_broken)
+		write_out(v);
+	summarize(v);
+	if (differ < 0 || v->is_broken || v->is_unread)
+		return EXIT_FAILURE;
+	return differ ? EXIT_DIFFERS : EXIT_SUCCESS;
 }
 
 int command_view(int argc, char **argv)
@@ -318,21 +342,11 @@ int command_view(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	pthread_mutex_init(&v.lock, NULL);
-	if (!start(&v))
+	if (!start(&v) || !run(&v))
 		return EXIT_FAILURE;
-	if (v.options.file) {
-		view_file(&v);
-	} else {
-		if (!start_receiver(&v))
-			return EXIT_FAILURE;
-		view_loop(&v);
-		/* From here on nothing is added; what came is printed, finished or not. */
-		receiver_close(&v.receiver);
-	}
-	if (!v.is_over)
-		print_due(&v, true);
-	summarize(&v);
+	status = end(&v);
+	view_sink_done(&v.sink);
 	trace_store_done(&v.store);
 	text_done(&v.out);
-	return v.is_broken || v.is_unread ? EXIT_FAILURE : EXIT_SUCCESS;
+	return status;
 }

@@ -1,47 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "view_options.h"
 
+#include <ctype.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clock.h"
 #include "command.h"
 #include "receiver.h"
 
 #define GRACE_MAX 3600000
-
-static void print_help(void)
-{
-	puts("Usage: interspan view [OPTIONS]\n"
-	     "Receives traces by OTLP/HTTP on 127.0.0.1 and prints each one when it is "
-	     "finished.\n\n"
-	     "  --file FILE read FILE instead: OTLP in JSON, a request a line, plain or gzipped;\n"
-	     "              - is standard input\n"
-	     "  --port N    listen on port N and nowhere else; 0 is any free one\n"
-	     "              (default: 4318, or another one if that is taken)\n"
-	     "  --once      end after the first trace\n"
-	     "  --json      one line of JSON per trace instead of a picture\n"
-	     "  --grace MS  a trace is finished when nothing new came for MS milliseconds\n"
-	     "              (default: 300 if it looks whole; while the other side of a call may\n"
-	     "              be on its way 5500 after its end; 60000 if a span is surely missing)\n"
-	     "  --help      print this\n\n"
-	     "When it is ready, 'listening on http://127.0.0.1:PORT' is on standard error.\n"
-	     "On SIGINT, SIGTERM or SIGHUP unfinished traces are printed, and the status is 0.\n\n"
-	     "Colours are used on a terminal, unless NO_COLOR is set; the width is that of the\n"
-	     "terminal, else COLUMNS, at least 80.  '?' marks a span whose parent is missing.\n\n"
-	     "JSON: {\"traceId\", \"late\", \"duplicates\", \"durationNano\", \"spans\": "
-	     "[{\"traceId\", \"spanId\",\n"
-	     "\"parentSpanId\", \"name\", \"kind\", \"service\", \"startUnixNano\", "
-	     "\"endUnixNano\",\n"
-	     "\"status\", \"statusMessage\", \"selfNano\", \"criticalNano\", \"movedNano\",\n"
-	     "\"critical\", \"flags\", \"orphan\", \"events\", \"links\", \"attributes\": {},\n"
-	     "\"resource\": {}}], \"verdict\": [{\"kind\", \"spanId\", \"count\", \"nano\",\n"
-	     "\"text\"}]}.  Ids are lower-case hex, parentSpanId is "
-	     "\"\"\n"
-	     "for a root; kind is SERVER, CLIENT, INTERNAL, PRODUCER or CONSUMER; status is\n"
-	     "UNSET, OK or ERROR; times are integers; parents come before their children.\n"
-	     "Spans that come after their trace was printed make one more line, with late true.");
-}
 
 static bool read_number(const char *word, const char *text, unsigned long max, unsigned long *ret)
 {
@@ -54,7 +23,7 @@ static bool read_number(const char *word, const char *text, unsigned long max, u
 	return false;
 }
 
-static bool read_option(struct view_options *o, int c)
+static bool read_source(struct view_options *o, int c)
 {
 	unsigned long n;
 
@@ -75,26 +44,120 @@ static bool read_option(struct view_options *o, int c)
 	case 'f':
 		o->file = optarg;
 		return true;
-	case 'o':
-		o->is_once = true;
-		return true;
 	default:
-		o->is_json = true;
+		o->is_once = true;
 		return true;
 	}
 }
 
+static bool is_id_part(const char *text)
+{
+	size_t n = 0;
+
+	while (isxdigit((unsigned char)text[n]))
+		n++;
+	return n && n <= 32 && !text[n];
+}
+
+static bool read_selection(struct view_options *o, int c)
+{
+	struct selection *s = &o->selection;
+
+	o->is_selecting = true;
+	switch (c) {
+	case 't':
+		s->trace = optarg;
+		if (is_id_part(optarg))
+			return true;
+		command_error("view", "--trace needs up to 32 hex digits, not '%s'", optarg);
+		return false;
+	case 's':
+		s->service = optarg;
+		return true;
+	case 'd':
+		if (parse_duration(optarg, &s->min_ns))
+			return true;
+		command_error("view", "--min-duration needs a time such as 250ms, not '%s'",
+			      optarg);
+		return false;
+	case 'e':
+		s->is_error = true;
+		return true;
+	case 'a':
+		if (selection_add_attr(s, optarg))
+			return true;
+		command_error("view", "--attr needs KEY=VALUE, %u times at most: '%s'",
+			      SELECTION_ATTRS_MAX, optarg);
+		return false;
+	default:
+		if (parse_since(optarg, clock_realtime_ns(), &s->since_ns))
+			return true;
+		command_error("view", "--since needs 10m, 2h, or 2026-11-26T07:00:00Z, not '%s'",
+			      optarg);
+		return false;
+	}
+}
+
+static bool read_output(struct view_options *o, int c)
+{
+	switch (c) {
+	case 'T':
+		o->mode = VIEW_TOP;
+		return true;
+	case 'C':
+		o->compare = optarg;
+		o->mode = VIEW_MAP;
+		return true;
+	case 'j':
+		o->is_json = true;
+		return true;
+	default:
+		break;
+	}
+	o->mode = VIEW_MAP;
+	if (!optarg || strcmp(optarg, "text") == 0)
+		o->map_form = MAP_TEXT;
+	else if (strcmp(optarg, "mermaid") == 0)
+		o->map_form = MAP_MERMAID;
+	else if (strcmp(optarg, "dot") == 0)
+		o->map_form = MAP_DOT;
+	else {
+		command_error("view", "--map is text, mermaid or dot, not '%s'", optarg);
+		return false;
+	}
+	return true;
+}
+
+static bool read_option(struct view_options *o, int c)
+{
+	if (strchr("pgfo", c))
+		return read_source(o, c);
+	if (strchr("tsdeaS", c))
+		return read_selection(o, c);
+	return read_output(o, c);
+}
+
+static const struct option options[] = {
+	{ "port", required_argument, NULL, 'p' },
+	{ "grace", required_argument, NULL, 'g' },
+	{ "file", required_argument, NULL, 'f' },
+	{ "once", no_argument, NULL, 'o' },
+	{ "trace", required_argument, NULL, 't' },
+	{ "service", required_argument, NULL, 's' },
+	{ "error", no_argument, NULL, 'e' },
+	{ "min-duration", required_argument, NULL, 'd' },
+	{ "attr", required_argument, NULL, 'a' },
+	{ "since", required_argument, NULL, 'S' },
+	{ "top", no_argument, NULL, 'T' },
+	{ "map", optional_argument, NULL, 'm' },
+	{ "compare", required_argument, NULL, 'C' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
+};
+
 int view_options_read(struct view_options *ret, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "port", required_argument, NULL, 'p' },
-		{ "once", no_argument, NULL, 'o' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "grace", required_argument, NULL, 'g' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "file", required_argument, NULL, 'f' },
-		{ 0 },
-	};
 	int c;
 
 	*ret = (struct view_options){ .port = RECEIVER_PORT, .waits = trace_waits_default };
@@ -102,7 +165,7 @@ int view_options_read(struct view_options *ret, int argc, char **argv)
 	optind = 1;
 	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		if (c == 'h') {
-			print_help();
+			view_help_print();
 			return EXIT_SUCCESS;
 		}
 		if (c == '?' || c == ':') {
@@ -117,5 +180,7 @@ int view_options_read(struct view_options *ret, int argc, char **argv)
 		command_error("view", "what is '%s'? see interspan view --help", argv[optind]);
 		return EXIT_USAGE;
 	}
+	if (ret->is_json && ret->mode == VIEW_MAP)
+		ret->map_form = MAP_JSON;
 	return -1;
 }

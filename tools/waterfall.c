@@ -63,24 +63,6 @@ static void put_count(struct text *to, uint32_t n, const char *what)
 	text_printf(to, "%u %s%s", n, what, n == 1 ? "" : "s");
 }
 
-/* Traces have few services; the first ones are enough to count. */
-static uint32_t count_services(const struct trace_tree *tree)
-{
-	struct bytes seen[64];
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < tree->count && n < ARRAY_LEN(seen); i++) {
-		struct bytes service = tree->nodes[i].span->resource->service;
-		uint32_t j = 0;
-
-		while (j < n && !bytes_equal(seen[j], service))
-			j++;
-		if (j == n)
-			seen[n++] = service;
-	}
-	return n;
-}
-
 static void put_header(struct text *to, const struct layout *l, const struct trace *t)
 {
 	const struct trace_tree *tree = l->tree;
@@ -94,7 +76,7 @@ static void put_header(struct text *to, const struct layout *l, const struct tra
 	text_printf(to, "  %s  ", took);
 	put_count(to, tree->count, "span");
 	text_add_str(to, "  ");
-	put_count(to, count_services(tree), "service");
+	put_count(to, trace_tree_services(tree), "service");
 	term_color(to, l->style, COLOR_PLAIN);
 	if (tree->errors) {
 		term_color(to, l->style, COLOR_RED);

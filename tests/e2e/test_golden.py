@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a person sees: each tests/golden/*.trace, as `interspan view` prints it in 80 columns of ASCII and
-in 200 of UTF-8.  There is one that provokes each verdict and one that nearly does.  GOLDEN_WRITE=1 writes
-what is printed now; read it before you commit it."""
+in 200 of UTF-8.  There is one that provokes each verdict and one that nearly does.  Tables, from *.many.
+GOLDEN_WRITE=1 writes what is printed now; read it before you commit it."""
 import glob
 import os
 import subprocess
+import tempfile
 import unittest
 
 from support.traces import otlp
@@ -35,8 +36,31 @@ class GoldenTest(unittest.TestCase):
                     self.compare(path.replace(".trace", f".{columns}"),
                                  view(request, columns=columns, locale=locale), columns)
 
-    def compare(self, path, got, columns):
-        self.assertEqual((got.returncode, got.stderr), (0, b""))
+    def many(self, name):
+        with open(os.path.join(ROOT, "tests/golden", name), encoding="utf-8") as file:
+            return "\n".join(otlp(part) for part in file.read().split("\n\n"))
+
+    def test_golden_tables(self):
+        now = self.many("shop.many")
+        with tempfile.NamedTemporaryFile() as old:
+            old.write(self.many("shop_before.many").encode())
+            old.flush()
+            for name, status, args in (
+                    ("top", 0, ["--top"]), ("map", 0, ["--map"]), ("mermaid", 0, ["--map=mermaid"]),
+                    ("dot", 0, ["--map=dot"]), ("compare", 3, ["--compare", old.name]),
+                    ("compare_same", 0, ["--compare", old.name, "--trace", "99"]),
+                    ("compare_dot", 3, ["--map=dot", "--compare", old.name])):
+                for columns, locale in WIDTHS:
+                    with self.subTest(name, columns=columns):
+                        path = os.path.join(ROOT, f"tests/golden/shop_{name}.{columns}")
+                        got = view(now, *args, columns=columns, locale=locale)
+                        limit = 1000 if "dot" in name or name == "mermaid" else columns
+                        self.compare(path, got, limit, status)
+
+    def compare(self, path, got, columns, status=0):
+        self.assertEqual(got.returncode, status)
+        if "same" not in path:
+            self.assertEqual(got.stderr, b"")
         out = got.stdout.decode()
         if os.environ.get("GOLDEN_WRITE"):
             with open(path, "w", encoding="utf-8") as file:

@@ -5,12 +5,14 @@ import gzip
 import json
 import os
 import resource
+import signal
 import subprocess
 import tempfile
 import time
 import unittest
 
 from support.traces import otlp
+from test_tools import View, post
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOOL = os.path.join(ROOT, os.environ.get("BUILD", "build"), "interspan")
@@ -97,6 +99,59 @@ class FileTest(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, b""))
         self.assertEqual(done.stdout.count(b"\ntrace ") + 1, 990)
         self.assertLess(after.ru_utime - before.ru_utime, 8 * yardstick)
+
+
+class SelectTest(unittest.TestCase):
+    def shown(self, *args):
+        status, out, err = view("--file", "-", "--json", *args, stdin=lines(ONE, TWO))
+        self.assertEqual(status, 0)
+        return [json.loads(line)["traceId"][:2] for line in out.splitlines()], err
+
+    def test_view_shows_what_is_asked_for(self):
+        for args, want in (
+                ((), ["a1", "b2"]), (("--trace", "b2b2"), ["b2"]), (("--service", "shop"), ["a1", "b2"]),
+                (("--min-duration", "15ms"), ["b2"]), (("--error",), ["b2"]),
+                (("--attr", "url.path=/a"), ["a1"]), (("--attr", "http.response.status_code=500"), ["b2"]),
+                (("--attr", "url.path=/a", "--error"), []), (("--since", "2023-11-14"), ["a1", "b2"]),
+                (("--since", "1h"), []), (("--once", "--error"), ["b2"])):
+            self.assertEqual(self.shown(*args)[0], want, args)
+        self.assertEqual(self.shown("--service", "x")[1],
+                         "interspan view: none of 2 traces is as asked for\n")
+
+    def test_view_refuses_what_it_does_not_understand(self):
+        for args, why in (
+                (["--trace", "xyz"], "--trace needs up to 32 hex digits, not 'xyz'"),
+                (["--min-duration", "5"], "--min-duration needs a time such as 250ms, not '5'"),
+                (["--since", "x"], "--since needs 10m, 2h, or 2026-11-26T07:00:00Z, not 'x'"),
+                (["--attr", "=x"], "--attr needs KEY=VALUE, 16 times at most: '=x'"),
+                (["--map=svg"], "--map is text, mermaid or dot, not 'svg'"),
+                (["--trace"], "--trace needs a value"), (["--tree"], "no option --tree"),
+                (["x"], "what is 'x'? see interspan view --help")):
+            self.assertEqual(view(*args), (2, "", f"interspan view: {why}\n"))
+
+    def test_view_tables_in_json(self):
+        data = lines(ONE, TWO, TWO.replace("b2", "b3").replace("20000", "40000"),
+                     "1 - a CLIENT 0 9000 GET http://shop/ 200 trace=c3\n2 1 shop SERVER 10 20 GET / 200 trace=c3")
+        _, out, _ = view("--file", "-", "--top", "--json", stdin=data)
+        top = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual([(t["name"], t["count"], t["errors"]) for t in top],
+                         [("shop GET /b", 2, 2), ("shop GET /a", 1, 0), ("a GET /", 1, 0)])
+        self.assertEqual((top[0]["p50Nano"], top[0]["p95Nano"], top[0]["slowestTraceId"][:4]),
+                         (20000000, 40000000, "b3b3"))
+        _, out, _ = view("--file", "-", "--map", "--json", stdin=data)
+        self.assertEqual([(e["caller"], e["callee"], e["calls"], e["errors"], e["p50Nano"])
+                          for e in map(json.loads, out.splitlines())],
+                         [(None, "shop", 3, 2, 20000000), ("a", "shop", 1, 0, 9000000)])
+
+    def test_view_prints_tables_when_asked_to_end(self):
+        with View("--map", "--json") as live:
+            self.assertEqual(post(live.port, lines(ONE, TWO).splitlines()[0])[0], 200)
+            status, out, _ = live.end(signal.SIGINT)
+        self.assertEqual((status, json.loads(out)["callee"]), (0, "shop"))
+
+    def test_view_compare_needs_its_file(self):
+        status, out, err = view("--file", "-", "--compare", "/none/x", stdin=lines(ONE))
+        self.assertEqual((status, out, err), (1, "", "interspan view: /none/x: No such file or directory\n"))
 
 
 if __name__ == "__main__":
