@@ -249,7 +249,12 @@ HOST_CC = $(CC) -std=gnu11 -O2 -g $(filter-out -Wwrite-strings,$(WARN)) $(if $(C
 $(BUILD)/tests/%.so: tests/preload/%.c
 	@echo "  HOST    $@"
 	@mkdir -p $(@D)
-	$(Q)$(HOST_CC) -shared -fPIC -o $@ $<
+	$(Q)$(HOST_CC) -shared -fPIC -o $@ $< $(HOST_LIBS)
+# Each with a stand-in for libpq that lies beside it.
+$(BUILD)/tests/lib_pq_user.so: $(BUILD)/tests/lib_pq.so
+$(BUILD)/tests/lib_pq_user2.so: $(BUILD)/tests/lib_pq2.so
+$(BUILD)/tests/lib_pq_user.so: HOST_LIBS = -L$(@D) -l:lib_pq.so -Wl,-rpath,'$$ORIGIN'
+$(BUILD)/tests/lib_pq_user2.so: HOST_LIBS = -L$(@D) -l:lib_pq2.so -Wl,-rpath,'$$ORIGIN'
 $(BUILD)/tests/%: tests/preload/%.c
 	@echo "  HOST    $@"
 	@mkdir -p $(@D)

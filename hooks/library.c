@@ -106,8 +106,13 @@ static NO_INLINE struct target find(const struct library_kind *kind, struct libr
 
 	if (!p.function)
 		return (struct target){ NULL, NULL };
-	/* What the library calls of its own is part of a call that we have seen. */
-	copy = p.is_caller ? 0 : copy_number(kind, sites, p.object);
+	/*
+	 * What the library calls of its own is part of a call that we have seen; so is what its
+	 * function, which we have called, leaves to another one by a jump.
+	 */
+	copy = p.is_caller || resolve_is_in(resolve_own_object(), caller) ?
+		       0 :
+		       copy_number(kind, sites, p.object);
 	if (copy < 0)
 		return (struct target){ p.function, NULL };
 	value = (uint64_t)(uintptr_t)p.function | (uint64_t)copy << HIGH;

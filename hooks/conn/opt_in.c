@@ -9,15 +9,18 @@
 static const struct {
 	char key[32];
 	uint8_t attr;
+	bool is_secret; /* perhaps: only by its name */
 } known[] = {
-	{ "http.request.body.size", ATTR_HTTP_REQUEST_BODY_SIZE },
-	{ "http.response.body.size", ATTR_HTTP_RESPONSE_BODY_SIZE },
-	{ "network.transport", ATTR_NETWORK_TRANSPORT },
-	{ "network.local.address", ATTR_NETWORK_LOCAL_ADDRESS },
-	{ "network.local.port", ATTR_NETWORK_LOCAL_PORT },
-	{ "client.port", ATTR_CLIENT_PORT },
-	{ "url.scheme", ATTR_URL_SCHEME },
-	{ "user_agent.original", ATTR_USER_AGENT_ORIGINAL },
+	{ "http.request.body.size", ATTR_HTTP_REQUEST_BODY_SIZE, false },
+	{ "http.response.body.size", ATTR_HTTP_RESPONSE_BODY_SIZE, false },
+	{ "network.transport", ATTR_NETWORK_TRANSPORT, false },
+	{ "network.local.address", ATTR_NETWORK_LOCAL_ADDRESS, false },
+	{ "network.local.port", ATTR_NETWORK_LOCAL_PORT, false },
+	{ "client.port", ATTR_CLIENT_PORT, false },
+	{ "url.scheme", ATTR_URL_SCHEME, false },
+	{ "user_agent.original", ATTR_USER_AGENT_ORIGINAL, false },
+	{ "db.response.returned_rows", ATTR_DB_RESPONSE_RETURNED_ROWS, false },
+	{ "db.query.parameter", ATTR_DB_QUERY_PARAMETER, true },
 };
 
 _Static_assert(ATTRS < 63, "a bit each, and one more");
@@ -32,7 +35,7 @@ static uint64_t read_setting(void)
 		struct bytes word = bytes_trim(bytes_split(&list, ','));
 
 		for (size_t i = 0; i < ARRAY_LEN(known); i++)
-			if (bytes_equal(word, BYTES("*")) ||
+			if ((bytes_equal(word, BYTES("*")) && !known[i].is_secret) ||
 			    bytes_equal(word, bytes_from_str(known[i].key)))
 				mask |= 1ull << known[i].attr;
 	}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "db_span.h"
+
+#include "compiler.h"
+#include "context.h"
+#include "origin.h"
+#include "pool.h"
+#include "stats.h"
+
+#define SCRATCH_CHUNKS 4u
+#define POSTGRES_PORT 5432u
+
+static struct pool scratches;
+
+struct db_scratch *db_scratch_get(void)
+{
+	uint32_t index;
+	struct db_scratch *room =
+		pool_get(&scratches, sizeof(struct db_scratch), SCRATCH_CHUNKS, &index);
+
+	if (room)
+		room->index = index;
+	return room;
+}
+
+void db_scratch_put(struct db_scratch *room)
+{
+	if (room)
+		pool_put(&scratches, room->index);
+}
+
+struct db_text db_describe(struct db_scratch *room, struct bytes sql, enum sql_backslash b,
+			   bool has_parameters)
+{
+	struct sql_out text = { room->text, sizeof(room->text), 0, false };
+	struct sql_out summary = { room->summary, SQL_SUMMARY_BYTES, 0, false };
+
+	sql_describe(sql, b, has_parameters, &text, &summary);
+	return (struct db_text){ { text.to, text.len }, { summary.to, summary.len } };
+}
+
+struct span *db_span_start(struct db_scratch *room, uint64_t started_ns)
+{
+	struct span_context parent;
+	bool has_parent =
+		span_ref_context(context_current(), &parent, room->state, sizeof(room->state)) ||
+		origin_context(&parent);
+
+	if (!has_parent)
+		stats_inc(STAT_PARENT_NONE);
+	return span_start_at(SPAN_CLIENT, has_parent ? &parent : NULL, started_ns);
+}
+
+/* Two words, of which one may be missing. */
+static void set_joined(struct span *s, struct bytes a, struct bytes b)
+{
+	char both[SQL_SUMMARY_BYTES + 1];
+	size_t gap = a.len && b.len;
+
+	if (a.len + gap + b.len > SQL_SUMMARY_BYTES)
+		b.len = gap = 0;
+	memcpy(both, a.ptr, a.len);
+	if (gap)
+		both[a.len] = ' ';
+	if (b.len)
+		memcpy(both + a.len + gap, b.ptr, b.len);
+	span_set_name(s, (struct bytes){ both, a.len + gap + b.len });
+}
+
+void db_span_tell(struct span *s, struct bytes verb, const struct db_text *t, struct bytes target)
+{
+	if (!span_is_recording(s))
+		return;
+	if (t->text.len)
+		span_set_str(s, ATTR_DB_QUERY_TEXT, t->text);
+	if (t->summary.len)
+		span_set_str(s, ATTR_DB_QUERY_SUMMARY, t->summary);
+	if (verb.len)
+		span_set_str(s, ATTR_DB_OPERATION_NAME, verb);
+	set_joined(s, verb, t->summary.len ? t->summary : target);
+}
+
+void db_span_server(struct span *s, struct bytes address, unsigned port)
+{
+	if (!address.len)
+		return;
+	span_set_str(s, ATTR_SERVER_ADDRESS, address);
+	if (port && port != POSTGRES_PORT)
+		span_set_int(s, ATTR_SERVER_PORT, port);
+}
+
+void db_span_fail(struct span *s, struct bytes sqlstate, struct bytes instead)
+{
+	bool is_state = sqlstate.len == 5;
+
+	if (span_has_error(s) || (is_state && bytes_start_with(sqlstate, BYTES("0")) &&
+				  (sqlstate.ptr[1] == '0' || sqlstate.ptr[1] == '1')))
+		return;
+	if (is_state)
+		span_set_str(s, ATTR_DB_RESPONSE_STATUS_CODE, sqlstate);
+	span_set_error(s, is_state ? sqlstate : instead);
+}

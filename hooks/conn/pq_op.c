@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Statements on libpq's connections, from the call that sends them to their last result. */
+#include "clock.h"
+#include "compiler.h"
+#include "config.h"
+#include "context.h"
+#include "http_side.h"
+#include "pq_impl.h"
+#include "process.h"
+#include "stats.h"
+
+static struct pq_op *op_at(struct pq_conn *c, uint32_t n)
+{
+	return &c->ops[n % PQ_OPS];
+}
+
+/* --- the end --- */
+
+static void add_to_calls(struct pq_conn *c, const struct pq_op *op, uint64_t now)
+{
+	struct bytes summary = { op->summary, op->summary_len };
+	struct bytes rest = summary;
+	struct call call = {
+		.peer = { c->peer, c->peer_len },
+		.operation = bytes_split(&rest, ' '),
+		.summary = summary,
+		.start_ns = op->started_ns,
+		.end_ns = now,
+	};
+
+	if (op->cause.slot)
+		calls_add(op->cause, &call);
+}
+
+static void op_end(struct pq_conn *c, struct pq_op *op)
+{
+	struct span *s = span_mine(op->span);
+	uint64_t now = clock_monotonic_ns();
+
+	if (op->is_prepare && op->has_failed)
+		statements_put_back(&c->statements, (struct bytes){ op->name, op->name_len },
+				    op->replaced);
+	else
+		statement_free(op->replaced);
+	op->replaced = 0;
+	if (op->has_rows && !op->has_failed)
+		pq_tell_rows(s, op->rows);
+	if (s)
+		add_to_calls(c, op, now);
+	span_end_at(s, now);
+}
+
+void pq_ops_end(struct pq_conn *c)
+{
+	for (; c->head != c->tail; c->head++)
+		op_end(c, op_at(c, c->head));
+	c->beyond = 0;
+	c->beyond_has_result = false;
+}
+
+/* --- the beginning --- */
+
+/* One that another process opened is used by its child: what is under way is not ours to end. */
+static void after_fork(struct pq_conn *c)
+{
+	if (LIKELY(c->epoch == process_epoch()))
+		return;
+	c->epoch = process_epoch();
+	pq_ops_end(c);
+}
+
+/* The text of a call, or of the statement that it names; what is prepared is kept for later. */
+static struct db_text text_of(struct pq_conn *c, const struct pq *pq, const struct pq_query *q,
+			      struct db_scratch *room, struct pq_op *op)
+{
+	struct bytes name = bytes_from_str(q->statement);
+	struct bytes sql = bytes_from_str(q->sql);
+	const struct statement *known;
+	struct db_text t = { { NULL, 0 }, { NULL, 0 } };
+
+	if (q->sql) {
+		t = db_describe(room, sql, pq_backslash(pq, sql), q->has_parameters);
+		if (q->verb != PQ_PREPARE)
+			return t;
+		op->is_prepare = true;
+		op->name_len = (uint8_t)(name.len < sizeof(op->name) ? name.len : sizeof(op->name));
+		memcpy(op->name, name.ptr, op->name_len);
+		op->replaced = statements_put(&c->statements, name, t.text, t.summary);
+		return t;
+	}
+	known = q->statement ? statements_get(&c->statements, name) : NULL;
+	if (known)
+		t = (struct db_text){ statement_text(known), statement_summary(known) };
+	return t;
+}
+
+static void fill(struct pq_conn *c, const struct pq *pq, const struct pq_query *q,
+		 struct db_scratch *room, struct pq_op *op)
+{
+	static const char verbs[][9] = { "", "PREPARE", "DESCRIBE" };
+	struct span *s = span_get(op->span);
+	struct db_text t = { { NULL, 0 }, { NULL, 0 } };
+
+	/* A text that nobody will see is not worth masking, unless it is to be seen later. */
+	if (span_is_recording(s) || q->verb == PQ_PREPARE)
+		t = text_of(c, pq, q, room, op);
+	op->summary_len = (uint8_t)(t.summary.len < PQ_SUMMARY ? t.summary.len : PQ_SUMMARY);
+	memcpy(op->summary, t.summary.ptr, op->summary_len);
+	if (!span_is_recording(s))
+		return;
+	pq_tell_connection(c, pq, s);
+	db_span_tell(s, bytes_from_str(verbs[q->verb]), &t, pq_database(pq));
+	if (q->values)
+		pq_tell_values(s, q);
+}
+
+/* Several at once are the library's pipeline mode. */
+static bool op_begin(struct pq_conn *c, const struct pq *pq, const struct pq_query *q)
+{
+	struct db_scratch *room = NULL;
+	struct pq_op *op = op_at(c, c->tail);
+
+	if (c->beyond || c->tail - c->head == PQ_OPS || !(room = db_scratch_get())) {
+		c->beyond++;
+		stats_inc(STAT_PIPELINE_FULL);
+		return true;
+	}
+	op->started_ns = clock_monotonic_ns();
+	op->cause = context_current();
+	op->has_result = op->has_rows = op->has_failed = op->is_prepare = false;
+	op->replaced = 0;
+	op->rows = 0;
+	op->span = span_ref(db_span_start(room, op->started_ns));
+	fill(c, pq, q, room, op);
+	db_scratch_put(room);
+	c->tail++;
+	return true;
+}
+
+/* PQexec() and its like refuse to work in a pipeline. */
+static bool is_refused(const struct pq *pq, const struct pq_query *q)
+{
+	int (*mode)(const void *) = PQ_ASK(pq, pipelineStatus, int (*)(const void *));
+
+	return !q->is_async && mode && mode(pq->conn) != 0;
+}
+
+bool pq_begin(const struct pq *pq, const struct pq_query *q)
+{
+	struct pq_conn *c = config.sdk_disabled ? NULL : pq_hold(pq->conn);
+	bool is_told;
+
+	if (!c)
+		return false;
+	after_fork(c);
+	is_told = !is_refused(pq, q);
+	/* Whoever waits for the answer has given up all others. */
+	if (is_told && !q->is_async)
+		pq_ops_end(c);
+	if (is_told)
+		is_told = op_begin(c, pq, q);
+	pq_release(c);
+	return is_told;
+}
+
+/* --- results --- */
+
+void pq_sent(const struct pq *pq, bool is_sent)
+{
+	struct pq_conn *c = is_sent ? NULL : pq_hold(pq->conn);
+
+	if (!c)
+		return;
+	if (c->beyond) {
+		c->beyond--;
+	} else if (c->tail != c->head) {
+		struct pq_op *op = op_at(c, --c->tail);
+		struct span *s = span_mine(op->span);
+
+		/* The connection is gone, or the library was called in the wrong order. */
+		op->has_failed = true;
+		if (PQ_ASK(pq, status, int (*)(const void *))(pq->conn) == PQ_CONNECTION_OK) {
+			span_discard(s);
+			op->span = (struct span_ref){ 0 };
+		} else {
+			db_span_fail(s, BYTES(""), BYTES("08006"));
+		}
+		op_end(c, op);
+	}
+	pq_release(c);
+}
+
+static bool is_copy(int status)
+{
+	return status == PQ_COPY_OUT || status == PQ_COPY_IN || status == PQ_COPY_BOTH;
+}
+
+void pq_done(const struct pq *pq, const void *result)
+{
+	struct pq_conn *c = pq_hold(pq->conn);
+
+	if (!c)
+		return;
+	if (c->tail != c->head) {
+		struct pq_op *op = op_at(c, c->tail - 1);
+		int status = pq_tell_result(pq, op, result);
+
+		/* What is copied comes now, and ends with a result of its own. */
+		if (!is_copy(status)) {
+			op_end(c, op);
+			c->tail--;
+		}
+	} else {
+		c->beyond = 0;
+	}
+	pq_release(c);
+}
+
+static void next_result(struct pq_conn *c, const struct pq *pq, const void *result)
+{
+	struct pq_op *op = c->head != c->tail ? op_at(c, c->head) : NULL;
+
+	if (!op && !result && c->beyond && c->beyond_has_result) {
+		c->beyond--;
+		c->beyond_has_result = false;
+	} else if (!op) {
+		c->beyond_has_result |= result != NULL;
+	} else if (result) {
+		op->has_result |= pq_tell_result(pq, op, result) != PQ_PIPELINE_SYNC;
+	} else if (op->has_result) {
+		op_end(c, op);
+		c->head++;
+	}
+}
+
+void pq_result(const struct pq *pq, const void *result)
+{
+	struct pq_conn *c = pq_hold(pq->conn);
+
+	if (!c)
+		return;
+	if (c->head != c->tail || c->beyond)
+		next_result(c, pq, result);
+	pq_release(c);
+}
+
+void pq_copied(const struct pq *pq, bool is_good)
+{
+	struct pq_conn *c = pq_hold(pq->conn);
+
+	if (!c)
+		return;
+	if (!is_good && c->head != c->tail)
+		db_span_fail(span_mine(op_at(c, c->head)->span), BYTES(""), BYTES("_OTHER"));
+	pq_ops_end(c);
+	pq_release(c);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An extension that is linked with libpq, and does what it is told to. */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib_pq.h"
+
+void pq_user(const char *what);
+
+static PGconn *conn;
+
+static void say(const char *what, PGresult *r)
+{
+	const char *state = r ? PQresultErrorField(r, 'C') : NULL;
+
+	printf("%s: %s %d %d %s\n", what, PQdb(conn), PQresultStatus(r), r ? PQntuples(r) : -1,
+	       state ? state : "");
+	PQclear(r);
+}
+
+static void get_all(const char *what)
+{
+	PGresult *r;
+
+	while ((r = PQgetResult(conn)))
+		say(what, r);
+}
+
+static void waiting(void)
+{
+	const char *const values[] = { "7", NULL, "x" };
+
+	say("exec", PQexec(conn, "rows 3"));
+	say("exec", PQexec(conn, "fail 42P01"));
+	say("exec", PQexec(conn, "fail 01000"));
+	say("params", PQexecParams(conn, "rows $1 'kept'", 3, NULL, values, NULL, NULL, 0));
+	say("params", PQexecParams(conn, "rows 'masked'", 0, NULL, NULL, NULL, NULL, 0));
+}
+
+static void prepared(void)
+{
+	say("prepare", PQprepare(conn, "a", "SELECT $1 FROM t", 1, NULL));
+	say("run", PQexecPrepared(conn, "a", 1, NULL, NULL, NULL, 0));
+	say("prepare", PQprepare(conn, "a", "fail 42P05 $1", 1, NULL)); /* is there already */
+	say("run", PQexecPrepared(conn, "a", 1, NULL, NULL, NULL, 0));
+	say("prepare", PQprepare(conn, "", "DELETE FROM u WHERE a = 5", 0, NULL));
+	say("run", PQexecPrepared(conn, NULL, 0, NULL, NULL, NULL, 0));
+	say("run", PQexecPrepared(conn, "unknown", 0, NULL, NULL, NULL, 0));
+}
+
+static void sending(void)
+{
+	printf("%d\n", PQsendQuery(conn, "rows 1"));
+	get_all("sent");
+	printf("%d\n", PQsendQuery(conn, "fail 57014"));
+	get_all("sent");
+	PQsendQuery(conn, "given up"); /* by the next one */
+	say("exec", PQexec(conn, "rows 2"));
+	PQsendQuery(conn, "given up as well"); /* by the end */
+}
+
+static void copying(void)
+{
+	say("copy", PQexec(conn, "copy"));
+	get_all("copied");
+	say("exec", PQexec(conn, "rows 1"));
+}
+
+/* More at once than we remember. */
+static void pipelining(void)
+{
+	char sql[32];
+
+	PQenterPipelineMode(conn);
+	for (int i = 0; i < 300; i++) {
+		sprintf(sql, i == 1 ? "fail 23505" : "rows %d", i);
+		printf("%d", PQsendQueryParams(conn, sql, 0, NULL, NULL, NULL, NULL, 0));
+	}
+	PQpipelineSync(conn);
+	say("refused", PQexec(conn, "rows 1"));
+	for (int i = 0; i < 300; i++)
+		get_all("piped");
+	get_all("synced");
+	PQsendQuery(conn, "rows 7");
+	get_all("piped");
+}
+
+static void jumping(void)
+{
+	if (!setjmp(pq_jump))
+		PQexec(conn, "jump");
+	say("exec", PQexec(conn, "rows 1"));
+}
+
+static void losing(void)
+{
+	say("exec", PQexec(conn, "lose"));
+	printf("%d\n", PQsendQuery(conn, "rows 1"));
+}
+
+static void opening(void)
+{
+	PGconn *refused = PQconnectdb("refused");
+
+	printf("refused: %d\n", PQstatus(refused));
+	PQfinish(refused);
+	refused = PQconnectStart("refused");
+	printf("refused: %d\n", PQconnectPoll(refused));
+	PQfinish(refused);
+	PQfinish(conn);
+	conn = PQconnectStart("");
+	printf("open: %d\n", PQconnectPoll(conn));
+	say("exec", PQexec(conn, "rows 1"));
+}
+
+void pq_user(const char *what)
+{
+	static const struct {
+		const char *name;
+		void (*run)(void);
+	} cases[] = {
+		{ "waiting", waiting },       { "prepared", prepared }, { "sending", sending },
+		{ "copying", copying },       { "jumping", jumping },   { "losing", losing },
+		{ "pipelining", pipelining }, { "opening", opening },
+	};
+
+	conn = PQconnectdb("");
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (!strcmp(cases[i].name, what))
+			cases[i].run();
+	PQfinish(conn);
+}
