@@ -96,7 +96,8 @@ struct config {
 #undef VAR
 	uint32_t invalid; /* variables whose value was refused */
 	struct config_refused refused[CONFIG_REFUSED_MAX];
-	bool truncated; /* texts did not fit in our copy: those settings keep their default */
+	bool has_sampler; /* one that somebody has chosen */
+	bool truncated;   /* texts did not fit in our copy: those settings keep their default */
 	size_t texts_len;
 	char texts[CONFIG_TEXTS_BYTES]; /* what the text fields point into: not to be copied */
 };

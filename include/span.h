@@ -52,6 +52,15 @@ enum verdict {
 	VERDICT_SAMPLE, /* recorded and exported */
 };
 
+/*
+ * A reference that may outlive its span, also in a forked child: 0 is none.  span_get() returns
+ * NULL once the span has ended.
+ */
+struct span_ref {
+	uint32_t slot; /* index + 1 */
+	uint32_t generation;
+};
+
 /* What travels: W3C Trace Context.  Texts are borrowed. */
 struct span_context {
 	struct trace_id trace;
@@ -61,6 +70,7 @@ struct span_context {
 	bool is_other;           /* came in a format that is not the W3C's */
 	bool is_deferred;        /* the caller has left it to us whether it is sampled (C83) */
 	bool is_debug;           /* B3's and Jaeger's: sampled, whoever is asked (C78) */
+	struct span_ref local;   /* of span_ref_context(): whose it is in this process tree */
 	struct bytes tracestate; /* the list as it goes out, empty if none */
 };
 
@@ -174,14 +184,6 @@ void span_end_at(struct span *s, uint64_t monotonic_ns);
 /* Closes s without a trace of it: the work it stood for never happened. */
 void span_discard(struct span *s);
 
-/*
- * A reference that may outlive its span, also in a forked child: 0 is none.  span_get() returns
- * NULL once the span has ended.
- */
-struct span_ref {
-	uint32_t slot; /* index + 1 */
-	uint32_t generation;
-};
 struct span_ref span_ref(const struct span *s);
 struct span *span_get(struct span_ref ref);
 

@@ -33,7 +33,7 @@
 #include "span.h"
 
 #define STORE_MAGIC 0x6e707369u /* "ispn" */
-#define STORE_VERSION 1u
+#define STORE_VERSION 2u
 #define STORE_SLOT_BYTES 1024u
 #define STORE_USUAL_BYTES 384u /* of a slot: what a usual span fills */
 #define STORE_MAX_SLOTS (1u << 20)
@@ -56,7 +56,25 @@ enum slot_state {
 	SLOT_OPEN, /* a span under way */
 	SLOT_DONE, /* finished: its bit in the done map is set, or about to be */
 	SLOT_MORE, /* continues another slot */
+	SLOT_HELD, /* finished, and its local root decides whether it is told of (keep.h) */
 };
+
+enum kept {
+	KEPT_BY_RULE = 1u << 0,  /* a rule by method or route fits its request */
+	KEPT_SELECTED = 1u << 1, /* sent although it was not sampled */
+};
+
+/*
+ * Of a root that is only recorded: its generation in the upper half, what is known of the calls
+ * below it, and the slot index + 1 of the first that is held for it.  Of that: the next one.
+ */
+#define HELD_NUMBER 0x1fffffu
+#define HELD_CLOSED (1u << 29) /* the root has ended */
+#define HELD_PART (1u << 30)   /* some are forgotten */
+#define HELD_FAILED (1u << 31) /* one has failed */
+#define HELD_GENERATION 32
+
+_Static_assert(STORE_MAX_SLOTS <= HELD_NUMBER, "its number fits");
 
 /*
  * First slot of a record.  Its items follow, and go on in the data of the slots that `next` chains
@@ -65,6 +83,8 @@ enum slot_state {
 struct span {
 	_Atomic uint32_t state;      /* enum slot_state */
 	_Atomic uint32_t generation; /* raised when it is taken: span_ref of old spans die */
+	_Atomic uint64_t held;       /* never cleared: who is too late finds another generation */
+	_Atomic uint32_t holds;      /* spans held for it so far; not cleared either */
 	uint32_t next;               /* slot index + 1 of the continuation */
 	uint32_t last;               /* slot index + 1 of the chain's end; 0: this slot */
 	uint32_t used;               /* bytes of items in the whole chain */
@@ -86,7 +106,9 @@ struct span {
 	uint64_t start_ns;      /* CLOCK_MONOTONIC */
 	uint64_t end_ns;        /* CLOCK_MONOTONIC */
 	uint8_t lists;          /* LIST_OF() those that are kept: only then is the chain searched */
-	uint8_t reserved[15];
+	uint8_t kept;           /* enum kept */
+	uint16_t http_status;   /* 0: none */
+	struct span_ref root; /* the local root, of a span that is only recorded; {0, 0}: itself */
 };
 
 /* Of ITEM_TRACESTATE, ITEM_BAGGAGE, ITEM_CALLER. */
@@ -101,7 +123,7 @@ struct slot_more {
 	uint32_t first; /* slot index + 1 of the record that it continues */
 };
 
-_Static_assert(sizeof(struct span) == 112, "part of the layout that STORE_VERSION names");
+_Static_assert(sizeof(struct span) == 128, "part of the layout that STORE_VERSION names");
 _Static_assert(sizeof(struct slot_more) == 16, "part of the layout that STORE_VERSION names");
 
 /* Items lie behind the head of a slot. */
@@ -188,6 +210,7 @@ struct store {
 	 * owner, where it was killed.
 	 */
 	_Atomic uint32_t in_hand;
+	_Atomic uint32_t held; /* slots of spans that are held for their roots */
 };
 
 _Static_assert(sizeof(struct store) <= STORE_FULL_MAP, "the maps follow");
@@ -227,6 +250,9 @@ MUST_USE bool slot_extend(struct store *st, struct span *s, uint32_t n);
  * is counted as STAT_SPANS_QUEUE_FULL; or somebody else has closed s already.
  */
 bool slot_publish(struct store *st, struct span *s);
+
+/* The same for a span that was held for its root, and comes out of it; false also if it was not. */
+bool slot_publish_held(struct store *st, struct span *s);
 
 /* With its chain.  Also of a damaged record: what does not belong to it is left alone. */
 void slot_free(struct store *st, struct span *s);

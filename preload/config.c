@@ -300,8 +300,10 @@ static void row_set(struct config *c, const struct row *row, struct bytes value)
 		return;
 	if (row->type == TYPE_text && !text_keep(c, &value))
 		return;
-	if (field_parse(row, value, (char *)c + row->field))
+	if (field_parse(row, value, (char *)c + row->field)) {
+		c->has_sampler |= row->type == TYPE_sampler;
 		return;
+	}
 	if (c->invalid < CONFIG_REFUSED_MAX && text_keep(c, &value))
 		c->refused[c->invalid] = (struct config_refused){ (uint32_t)(row - rows), value };
 	else if (c->invalid < CONFIG_REFUSED_MAX)
@@ -333,7 +335,7 @@ void config_parse(struct config *ret, char *const *envp)
 	struct seen seen = { { 0 } };
 
 	ret->invalid = 0;
-	ret->truncated = false;
+	ret->truncated = ret->has_sampler = false;
 	ret->texts_len = 0;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		fallback_set(ret, &rows[i]);

@@ -18,6 +18,7 @@
 #include "exporter_life.h"
 #include "guard.h"
 #include "host.h"
+#include "keep.h"
 #include "log.h"
 #include "origin.h"
 #include "process.h"
@@ -82,7 +83,9 @@ static void come_up(char *const *envp)
 		if (config.propagate_env)
 			origin_init(envp);
 		service_name_init(envp);
+		keep_take_mode();
 		sampler_init();
+		keep_init();
 		if (config.process_spans && !config.sdk_disabled)
 			process_span_begin(runtime_program(envp));
 		stats_inc(STAT_LOADED);

@@ -75,6 +75,7 @@ void process_span_begin(struct bytes asked)
 	if (!begin())
 		return;
 	context = span_get_context(span_get(own.span));
+	context.local = own.span;
 	context.tracestate = own.parent.tracestate;
 	origin_adopt(&context);
 	is_told = on_exit_of_libc && on_exit_of_libc(exits, NULL) == 0;

@@ -7,51 +7,24 @@
 #include "decimal.h"
 #include "log.h"
 #include "ot_member.h"
+#include "rate.h"
 #include "sampling_rule.h"
 #include "stats.h"
 
-#define SECOND_NS 1000000000u
 #define RULES_MAX 32u
 
 bool sampler_is_set;
 bool sampler_has_rules;
 
-/* So many traces in a second, and no more than those of one second at once; 0: no limit. */
-struct limit {
-	uint64_t interval_ns;
-	_Atomic uint64_t next_ns; /* when the traces let through so far are paid for */
-};
-
 struct rule {
 	struct sampling_rule is;
-	struct limit limit;
+	struct rate limit;
 };
 
 static struct rule rules[RULES_MAX];
 static unsigned rule_count;
 static uint64_t threshold; /* of the ratio samplers */
-static struct limit limit;
-
-/* --- limits --- */
-
-static bool limit_lets(struct limit *l, uint64_t now)
-{
-	uint64_t next = atomic_load_explicit(&l->next_ns, memory_order_relaxed);
-	uint64_t ahead;
-
-	/* Slower than one in a second: that one alone. */
-	ahead = l->interval_ns < SECOND_NS ? SECOND_NS - l->interval_ns : 0;
-	for (;;) {
-		uint64_t from = next > now ? next : now;
-
-		if (from - now > ahead)
-			return false;
-		if (atomic_compare_exchange_weak_explicit(&l->next_ns, &next, from + l->interval_ns,
-							  memory_order_relaxed,
-							  memory_order_relaxed))
-			return true;
-	}
-}
+static struct rate limit;
 
 /* --- deciding --- */
 
@@ -114,7 +87,7 @@ static struct decision by_rule(const struct sampler_case *c, struct rule *r)
 {
 	if (!r->limit.interval_ns)
 		return by_probability(c, r->is.threshold);
-	if (limit_lets(&r->limit, c->now_ns))
+	if (rate_lets(&r->limit, c->now_ns))
 		return decision(VERDICT_SAMPLE, STATE_ERASE);
 	stats_inc(STAT_RATE_LIMITED);
 	return decision(VERDICT_DROP, STATE_ERASE);
@@ -135,7 +108,7 @@ struct decision sampler_decide_as_set(const struct sampler_case *c)
 	if (c->parent || d.verdict != VERDICT_SAMPLE || !limit.interval_ns)
 		return d;
 	/* How many of all traces these are nobody knows beforehand: no th (E58). */
-	if (limit_lets(&limit, c->now_ns))
+	if (rate_lets(&limit, c->now_ns))
 		return decision(VERDICT_SAMPLE, STATE_ERASE);
 	stats_inc(STAT_RATE_LIMITED);
 	return decision(VERDICT_DROP, STATE_ERASE);

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "copy.h"
 #include "guard.h"
+#include "keep.h"
 #include "ot_member.h"
 #include "sampler.h"
 #include "span_items.h"
@@ -196,6 +197,8 @@ static ALWAYS_INLINE struct decision identity_set(struct span *s, const struct s
 	}
 	span_id_new(&s->id);
 	d = sampler_decide(&c, &flags);
+	if (UNLIKELY(d.verdict == VERDICT_DROP && keep_is_set))
+		d.verdict = VERDICT_RECORD;
 	s->verdict = d.verdict;
 	s->flags = flags;
 	return d;
@@ -230,6 +233,8 @@ struct span *span_start_by(enum span_kind kind, const struct span_context *paren
 	s->start_unix_ns = monotonic_ns + anchor_get(monotonic_ns);
 	if (UNLIKELY((parent && parent->tracestate.len) || d.state == STATE_SET))
 		tracestate_add(s, parent ? parent->tracestate : (struct bytes){ NULL, 0 }, d);
+	if (UNLIKELY(d.verdict == VERDICT_RECORD))
+		keep_begin(s, parent);
 	stats_inc(STAT_SPANS_STARTED);
 	return s;
 }
@@ -315,8 +320,11 @@ void span_set_str(struct span *s, enum attr key, struct bytes value)
 
 void span_set_int(struct span *s, enum attr key, int64_t value)
 {
-	if (span_is_recording(s))
-		attr_add(s, ITEM_INT, key, &value, sizeof(value));
+	if (!span_is_recording(s))
+		return;
+	if (key == ATTR_HTTP_RESPONSE_STATUS_CODE)
+		s->http_status = (uint16_t)value;
+	attr_add(s, ITEM_INT, key, &value, sizeof(value));
 }
 
 void span_set_bool(struct span *s, enum attr key, bool value)
@@ -375,22 +383,18 @@ void span_exclude(struct span *s)
 
 /* --- closing --- */
 
-void span_end_at(struct span *s, uint64_t monotonic_ns)
+static NO_INLINE void forget(struct store *st, struct span *s)
 {
-	struct store *st = store_get();
+	if (s->kind == SPAN_SERVER)
+		calls_close(s, false);
+	stats_inc(STAT_SPANS_UNSAMPLED);
+	slot_free(st, s);
+}
+
+static void hand_over(struct store *st, struct span *s)
+{
 	void (*start_exporter)(struct store *) = NULL;
 
-	if (!s)
-		return;
-	if (s->kind == SPAN_SERVER)
-		calls_close(s, s->verdict == VERDICT_SAMPLE);
-	/* Without an exporter nobody would ever collect it. */
-	if (s->verdict != VERDICT_SAMPLE || config.traces_exporter == EXPORTER_NONE) {
-		stats_inc(STAT_SPANS_UNSAMPLED);
-		slot_free(st, s);
-		return;
-	}
-	s->end_ns = monotonic_ns > s->start_ns ? monotonic_ns : s->start_ns;
 	if (!slot_publish(st, s))
 		return;
 	stats_inc(STAT_SPANS_ENDED);
@@ -398,6 +402,41 @@ void span_end_at(struct span *s, uint64_t monotonic_ns)
 		start_exporter = atomic_load(&span_ended_without_owner);
 	if (start_exporter)
 		start_exporter(st);
+}
+
+/* Its end decides (keep.h). */
+static NO_INLINE void end_recorded(struct store *st, struct span *s)
+{
+	enum keep_end end = keep_end(st, s);
+
+	if (end == KEEP_HELD)
+		return;
+	if (s->kind == SPAN_SERVER)
+		calls_close(s, end == KEEP_SEND);
+	keep_settle(st, s, end == KEEP_SEND);
+	if (end == KEEP_SEND)
+		hand_over(st, s);
+	else
+		forget(st, s);
+}
+
+void span_end_at(struct span *s, uint64_t monotonic_ns)
+{
+	struct store *st = store_get();
+
+	if (!s)
+		return;
+	s->end_ns = monotonic_ns > s->start_ns ? monotonic_ns : s->start_ns;
+	/* Without an exporter nobody would ever collect it. */
+	if (config.traces_exporter == EXPORTER_NONE || s->verdict == VERDICT_DROP) {
+		forget(st, s);
+	} else if (UNLIKELY(s->verdict == VERDICT_RECORD)) {
+		end_recorded(st, s);
+	} else {
+		if (s->kind == SPAN_SERVER)
+			calls_close(s, true);
+		hand_over(st, s);
+	}
 }
 
 void span_end(struct span *s)
@@ -412,6 +451,8 @@ void span_discard(struct span *s)
 		return;
 	if (s->kind == SPAN_SERVER)
 		calls_close(s, false);
+	if (UNLIKELY(s->verdict == VERDICT_RECORD))
+		keep_settle(store_get(), s, false);
 	stats_inc(STAT_SPANS_DISCARDED);
 	slot_free(store_get(), s);
 }

@@ -2,6 +2,7 @@
 /* References to spans that somebody else may be ending. */
 #include <stdatomic.h>
 
+#include "barrier.h"
 #include "shake.h"
 #include "span.h"
 #include "store.h"
@@ -34,22 +35,12 @@ __attribute__((no_sanitize("thread"))) static void context_peek(const struct spa
 {
 	const volatile struct span *v = s;
 
+	*ret = (struct span_context){ .is_remote = false };
 	for (size_t i = 0; i < sizeof(ret->trace.bytes); i++)
 		ret->trace.bytes[i] = v->trace.bytes[i];
 	for (size_t i = 0; i < sizeof(ret->span.bytes); i++)
 		ret->span.bytes[i] = v->id.bytes[i];
 	ret->flags = v->flags;
-	ret->is_remote = false;
-}
-
-/* What was read above was read before what is read below. */
-static ALWAYS_INLINE void read_barrier(void)
-{
-#ifdef __SANITIZE_THREAD__ /* gcc warns that its thread sanitizer knows no fences */
-	atomic_signal_fence(memory_order_acquire);
-#else
-	atomic_thread_fence(memory_order_acquire);
-#endif
 }
 
 bool span_ref_context(struct span_ref ref, struct span_context *ret, char *state, size_t cap)
@@ -60,6 +51,7 @@ bool span_ref_context(struct span_ref ref, struct span_context *ret, char *state
 	if (!s)
 		return false;
 	context_peek(s, &seen);
+	seen.local = ref;
 	SHAKE();
 	seen.tracestate = (struct bytes){ state, span_tracestate(s, state, cap) };
 	/*

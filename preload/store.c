@@ -6,6 +6,7 @@
 
 #include <linux/futex.h>
 
+#include "barrier.h"
 #include "clock.h"
 #include "config.h"
 #include "process.h"
@@ -206,16 +207,6 @@ static void index_free(struct store *st, uint32_t index)
 
 /* --- slots --- */
 
-/* What was written above is seen before what is written below: see span_ref_context(). */
-static ALWAYS_INLINE void write_barrier(void)
-{
-#ifdef __SANITIZE_THREAD__ /* gcc warns that its thread sanitizer knows no fences */
-	atomic_signal_fence(memory_order_release);
-#else
-	atomic_thread_fence(memory_order_release);
-#endif
-}
-
 struct span *slot_take(struct store *st)
 {
 	uint32_t index = index_take(st);
@@ -300,7 +291,7 @@ static NO_INLINE void exporter_wake(struct store *st)
 	raw_futex(&st->wake, FUTEX_WAKE, 1, NULL);
 }
 
-bool slot_publish(struct store *st, struct span *s)
+static ALWAYS_INLINE bool publish(struct store *st, struct span *s, enum slot_state from)
 {
 	uint32_t index = store_index(st, s);
 	uint64_t bit = 1ull << index % 64;
@@ -309,7 +300,7 @@ bool slot_publish(struct store *st, struct span *s)
 	/*
 	 * Closed by somebody else, as parent and child may after a fork: only the first one counts.
 	 */
-	if (atomic_load_explicit(&s->state, memory_order_relaxed) != SLOT_OPEN)
+	if (atomic_load_explicit(&s->state, memory_order_relaxed) != from)
 		return false;
 	before = atomic_fetch_add(&st->done, 1);
 	SHAKE();
@@ -331,6 +322,16 @@ bool slot_publish(struct store *st, struct span *s)
 	if (UNLIKELY(atomic_load(&st->asleep)) && (before == 0 || before + 1 == st->batch))
 		exporter_wake(st);
 	return true;
+}
+
+bool slot_publish(struct store *st, struct span *s)
+{
+	return publish(st, s, SLOT_OPEN);
+}
+
+NO_INLINE bool slot_publish_held(struct store *st, struct span *s)
+{
+	return publish(st, s, SLOT_HELD);
 }
 
 void slot_free(struct store *st, struct span *s)

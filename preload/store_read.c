@@ -107,15 +107,23 @@ uint32_t store_account(struct store *st, size_t n)
 
 /* --- reading one record --- */
 
+/* Sampled, as its flags say; or not, and selected all the same. */
+static bool verdict_is_sound(const struct span *h)
+{
+	if (h->flags & ~FLAGS_KNOWN)
+		return false;
+	if (h->flags & TRACE_FLAG_SAMPLED)
+		return h->verdict == VERDICT_SAMPLE;
+	return h->verdict == VERDICT_RECORD && h->kept & KEPT_SELECTED;
+}
+
 static bool head_is_sound(const struct span *h)
 {
-	if (h->state != SLOT_DONE || h->verdict != VERDICT_SAMPLE || h->pid == 0)
+	if (h->state != SLOT_DONE || h->pid == 0 || !verdict_is_sound(h))
 		return false;
 	if (h->kind < SPAN_INTERNAL || h->kind > SPAN_CLIENT)
 		return false;
 	if (h->status != SPAN_STATUS_UNSET && h->status != SPAN_STATUS_ERROR)
-		return false;
-	if ((h->flags & ~FLAGS_KNOWN) || !(h->flags & TRACE_FLAG_SAMPLED))
 		return false;
 	if (h->has_parent > 1 || h->parent_is_remote > h->has_parent)
 		return false;

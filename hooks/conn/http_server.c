@@ -140,6 +140,7 @@ static void describe(struct conn *c, int fd, struct span *s, const struct exchan
 	if (x->is_stand_in)
 		return;
 	attrs_server_request(s, c, fd, &h->head, text, &h->parser);
+	keep_rule_of(s, &h->head, text);
 	tracer_saw_request();
 }
 

@@ -167,6 +167,7 @@ static struct span *open_span(struct conn *c, int fd, const struct head *head,
 		span_add_event_at(s, EVENT_CONNECTION_REUSED, now);
 	if (s)
 		attrs_client_request(s, c, fd, head, c->out.scratch->text, p);
+	keep_rule_of(s, head, c->out.scratch->text);
 	if (s && config.baggage_keys.len)
 		set_baggage(s, from, c->out.scratch->edit);
 	return s;

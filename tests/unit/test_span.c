@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "clock.h"
+#include "compiler.h"
 #include "config.h"
 #include "span.h"
 #include "stats.h"
@@ -323,6 +324,29 @@ static void test_span_of_no_interest_is_not_recorded(void **state) /* E45 */
 	assert_int_equal(stats_read(STAT_SPANS_ENDED), 0);
 }
 
+static NO_INLINE void dirty_the_stack(void)
+{
+	volatile unsigned char dirt[1024];
+
+	for (size_t i = 0; i < sizeof(dirt); i++)
+		dirt[i] = 0xff;
+}
+
+/* A local span came over no wire, in no format, and its sampling is decided. */
+static void test_span_context_is_whole(void **state)
+{
+	struct span *s = span_start(SPAN_SERVER, NULL);
+	struct span_context c;
+
+	(void)state;
+	dirty_the_stack();
+	assert_true(span_ref_context(span_ref(s), &c, NULL, 0));
+	assert_false(c.is_remote || c.is_other || c.is_deferred || c.is_debug);
+	assert_int_equal(c.local.slot, span_ref(s).slot);
+	assert_int_equal(c.local.generation, span_ref(s).generation);
+	span_discard(s);
+}
+
 static void test_span_null_is_ignored(void **state)
 {
 	struct span_ref none = { 0, 0 };
@@ -462,6 +486,7 @@ int main(void)
 		TEST(knows_its_caller),
 		TEST(reads_lists_over_several_slots),
 		TEST(of_no_interest_is_not_recorded),
+		TEST(context_is_whole),
 		TEST(null_is_ignored),
 		TEST(reference_dies_with_its_span),
 		TEST(ends_once),
