@@ -80,6 +80,12 @@ UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzers/%,$(FUZZ_SRC))
 HOSTS := $(patsubst tests/preload/%.c,$(BUILD)/tests/%,$(wildcard tests/preload/host_*.c)) \
 	$(patsubst tests/preload/%.c,$(BUILD)/tests/%.so,$(wildcard tests/preload/lib_*.c))
+# Hosts of a TLS library: they link with what a machine has to run programs with, no -dev package.
+has_lib = $(filter /%,$(shell $(CC) -print-file-name=$(1)))
+ifeq ($(call has_lib,libssl.so.3),)
+HOSTS := $(filter-out $(BUILD)/tests/host_tls%,$(HOSTS))
+endif
+$(BUILD)/tests/host_tls%: HOST_LIBS := -l:libssl.so.3 -l:libcrypto.so.3
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
 
 # --- flags ---
@@ -258,7 +264,7 @@ $(BUILD)/tests/lib_pq_user2.so: HOST_LIBS = -L$(@D) -l:lib_pq2.so -Wl,-rpath,'$$
 $(BUILD)/tests/%: tests/preload/%.c
 	@echo "  HOST    $@"
 	@mkdir -p $(@D)
-	$(Q)$(HOST_CC) -o $@ $<
+	$(Q)$(HOST_CC) -o $@ $< $(HOST_LIBS)
 -include $(addsuffix .d,$(HOSTS))
 
 # Each runner adds a line to $(RESULTS); scripts/results adds them up.

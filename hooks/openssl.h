@@ -16,6 +16,7 @@ typedef struct ssl_st SSL;
 
 /* SSL_want(), SSL_get_shutdown(): of all versions. */
 #define WANT_NOTHING 1
+#define WANT_WRITING 2
 #define SHUTDOWN_RECEIVED 2
 
 int SSL_do_handshake(SSL *ssl);

@@ -1,41 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is written to sessions of OpenSSL. */
 #include "openssl.h"
-#include "write.h"
+#include "tls_write.h"
 
 /* A call of one of the three functions that take plaintext, and what it has returned. */
 struct writing {
+	struct tls_call tls; /* first */
 	struct openssl_call c;
 	const struct target *target;
 	enum { PLAIN, EX, EARLY } how;
 	int returned;
-	int error;
 	size_t *ret; /* of the application's; EX and EARLY */
 };
 
-static int write_really(struct writing *w, const void *buf, size_t len, size_t *ret)
+static int write_really(struct writing *w, const void *buf, size_t len, size_t *ret_n)
 {
-	if (w->how == PLAIN)
-		return OPENSSL_CALL(*w->target, SSL_write)(w->c.ssl, buf, (int)len);
+	int r;
+
+	if (w->how == PLAIN) {
+		r = OPENSSL_CALL(*w->target, SSL_write)(w->c.ssl, buf, (int)len);
+		*ret_n = r > 0 ? (size_t)r : 0;
+		return r;
+	}
 	if (w->how == EX)
-		return OPENSSL_CALL(*w->target, SSL_write_ex)(w->c.ssl, buf, len, ret);
-	return OPENSSL_CALL(*w->target, SSL_write_early_data)(w->c.ssl, buf, len, ret);
+		return OPENSSL_CALL(*w->target, SSL_write_ex)(w->c.ssl, buf, len, ret_n);
+	return OPENSSL_CALL(*w->target, SSL_write_early_data)(w->c.ssl, buf, len, ret_n);
 }
 
-static ssize_t pass_write(const struct io_call *call)
+static enum tls_sent send_plaintext(struct tls_call *call, const char *buf, size_t len,
+				    size_t *ret_n)
 {
-	struct writing *w = (struct writing *)(uintptr_t)call->arg;
-	const struct iovec *iov = call->iov;
+	struct writing *w = (struct writing *)call;
+	int want;
 
-	w->returned = write_really(w, iov->iov_base, iov->iov_len, w->ret);
-	w->error = errno;
+	w->returned = write_really(w, buf, len, ret_n);
 	if (w->returned > 0)
-		return w->how == PLAIN ? w->returned : (ssize_t)*w->ret;
-	if (OPENSSL_ASK(&w->c, openssl_int *, want)(w->c.ssl) != WANT_NOTHING)
-		errno = EAGAIN;
-	else if (!errno || !error_is_final(errno))
-		errno = EPIPE;
-	return -1;
+		return TLS_SENT;
+	want = OPENSSL_ASK(&w->c, openssl_int *, want)(w->c.ssl);
+	if (want == WANT_NOTHING)
+		return TLS_FAILED;
+	return want == WANT_WRITING && !OPENSSL_ASK(&w->c, openssl_int *, in_init)(w->c.ssl) ?
+		       TLS_PENDING :
+		       TLS_AGAIN;
 }
 
 static void write_begin(struct openssl_call *c)
@@ -44,32 +50,57 @@ static void write_begin(struct openssl_call *c)
 }
 
 /* A handshake may have been part of it: then its bytes went out before we knew where to. */
-static void write_end(struct writing *w, const struct iovec *iov, ssize_t n)
+static void write_end(struct openssl_call *c, const struct iovec *iov, ssize_t n, int error)
 {
-	struct openssl_call *c = &w->c;
-
 	if (openssl_follow(c))
 		c->token = tls_look(c->tls, false);
-	conn_wrote(c->tls->fd, c->token, iov, 1, n, errno);
+	conn_wrote(c->tls->fd, c->token, iov, 1, n, error);
+}
+
+#define MODE_PARTIAL 1
+#define MODE_MOVING 2
+
+static void read_mode(struct writing *w)
+{
+	long (*ctrl)(SSL *, int, long, void *) =
+		OPENSSL_ASK(&w->c, long (*)(SSL *, int, long, void *), ctrl);
+	long mode = ctrl(w->c.ssl, 33 /* SSL_CTRL_MODE */, 0, NULL);
+
+	w->tls.is_partial = mode & MODE_PARTIAL;
+	w->tls.is_moving = mode & MODE_MOVING;
 }
 
 static int write_watched(struct writing *w, const void *buf, size_t len)
 {
 	struct iovec iov = { (void *)(uintptr_t)buf, len };
-	struct io_call call = { .iov = &iov, .count = 1, .arg = w, .pass = pass_write };
-	ssize_t n;
+	struct openssl_call *c = &w->c;
+	enum tls_sent how;
+	size_t n = 0;
+	int error;
 
-	OBSERVE(write_begin(&w->c));
-	if (w->c.token.entry && conn_role(w->c.token) == CONN_CLIENT) {
-		call.fd = w->c.tls->fd;
-		call.inside = w->c.token.entry;
-		conn_write(&call);
+	OBSERVE(write_begin(c));
+	w->tls.tls = c->tls;
+	w->tls.send = send_plaintext;
+	if (tls_is_writing(c->tls) || (c->token.entry && conn_role(c->token) == CONN_CLIENT)) {
+		w->tls.buf = buf;
+		w->tls.len = len;
+		w->tls.can_edit = w->how != EARLY;
+		read_mode(w);
+		how = tls_write(&w->tls, &n);
 	} else {
-		n = pass_write(&call);
-		OBSERVE(write_end(w, &iov, n));
+		how = send_plaintext(&w->tls, buf, len, &n);
+		error = errno;
+		tls_passed(c->tls, how);
+		if (how != TLS_SENT)
+			error = how != TLS_FAILED ? EAGAIN : error ? error : EPIPE;
+		OBSERVE(write_end(c, &iov, how == TLS_SENT ? (ssize_t)n : -1, error));
 	}
-	errno = w->error;
-	return w->returned;
+	if (how != TLS_SENT)
+		return w->returned;
+	if (w->how == PLAIN)
+		return (int)n;
+	*w->ret = n;
+	return 1;
 }
 
 EXPORT int SSL_write(SSL *ssl, const void *buf, int len)

@@ -6,6 +6,7 @@
 #include "context.h"
 #include "copy.h"
 #include "stats.h"
+#include "tls_write.h"
 
 /* --- sessions --- */
 
@@ -88,6 +89,7 @@ void tls_forget(const void *session)
 	if (!s)
 		return;
 	index = atomic_load_explicit(&s->index, memory_order_relaxed);
+	tls_unstage(tls_at(s));
 	/* The slot first: who gets the item from the pool may want one in this bucket. */
 	atomic_store_explicit(&s->session, 0, memory_order_release);
 	pool_put(&pool, index);

@@ -33,6 +33,10 @@ struct tls {
 	int fd;         /* as conn_tls has it */
 	uint8_t state;  /* enum tls_state */
 	bool is_established;
+	bool is_passed; /* tls_write.h: a record of the application's own bytes is not out yet */
+	uint32_t stage_index;
+	struct stage *stage; /* bytes that are under way; NULL: none */
+	size_t credit;       /* of the application, that are out and that it does not know of */
 	uint8_t random[TLS_RANDOM];
 };
 

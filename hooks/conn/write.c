@@ -11,7 +11,7 @@
  * Another thread that writes meanwhile is neither held up nor looked at: its bytes are as they are,
  * and go ahead of the segment or behind it, which is for the kernel to say, as it is without us.
  */
-#include "write.h"
+#include "write_impl.h"
 
 #include <errno.h>
 
@@ -21,18 +21,6 @@
 #include "host.h"
 #include "http_side.h"
 #include "request.h"
-#include "segment.h"
-
-struct write {
-	const struct io_call *call;
-	size_t total, done; /* the application's bytes: all, and those that are out */
-	struct conn_token token;
-	bool is_pass; /* the application's own call, as it is */
-	bool is_more;
-	uint32_t lines; /* scratch_index of the lines in the segment */
-	struct ahead ahead;
-	struct segment segment;
-};
 
 static size_t total_len(const struct io_call *call)
 {
@@ -125,7 +113,7 @@ static void plan(struct write *w)
 	s->len = w->total - w->done;
 	w->ahead.is_plain = false;
 	w->is_pass = w->done == 0;
-	w->is_more = false;
+	w->is_more = w->is_kept = false;
 	w->token = w->call->inside ? conn_look_inside(w->call->inside, false) :
 				     conn_look(w->call->fd, false);
 	if (w->token.entry && conn_role(w->token) == CONN_CLIENT) {
@@ -224,7 +212,7 @@ static size_t segment_done(struct write *w, ssize_t n, int error)
 			c->error = error;
 		/* A head of which nothing left may be replaced by another one: decide anew then. */
 		if (c->role == CONN_CLIENT && c->pending_decided && !edits_have_begun(&c->edits) &&
-		    http1_is_between(&c->out.parser))
+		    !w->is_kept && http1_is_between(&c->out.parser))
 			request_undecide(c);
 	}
 	conn_finish(c, &c->out, w->call->fd, is_understood);
@@ -233,7 +221,7 @@ static size_t segment_done(struct write *w, ssize_t n, int error)
 
 /* --- */
 
-static bool plan_guarded(struct write *w)
+bool write_plan(struct write *w)
 {
 	int error = errno;
 
@@ -247,6 +235,33 @@ static bool plan_guarded(struct write *w)
 	return true;
 }
 
+void write_plan_again(struct write *w)
+{
+	struct segment *s = &w->segment;
+	struct conn *c = NULL;
+
+	w->is_pass = w->is_more = w->is_kept = w->ahead.is_plain = false;
+	s->bytes = SIZE_MAX; /* to be counted when they are out */
+	w->token = (struct conn_token){ 0 };
+	if (guard_enter()) {
+		w->token = conn_look_inside(w->call->inside, false);
+		if (w->token.entry)
+			c = conn_hold(w->token, false, false);
+		if (c && c->pending_decided && !c->edits.sent &&
+		    c->edits.count - c->edits.done >= s->marks) {
+			w->lines = c->out.scratch_index;
+			set_under_way(c, true);
+		} else {
+			w->token.entry = 0;
+		}
+		if (c)
+			conn_release(c, &c->out);
+		guard_leave();
+	}
+	if (!w->token.entry)
+		s->marks = 0;
+}
+
 static ssize_t make(const struct write *w)
 {
 	const struct segment *s = &w->segment;
@@ -255,7 +270,7 @@ static ssize_t make(const struct write *w)
 			    w->call->send(w->call, s->vector, s->count, w->is_more);
 }
 
-static size_t done_guarded(struct write *w, ssize_t n)
+size_t write_done(struct write *w, ssize_t n)
 {
 	int error = errno;
 	size_t app = 0;
@@ -280,10 +295,10 @@ ssize_t conn_write(const struct io_call *call)
 		size_t app;
 		ssize_t n;
 
-		if (!w.total || !plan_guarded(&w))
+		if (!w.total || !write_plan(&w))
 			return w.done ? (ssize_t)w.done : call->pass(call);
 		n = make(&w);
-		app = done_guarded(&w, n);
+		app = write_done(&w, n);
 		if (n < 0 && w.done)
 			errno = error; /* part of it is out: no error is told */
 		if (n < 0)
@@ -306,11 +321,11 @@ bool conn_pay(const struct io_call *call)
 	for (;;) {
 		ssize_t n;
 
-		if (!plan_guarded(&w) || !w.segment.marks)
+		if (!write_plan(&w) || !w.segment.marks)
 			return true;
 		w.is_more = true;
 		n = make(&w);
-		done_guarded(&w, n);
+		write_done(&w, n);
 		if (n < 0)
 			return false;
 	}

@@ -3,8 +3,8 @@
 programs, and more ways to write: tests/interop/test_https.py."""
 import json
 
-from support import certificates
-from support.case import Feature, Transparency
+from support import certificates, servers_tls
+from support.case import Feature, Transparency, brief
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 INBOUND = f"traceparent: 00-{TRACE}-{PARENT}-01"
@@ -50,6 +50,28 @@ class Https(Feature):
             self.assert_attributes(span, url_full=f"{url}{path}", server_address="localhost",
                                    server_port=server.port, http_response_status_code=200)
         self.assertEqual(lab.total("connections_tls"), 1)
+
+    def test_all_the_way(self):
+        """curl, nginx with TLS on both sides, Python: one trace, and each is told of its caller."""
+        self.need("nginx")
+        lab, server, _ = self.start()
+        edge = servers_tls.nginx(lab, server.port, service="edge")
+        out = self.curl(lab, "--data-binary", "body", *[f"https://localhost:{edge.port}/x"] * 2,
+                        service="shell")
+        spans = self.spans(lab, 8)
+        told = [dict(answer["headers"])["traceparent"]
+                for answer in map(json.loads, out.replace(b"}{", b"}\n{").splitlines())]
+        lines = {s["span_id"]: s for s in spans}
+        bottom = by_kind(s for s in spans if s["service"] == "second")["SERVER"]
+        self.assertEqual(told, [f"00-{s['trace_id']}-{s['span_id']}-03" for s in bottom])
+        for span in bottom:
+            line = []
+            while span:
+                line.append((span["service"], span["kind"], span["attributes"].get("url.scheme")))
+                span = lines.get(span["parent_span_id"])
+            self.assertEqual(line, [("second", "SERVER", "https"), ("edge", "CLIENT", None),
+                                    ("edge", "SERVER", "https"), ("shell", "CLIENT", None)],
+                             brief(spans))
 
 
 class SameBytes(Transparency):

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef WRITE_IMPL_H
+#define WRITE_IMPL_H
+/* What the doors for sockets and for TLS share: write.c, tls_write.c. */
+#include "ahead.h"
+#include "segment.h"
+#include "write.h"
+
+struct write {
+	const struct io_call *call;
+	size_t total, done; /* the application's bytes: all, and those that are out */
+	struct conn_token token;
+	bool is_pass; /* the application's own call, as it is */
+	bool is_more;
+	bool is_kept;   /* nothing was taken, and what was decided will be tried again as it is */
+	uint32_t lines; /* scratch_index of the lines in the segment */
+	struct ahead ahead;
+	struct segment segment;
+};
+
+/*
+ * What is to be sent next of the call whose total, of which done are out, w names.  False: it is
+ * not looked at, and the connection is blind.  Outside the guard; errno is kept.
+ */
+bool write_plan(struct write *w);
+
+/*
+ * The same of a segment that was planned before, and of which nothing was taken: its vector and its
+ * marks are given.  What has become of the connection meanwhile does not keep it from being sent.
+ */
+void write_plan_again(struct write *w);
+
+/*
+ * Takes in that n bytes of that have been sent, or (negative, errno says why) none; returns how
+ * many of them are the application's.  Likewise.
+ */
+size_t write_done(struct write *w, ssize_t n);
+
+#endif
