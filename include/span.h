@@ -107,6 +107,9 @@ void span_keep_baggage(struct span *s, struct bytes raw);
 void span_set_debug(struct span *s);
 bool span_is_debug(const struct span *s);
 
+/* Somebody has asked for it (force.h): said by an attribute, and counted. */
+void span_set_forced(struct span *s);
+
 /* Is its trace state, or that there is none, another one than that of its parent? */
 bool span_state_is_own(const struct span *s);
 

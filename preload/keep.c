@@ -299,6 +299,12 @@ static enum keep_end hold(struct store *st, struct span *root, struct span *s)
 	return decide(s, 0);
 }
 
+void span_set_forced(struct span *s)
+{
+	span_set_str(s, ATTR_SELECTED, BYTES("forced"));
+	stats_inc(STAT_SELECTED_FORCED);
+}
+
 /* --- the end --- */
 
 enum keep_end keep_end(struct store *st, struct span *s)

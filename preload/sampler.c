@@ -93,7 +93,7 @@ static struct decision by_rule(const struct sampler_case *c, struct rule *r)
 	return decision(VERDICT_DROP, STATE_ERASE);
 }
 
-struct decision sampler_decide_as_set(const struct sampler_case *c)
+static struct decision as_set(const struct sampler_case *c)
 {
 	struct decision d;
 
@@ -112,6 +112,16 @@ struct decision sampler_decide_as_set(const struct sampler_case *c)
 		return decision(VERDICT_SAMPLE, STATE_ERASE);
 	stats_inc(STAT_RATE_LIMITED);
 	return decision(VERDICT_DROP, STATE_ERASE);
+}
+
+struct decision sampler_decide_as_set(const struct sampler_case *c)
+{
+	struct decision d = as_set(c);
+
+	/* By what share of chance nobody knows: no th (E58). */
+	if (c->rule == SAMPLER_FORCED && d.verdict != VERDICT_SAMPLE)
+		return decision(VERDICT_SAMPLE, STATE_ERASE);
+	return d;
 }
 
 unsigned sampler_rule(struct bytes method, struct bytes path)
@@ -201,5 +211,6 @@ void sampler_init(void)
 	take_rules();
 	take_limit();
 	sampler_is_set = config.traces_sampler != (SAMPLER_ALWAYS_ON | SAMPLER_PARENTBASED) ||
-			 sampler_has_rules || limit.interval_ns;
+			 sampler_has_rules || limit.interval_ns || config.force_header.len ||
+			 config.force_baggage.len;
 }

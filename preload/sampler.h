@@ -40,6 +40,9 @@ struct sampler_case {
 	unsigned rule;   /* of sampler_rule() */
 };
 
+/* In the place of a rule: somebody wants to see this request. */
+#define SAMPLER_FORCED UINT32_MAX
+
 /* Takes the settings; once, or by tests.  What is not understood is logged, and left out. */
 void sampler_init(void);
 

@@ -4,6 +4,7 @@
 #include "capture.h"
 #include "compiler.h"
 #include "copy.h"
+#include "force.h"
 #include "signature.h"
 #include "traceparent.h"
 #include "utf8.h"
@@ -180,6 +181,8 @@ static NO_INLINE void more(struct head *h, char *text, const struct http1 *p)
 		capture(h, text, p);
 	if (config_has_others())
 		keep_other(h, text, p);
+	if (config.force_header.len && !p->is_cut)
+		h->is_forced |= force_by_header(p->name, p->value);
 }
 
 void head_formats(const struct head *h, const char *text, struct format_values *ret)

@@ -44,6 +44,7 @@ struct head {
 	uint8_t baggages;
 	uint8_t others;           /* of other formats, lines */
 	uint8_t signed_names;     /* enum signature: those are never changed */
+	bool is_forced;           /* OTEL_INTERSPAN_FORCE_HEADER is there */
 	bool is_full;             /* members of tracestate or baggage did not fit */
 	uint64_t traceparent_end; /* of a request that is read: where the line behind it begins */
 	struct head_piece field[HEAD_FIELDS];

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "conn.h"
 #include "context.h"
+#include "force.h"
 #include "guard.h"
 #include "http_attrs.h"
 #include "http_side.h"
@@ -154,6 +155,7 @@ static bool request_begun(struct conn *c, int fd)
 	bool is_excluded = head_is_excluded(&h->head, text);
 	bool is_others = tracer_is_here() && config.yield_to_sdk;
 	const struct span_context *parent = has_caller && config.trust_inbound ? &caller : NULL;
+	bool is_forced = force_has(&h->head, text) || (parent && UNLIKELY(parent->is_debug));
 	struct span_context own;
 	struct span *s = NULL;
 
@@ -170,10 +172,12 @@ static bool request_begun(struct conn *c, int fd)
 		stats_inc(STAT_CONNS_OTLP);
 	else if (!(config.sdk_disabled || is_others) || parent)
 		s = span_start_by(SPAN_SERVER, parent, clock_monotonic_ns(),
-				  rule_of(&h->head, text));
+				  is_forced ? SAMPLER_FORCED : rule_of(&h->head, text));
 	if (s) {
 		x.is_stand_in = config.sdk_disabled || is_excluded || is_others;
 		describe(c, fd, s, &x, has_caller ? &caller : NULL);
+		if (UNLIKELY(is_forced) && !x.is_stand_in)
+			span_set_forced(s);
 		x.span = span_ref(s);
 		own = span_get_context(s);
 	}

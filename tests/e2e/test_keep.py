@@ -80,3 +80,37 @@ class Keep(Feature):
             lab.run(["curl", "-s", f"-H{UNSAMPLED}", second.url("/status/200")], traced=False)
         spans = self.spans(lab, 3)
         self.assertEqual([s["attributes"]["http.response.status_code"] for s in spans], [500] * 3)
+
+    def test_forced_request(self):
+        """By a header, by one with its secret value, by the baggage: sampled, and so told to all."""
+        for setting, header in (("FORCE_HEADER=X-Trace-Me", "X-Trace-Me: 1"),
+                                ("FORCE_HEADER=X-Trace-Me: s3cret", "x-trace-me: s3cret"),
+                                ("FORCE_BAGGAGE=trace-me", "baggage: a=b,trace-me=1")):
+            with self.subTest(setting):
+                name, _, value = setting.partition("=")
+                lab, edge = self.chain(**{f"OTEL_INTERSPAN_{name}": value})
+                url = f"{edge.url('/call')}?url={self.second.url('/')}"
+                told = json.loads(self.ask(lab, url, "-HX-Trace-Me: wrong")[:-3])["headers"]
+                if value == "X-Trace-Me":
+                    self.spans(lab, 4)
+                    lab.collector.clear()
+                else:
+                    self.assertRegex(dict(told)["traceparent"], "-00$")
+                told = json.loads(self.ask(lab, url, f"-H{header}")[:-3])["headers"]
+                spans = self.spans(lab, 4)
+                self.assertRegex(dict(told)["traceparent"], f"^00-{TRACE}-[0-9a-f]{{16}}-01$")
+                self.assertEqual([s["attributes"].get("interspan.selected") for s in spans
+                                  if s["service"] == "edge" and s["kind"] == "SERVER"], ["forced"])
+                edge.stop()
+                self.shop.stop()
+                self.assertGreaterEqual(lab.total("selected_by_force"), 1)
+
+    def test_debug_of_b3_is_force(self):
+        """C78: whatever the sampler says."""
+        lab = self.lab(OTEL_PROPAGATORS="b3", OTEL_TRACES_SAMPLER="always_off")
+        second = lab.python_server("second.py", service="shop")
+        lab.run(["curl", "-s", f"-Hb3: {TRACE}-{PARENT}-1", second.url("/")], traced=False)
+        lab.run(["curl", "-s", f"-Hb3: {TRACE}-{PARENT}-d", second.url("/")], traced=False)
+        span, = self.spans(lab, 1)
+        self.assertEqual((span["trace_id"], span["attributes"]["interspan.selected"]),
+                         (TRACE, "forced"))
