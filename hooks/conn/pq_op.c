@@ -165,6 +165,11 @@ bool pq_begin(const struct pq *pq, const struct pq_query *q)
 
 /* --- results --- */
 
+static bool is_open(const struct pq *pq)
+{
+	return PQ_ASK(pq, status, int (*)(const void *))(pq->conn) == PQ_CONNECTION_OK;
+}
+
 void pq_sent(const struct pq *pq, bool is_sent)
 {
 	struct pq_conn *c = is_sent ? NULL : pq_hold(pq->conn);
@@ -179,7 +184,7 @@ void pq_sent(const struct pq *pq, bool is_sent)
 
 		/* The connection is gone, or the library was called in the wrong order. */
 		op->has_failed = true;
-		if (PQ_ASK(pq, status, int (*)(const void *))(pq->conn) == PQ_CONNECTION_OK) {
+		if (is_open(pq)) {
 			span_discard(s);
 			op->span = (struct span_ref){ 0 };
 		} else {
@@ -227,6 +232,9 @@ static void next_result(struct pq_conn *c, const struct pq *pq, const void *resu
 		c->beyond_has_result |= result != NULL;
 	} else if (result) {
 		op->has_result |= pq_tell_result(pq, op, result) != PQ_PIPELINE_SYNC;
+		/* Nothing else comes, and nobody may ask for it. */
+		if (op->has_failed && !is_open(pq))
+			pq_ops_end(c);
 	} else if (op->has_result) {
 		op_end(c, op);
 		c->head++;

@@ -290,6 +290,7 @@ static const char *const values[] = {
 	"'/* CANARY'",
 	"'-- CANARY'",
 	"'CANARY\\\\'",
+	"E'a'\n'b\\'CANARY'",
 	"-- CANARY '\n 7",
 	"/*/* CANARY */*/",
 	"$CANARY_$CANARY$CANARY_$",

@@ -1,0 +1,13 @@
+\set a 7
+\startpipeline
+SELECT :a::int;
+SELECT :a::int;
+SELECT :a::int;
+SELECT :a::int;
+SELECT :a::int;
+SELECT :a::int;
+SELECT :a::int;
+SELECT :a::int;
+SELECT :a::int;
+SELECT :a::int;
+\endpipeline

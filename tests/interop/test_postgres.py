@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real PostgreSQL and those who talk to it through libpq: as many spans as the server was told
+statements, with their texts, errors and parents; and what they print is what they print bare."""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from support.case import Feature, Transparency, brief
+from support.postgres import Shared, programs
+from support.progs import PYTHON
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+APPS = os.path.join(HERE, "apps")
+LOCAL = "127.0.0.1"
+
+
+def app(name):
+    return os.path.join(APPS, name)
+
+
+def has_module(name):
+    return subprocess.run([PYTHON, "-c", f"import {name}"], capture_output=True,
+                          check=False).returncode == 0
+
+
+def says(*argv):
+    """Can that interpreter do this?"""
+    return shutil.which(argv[0]) and subprocess.run(argv, capture_output=True,
+                                                    check=False).returncode == 0
+
+
+class Base:
+    def server(self):
+        if not programs():
+            self.skipTest("needs postgresql")
+        return Shared.get()
+
+    def user(self, name):
+        """A role for one test, so that the server's log tells what it did."""
+        server = self.server()
+        server.sql(f"DROP ROLE IF EXISTS {name}; CREATE ROLE {name} SUPERUSER LOGIN;")
+        return server, name
+
+    def clients(self):
+        """name, arguments for a user; None: not there."""
+        pg = self.server()
+        port = str(pg.port)
+        yield "psql", lambda user: [pg.program("psql"), "-XAt", "-v", "VERBOSITY=sqlstate", *(
+            x for c in PSQL for x in ("-c", c)), pg.dsn(user)]
+        if has_module("psycopg2"):
+            yield "psycopg2", lambda user: [PYTHON, app("pg_psycopg2.py"), pg.dsn(user, LOCAL)]
+            yield "green", lambda user: [PYTHON, app("pg_psycopg2.py"), pg.dsn(user, LOCAL), "green"]
+        else:
+            print("     SKIPPED: python3-psycopg2 is not there")
+        if says("php", "-r", "exit(function_exists('pg_connect') && "
+                "in_array('pgsql', PDO::getAvailableDrivers()) ? 0 : 1);"):
+            yield "php", lambda user: ["php", app("pg_php.php"), LOCAL, port, user]
+        else:
+            print("     SKIPPED: php-pgsql is not there")
+        if says("ruby", "-rpg", "-e", ""):
+            yield "ruby", lambda user: ["ruby", app("pg_ruby.rb"), pg.dsn(user, LOCAL)]
+        else:
+            print("     SKIPPED: ruby-pg is not there")
+        if says("perl", "-MDBD::Pg", "-e", ""):
+            yield "perl", lambda user: ["perl", app("pg_perl.pl"), LOCAL, port, user]
+        else:
+            print("     SKIPPED: libdbd-pg-perl is not there")
+        for mode in ("simple", "extended", "prepared"):
+            yield f"bench_{mode}", lambda user, mode=mode: [
+                pg.program("pgbench"), "-n", "-M", mode, "-t", "5", "-f", app("pg_bench.sql"), "-h",
+                LOCAL, "-p", port, "-U", user, "postgres"]
+        yield "bench_pipeline", lambda user: [
+            pg.program("pgbench"), "-n", "-M", "extended", "-t", "5", "-f",
+            app("pg_pipeline.sql"), "-h", LOCAL, "-p", port, "-U", user, "postgres"]
+
+
+PSQL = ("SELECT 'secret', 1", "SELECT relname FROM pg_class WHERE oid IN (1259, 1249) ORDER BY 1",
+        "CREATE TEMP TABLE z (a int)", "SELECT * FROM nowhere", "BEGIN; SELECT 7; COMMIT",
+        "ALTER ROLE psql PASSWORD 'hidden'", "\\copy (SELECT 1) TO STDOUT")
+# (name, text, SQLSTATE) of every span, in order; None: not looked at.
+WANTED = {
+    "psql": [
+        ("SELECT", "SELECT ?, ?", None),
+        ("SELECT pg_class", "SELECT relname FROM pg_class WHERE oid IN (?) ORDER BY ?", None),
+        ("CREATE TABLE z", "CREATE TEMP TABLE z (a int)", None),
+        ("SELECT nowhere", "SELECT * FROM nowhere", "42P01"),
+        ("BEGIN SELECT COMMIT", "BEGIN; SELECT ?; COMMIT", None),
+        ("ALTER ROLE", "ALTER ROLE psql PASSWORD ?", None),
+        ("COPY SELECT", "COPY  ( SELECT ? ) TO STDOUT", None)],
+    "psycopg2": [
+        ("SELECT pg_class", "SELECT relname FROM pg_class WHERE oid = ?", None),
+        ("CREATE TABLE x", "CREATE TEMP TABLE x (a int, b text)", None),
+        ("COPY x", "COPY x FROM STDIN", None), ("COPY x", "COPY x TO STDOUT", None),
+        *[("INSERT x", "INSERT INTO x VALUES (?, ?)", None)] * 3,
+        ("SELECT", "SELECT ?/?", "22012"), ("BEGIN", "BEGIN", None),
+        ("SELECT x", "SELECT count(*) FROM x WHERE a IN (?)", None), ("COMMIT", "COMMIT", None)],
+    "php": [
+        ("SELECT", "SELECT $1::int AS a", None), ("SELECT", "SELECT ? AS b", None),
+        ("PREPARE SELECT pg_class", "SELECT oid FROM pg_class WHERE relname = $1", None),
+        ("SELECT pg_class", "SELECT oid FROM pg_class WHERE relname = $1", None),
+        ("SELECT nowhere", "SELECT * FROM nowhere", "42P01"),
+        ("PREPARE SELECT pg_class", "SELECT $1::int + 1 AS c FROM pg_class LIMIT 1", None),
+        ("SELECT pg_class", "SELECT $1::int + 1 AS c FROM pg_class LIMIT 1", None),
+        ("SET", "SET search_path = public", None), ("DEALLOCATE", None, None)],
+    "ruby": [
+        ("SELECT", "SELECT ?", None),
+        ("SELECT pg_class", "SELECT $1::int FROM pg_class LIMIT 1", None),
+        ("PREPARE SELECT", "SELECT $1::text", None), ("SELECT", "SELECT $1::text", None),
+        ("SELECT nowhere", "SELECT * FROM nowhere", "42P01"),
+        ("SELECT SELECT", "SELECT ?; SELECT ?", None)],
+    "perl": [
+        ("SELECT", "SELECT ?", None),
+        ("SELECT pg_class", "SELECT relname FROM pg_class WHERE oid = $1", None),
+        ("PREPARE SELECT pg_class", "SELECT relname FROM pg_class WHERE oid = $1", None),
+        ("SELECT pg_class", "SELECT relname FROM pg_class WHERE oid = $1", None),
+        ("CREATE TABLE y", "CREATE TEMP TABLE y (a int)", None), ("begin", "begin", None),
+        ("INSERT y", "INSERT INTO y VALUES ($1)", None), ("commit", "commit", None),
+        ("SELECT nowhere", "SELECT * FROM nowhere", "42P01"), ("DEALLOCATE", None, None)],
+}
+WANTED["green"] = [row for row in WANTED["psycopg2"] if row[0] != "COPY x"]
+ONE, OTHER = "SELECT relname FROM pg_class WHERE oid = {};", "SELECT {}::int + {};"
+for _mode, _a, _b in (("simple", "?", "?"), ("extended", "$1", "$2"), ("prepared", "$1", "$2")):
+    WANTED[f"bench_{_mode}"] = [("SELECT pg_class", ONE.format(_a), None),
+                                ("SELECT", OTHER.format(_a, _b), None)] * 5
+for _at in (1, 0):  # each is prepared when it is first run
+    _name, *_rest = WANTED["bench_prepared"][_at]
+    WANTED["bench_prepared"].insert(_at, (f"PREPARE {_name}", *_rest))
+
+
+class Same(Base, Transparency):
+    def test_what_they_print(self):
+        for name, argv in self.clients():
+            with self.subTest(client=name):
+                _, user = self.user(name)
+                lab = self.lab()
+                bare = lab.run(argv(user), traced=False, timeout=60)
+                done = lab.run(argv(user), timeout=60)
+                if name.startswith("bench"):  # times
+                    self.assertEqual((done.returncode, done.stderr), (0, bare.stderr))
+                    continue
+                self.assertEqual((done.returncode, done.stdout, done.stderr),
+                                 (bare.returncode, bare.stdout, bare.stderr))
+                self.assertTrue(done.stdout)
+                self.assert_loaded(lab, lab.counters()[0]["exe"] if lab.counters() else "")
+
+    def test_dump_and_restore(self):
+        server, user = self.user("dump")
+        server.sql("DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT g AS a, 'row ' || g AS b "
+                   "FROM generate_series(1, 5000) g; COMMENT ON TABLE kept IS 'it''s kept';")
+        lab = self.lab()
+        dumps = [lab.run([server.program("pg_dump"), "-t", "kept", *more, server.dsn(user)],
+                         traced=traced, timeout=60)
+                 for traced in (False, True) for more in ((), ("-Fc",))]
+        self.assertEqual([d.returncode for d in dumps], [0] * 4, dumps[2].stderr)
+        plain = [b"\n".join(line for line in d.stdout.splitlines() if b"restrict" not in line)
+                 for d in (dumps[0], dumps[2])]
+        self.assertEqual(plain[0], plain[1])
+        self.assertIn(b"5000\trow 5000", plain[1])
+        with open(lab.path("dump"), "wb") as f:
+            f.write(dumps[3].stdout)
+        restored = lab.run([server.program("pg_restore"), "--clean", "-d", server.dsn(user),
+                            lab.path("dump")], timeout=60)
+        self.assertEqual((restored.returncode, restored.stderr), (0, b""))
+        self.assertEqual(server.sql("SELECT count(*), max(b) FROM kept"), "5000|row 999\n")
+        server.sql("DROP TABLE kept")
+
+
+class Statements(Base, Feature):
+    def told(self, lab, count):
+        spans = [s for s in lab.collector.wait_for(count, 20, 0.4) if s["kind"] == "CLIENT"]
+        self.assert_sound(lab.collector)
+        return sorted(spans, key=lambda s: s["start"])
+
+    def check(self, name, argv, wanted):
+        server, user = self.user(name)
+        lab = self.lab()
+        before = server.statements(user)
+        done = lab.run(argv(user), timeout=60)
+        spans = self.told(lab, len(wanted))
+        rows = [(s["name"], s["attributes"].get("db.query.text"),
+                 s["attributes"].get("db.response.status_code")) for s in spans]
+        rows = [tuple(None if w is None and i == 1 else h for i, (h, w) in enumerate(zip(row, want)))
+                for row, want in zip(rows, wanted)] + rows[len(wanted):]
+        self.assertEqual(rows, wanted, done.stderr)
+        ran = [s for s in spans if not s["name"].startswith("PREPARE")]
+        # One text of several statements is one call, and one line of the log.
+        self.assertEqual(len(ran), server.statements(user) - before)
+        for span in spans:
+            host = span["attributes"].get("server.address")
+            self.assertIn(host, (server.directory, LOCAL))
+            self.assert_attributes(span, db_system_name="postgresql", db_namespace="postgres",
+                                   server_port=server.port)
+            self.assertNotIn("secret", str(span["attributes"]))
+
+    def test_each_client(self):
+        for name, argv in self.clients():
+            if name in WANTED:
+                with self.subTest(client=name):
+                    self.check(name, argv, WANTED[name])
+
+    def test_pgbench_pipeline(self):
+        name, argv = [c for c in self.clients() if c[0] == "bench_pipeline"][0]
+        server, user = self.user(name)
+        lab = self.lab()
+        before = server.statements(user)
+        lab.run(argv(user), timeout=60)
+        spans = self.told(lab, 50)
+        self.assertEqual(len(spans), 50, brief(spans))
+        self.assertEqual(server.statements(user) - before, 50)
+        self.assertEqual({s["attributes"]["db.query.text"] for s in spans}, {"SELECT $1::int;"})
+
+    def test_dump(self):
+        server, user = self.user("dumped")
+        lab = self.lab()
+        lab.run([server.program("pg_dump"), "-s", "-t", "pg_class", server.dsn(user)], timeout=60)
+        count = server.statements(user)
+        spans = self.told(lab, count)
+        self.assertEqual(len(spans), count)
+        self.assertGreater(count, 10)
+
+    def test_one_database_many_schemas(self):
+        """D40: the schema that the connection was opened with."""
+        server, user = self.user("schemas")
+        lab = self.lab()
+        lab.run([server.program("psql"), "-XAtc", "SELECT 1", server.dsn(user)],
+                PGOPTIONS="-c search_path=pg_catalog,public")
+        spans = self.told(lab, 1)
+        self.assert_attributes(spans[0], db_namespace="postgres|pg_catalog")
+
+
+class Parents(Base, Feature):
+    def test_request_and_its_statements(self):
+        """gunicorn and psycopg2: each statement below its request, which sums them up."""
+        if not has_module("psycopg2"):
+            self.skipTest("needs python3-psycopg2")
+        server, user = self.user("web")
+        lab = self.lab()
+        shutil.copy(app("pg_wsgi.py"), lab.directory)
+        web = lab.gunicorn("pg_wsgi:app", workers=1, service="web", DSN=server.dsn(user, LOCAL),
+                           PYTHONPATH=lab.directory)
+        for path in ("/", "/", "/fail"):
+            lab.run(["curl", "-sS", web.url(path)], traced=False)
+        spans = lab.collector.wait_for(3 + 13, 20, 0.4)
+        served = {s["span_id"]: s for s in spans if s["kind"] == "SERVER"}
+        asked = [s for s in spans if s["kind"] == "CLIENT"]
+        self.assertEqual((len(served), len(asked)), (3, 13), brief(spans))
+        for span in asked:
+            parent = served.get(span["parent_span_id"])
+            self.assertTrue(parent, brief(spans))
+            self.assertEqual(span["trace_id"], parent["trace_id"])
+            self.assertTrue(parent["start"] <= span["start"] <= span["end"] <= parent["end"])
+        for span in served.values():
+            self.assert_attributes(
+                span, interspan_calls_repeated_count=4 if span["attributes"]["url.path"] == "/" else 4,
+                interspan_calls_repeated_summary="SELECT pg_class",
+                interspan_calls_repeated_operation="SELECT",
+                interspan_calls_repeated_peer=f"{LOCAL}:{server.port}")
+
+
+CLASSES = (  # of SQLSTATE, and what brings one of them about
+    ("0A000", "SELECT DISTINCT ON (a) a FROM (SELECT 1 AS a) t FOR UPDATE"),
+    ("21000", "SELECT (SELECT g FROM generate_series(1, 2) g)"),
+    ("22012", "SELECT 1/0"), ("23502", "CREATE TEMP TABLE n (a int NOT NULL); INSERT INTO n "
+                              "VALUES (NULL)"),
+    ("25P02", "BEGIN; SELECT 1/0"), ("28000", None),
+    ("2BP01", "DROP ROLE postgres"), ("34000", "FETCH nocursor"), ("3B001", "ROLLBACK TO nosuch"),
+    ("3D000", "DROP DATABASE nosuch"), ("3F000", "CREATE TABLE nosuch.t (a int)"),
+    ("42601", "SELEC 1"), ("53400", None), ("54001", None),
+    ("55000", "SELECT currval(s) FROM (SELECT pg_get_serial_sequence('nosuch', 'a')) t(s)"),
+    ("57014", "SET statement_timeout = 50; SELECT pg_sleep(10)"),
+    ("P0001", "DO $$BEGIN RAISE EXCEPTION 'secret'; END$$"),
+)
+
+
+class Failures(Base, Feature):
+    def psql(self, lab, dsn, *commands, **env):
+        argv = [self.server().program("psql"), "-XAtw"]
+        for command in commands:
+            argv += ["-c", command]
+        return lab.run([*argv, dsn], timeout=60, **env)
+
+    def failed(self, lab, count=1):
+        spans = lab.collector.wait_for(count, 20, 0.4)
+        return [s for s in sorted(spans, key=lambda s: s["start"]) if s["status"] == "ERROR"]
+
+    def test_every_class(self):
+        """D41, D42: the state, as psql prints it, is that of the span."""
+        server, user = self.user("classes")
+        for _, sql in CLASSES:
+            if not sql:
+                continue
+            with self.subTest(sql=sql):
+                lab = self.lab()
+                done = self.psql(lab, server.dsn(user), "\\set VERBOSITY sqlstate", sql,
+                                 PGOPTIONS="-c client_min_messages=error")
+                state = done.stderr.decode().split()[-1]
+                spans = self.failed(lab)
+                self.assertEqual([(s["attributes"]["db.response.status_code"],
+                                   s["attributes"]["error.type"]) for s in spans], [(state, state)],
+                                 done.stderr)
+                self.assertNotIn("secret", str(spans))
+
+    def test_connections_that_fail(self):
+        server, _ = self.user("refused")
+        server.sql("DROP ROLE IF EXISTS secret; CREATE ROLE secret LOGIN PASSWORD 'right';"
+                   "DROP ROLE IF EXISTS tls; CREATE ROLE tls LOGIN;")
+        for what, dsn in (
+                ("refused", server.dsn("postgres", LOCAL).replace(f"port={server.port}", "port=1")),
+                ("nobody", server.dsn("no_such_role")), ("tls", server.dsn("tls", LOCAL)),
+                ("password", server.dsn("secret", LOCAL, password="wrong_hidden"))):
+            with self.subTest(what=what):
+                lab = self.lab()
+                done = self.psql(lab, dsn, "SELECT 1")
+                self.assertEqual(done.returncode, 2)
+                spans = self.failed(lab)
+                self.assertEqual([(s["name"], s["attributes"]["error.type"]) for s in spans],
+                                 [("CONNECT postgres", "08001")])
+                self.assertNotIn("hidden", str(spans))
+
+    def test_cancelled(self):
+        server, user = self.user("cancelled")
+        lab = self.lab()
+        psql = lab.start([server.program("psql"), "-XAtc", "SELECT pg_sleep(60)",
+                          server.dsn(user)], "psql")
+        self.wait_for(server, "cancelled")
+        psql.process.send_signal(signal.SIGINT)
+        self.assertEqual(psql.process.wait(20), 1)
+        self.assertEqual([s["attributes"]["error.type"] for s in self.failed(lab)], ["57014"])
+
+    def wait_for(self, server, user):
+        deadline = time.monotonic() + 20
+        sql = f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{user}' AND query ~ 'pg_sl'"
+        while server.sql(sql) != "1\n":
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+
+    def test_server_goes_away(self):
+        """In the middle of a statement: told by the server, or by nobody."""
+        server, user = self.user("killed")
+        for call, state in (("pg_terminate_backend(pid)", "57P01"), (None, "08006")):
+            with self.subTest(call=call):
+                lab = self.lab()
+                psql = lab.start([server.program("psql"), "-XAtc", "SELECT pg_sleep(60)",
+                                  server.dsn(user)], "psql")
+                self.wait_for(server, "killed")
+                if call:
+                    server.sql(f"SELECT {call} FROM pg_stat_activity WHERE usename = '{user}'")
+                else:
+                    server.process.send_signal(signal.SIGQUIT)
+                    server.process.wait(20)
+                    server.start()
+                psql.process.wait(20)
+                spans = self.failed(lab)
+                self.assertIn([s["attributes"]["error.type"] for s in spans],
+                              ([state], ["57P02"]), brief(spans))
+
+
+if __name__ == "__main__":
+    sys.exit("run by tests/e2e/run.py")
