@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* interspan run: sets the environment and becomes the program. */
+/*
+ * interspan run: sets the environment and becomes the program; with --view it starts it, and waits.
+ */
 #include <errno.h>
-#include <getopt.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,118 +10,89 @@
 
 #include "command.h"
 #include "preload_path.h"
+#include "program.h"
+#include "run_options.h"
+#include "run_view.h"
 
-/* As env(1) and nice(1): what is not the program's own status. */
-#define EXIT_OURS 125
-#define EXIT_NOT_EXECUTABLE 126
-#define EXIT_NOT_FOUND 127
-
-struct run {
-	const char *service;
-	const char *endpoint;
-};
-
-static void print_help(void)
+static bool find_object(char *ret, size_t size)
 {
-	puts("Usage: interspan run [OPTIONS] [--] PROGRAM [ARGUMENTS]\n"
-	     "Runs PROGRAM with libinterspan.so preloaded.\n\n"
-	     "  --service NAME   name of the service (OTEL_SERVICE_NAME)\n"
-	     "  --endpoint URL   where traces go (OTEL_EXPORTER_OTLP_ENDPOINT);\n"
-	     "                   http://localhost:4318 unless the environment says otherwise\n"
-	     "  --help           print this\n\n"
-	     "An LD_PRELOAD that is there already is kept, ours is put behind it.\n"
-	     "The exit status is PROGRAM's; 125 if interspan itself failed, 126 if PROGRAM\n"
-	     "cannot be executed, 127 if there is none.");
-}
-
-/* Returns an exit status, or -1: go on, the program is at argv[optind]. */
-static int read_options(struct run *run, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "service", required_argument, NULL, 's' },
-		{ "endpoint", required_argument, NULL, 'e' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	int c;
-
-	opterr = 0;
-	optind = 1;
-	/* "+": the program's options are not ours. */
-	while ((c = getopt_long(argc, argv, "+:h", options, NULL)) != -1)
-		switch (c) {
-		case 's':
-			run->service = optarg;
-			break;
-		case 'e':
-			run->endpoint = optarg;
-			break;
-		case 'h':
-			print_help();
-			return EXIT_SUCCESS;
-		case ':':
-			command_error("run", "%s needs a value", argv[optind - 1]);
-			return EXIT_OURS;
-		default:
-			command_error("run", "no option %s, see interspan run --help",
-				      argv[optind - 1]);
-			return EXIT_OURS;
-		}
-	return -1;
-}
-
-static bool is_usable(const struct run *run, int argc)
-{
-	if (run->service && !*run->service)
-		command_error("run", "--service needs a name that is not empty");
-	else if (run->endpoint && strncmp(run->endpoint, "http://", 7) != 0 &&
-		 strncmp(run->endpoint, "https://", 8) != 0)
-		command_error("run", "--endpoint must begin with http:// or https://: %s",
-			      run->endpoint);
-	else if (optind >= argc)
-		command_error("run", "no program given, see interspan run --help");
-	else
-		return true;
-	return false;
-}
-
-static bool set_environment(const struct run *run)
-{
-	char object[PRELOAD_PATH_MAX];
-	char *preload;
-	bool is_set;
-
-	if (!preload_path_find(object, sizeof(object))) {
+	if (!preload_path_find(ret, size)) {
 		command_error("run",
 			      "libinterspan.so is neither beside this program nor installed");
 		return false;
 	}
-	if (strpbrk(object, ": \t\n")) {
+	if (strpbrk(ret, ": \t\n'")) {
 		command_error("run", "LD_PRELOAD cannot hold a path with a colon or space: %s",
-			      object);
+			      ret);
 		return false;
 	}
-	preload = preload_path_append(getenv("LD_PRELOAD"), object);
-	is_set = preload && setenv("LD_PRELOAD", preload, 1) == 0 &&
-		 (!run->service || setenv("OTEL_SERVICE_NAME", run->service, 1) == 0) &&
-		 (!run->endpoint || setenv("OTEL_EXPORTER_OTLP_ENDPOINT", run->endpoint, 1) == 0);
+	return true;
+}
+
+static bool set_environment(const struct run_options *o, const char *object, const char *viewer_url)
+{
+	struct run_variable list[RUN_VARIABLES_MAX];
+	unsigned n = run_variables(o, viewer_url, list);
+	char *preload = preload_path_append(getenv("LD_PRELOAD"), object);
+	bool is_set = preload && setenv("LD_PRELOAD", preload, 1) == 0;
+
+	for (unsigned i = 0; i < n && is_set; i++)
+		is_set = (list[i].value ? setenv(list[i].name, list[i].value, 1) :
+					  unsetenv(list[i].name)) == 0;
 	free(preload);
 	if (!is_set)
 		command_error("run", "cannot set the environment: %s", strerror(errno));
 	return is_set;
 }
 
+int run_become(const struct run_options *o, const char *object, const char *viewer_url)
+{
+	if (!set_environment(o, object, viewer_url))
+		return EXIT_OURS;
+	execvp(o->program[0], o->program);
+	command_error("run", "%s: %s", o->program[0], strerror(errno));
+	return errno == ENOENT ? 127 : 126;
+}
+
+/* One line about a program of which nothing would be seen; an exit status, or -1: go on. */
+static int judge(const struct run_options *o)
+{
+	static struct program p;
+	bool is_there;
+
+	program_judge(&p, o->program[0]);
+	is_there = p.verdict != PROGRAM_MISSING && p.verdict != PROGRAM_NOT_EXECUTABLE;
+	if (p.verdict == PROGRAM_FINE || (o->is_forced && is_there))
+		return -1;
+	if (!is_there)
+		command_error("run", p.is_script ? "%s: its interpreter %s: %s" : "%s%.0s: %s",
+			      o->program[0], p.path, program_why(&p));
+	else if (p.is_script)
+		command_error("run", "%s: its interpreter %s %s (--force runs it all the same)",
+			      o->program[0], p.path, program_why(&p));
+	else
+		command_error("run", "%s %s (--force runs it all the same)", p.path,
+			      program_why(&p));
+	return program_exit_status(&p);
+}
+
 int command_run(int argc, char **argv)
 {
-	struct run run = { 0 };
-	int status = read_options(&run, argc, argv);
+	struct run_options o;
+	char object[PRELOAD_PATH_MAX];
+	int status = run_options_read(&o, argc, argv);
 
 	if (status >= 0)
 		return status;
-	if (!is_usable(&run, argc) || !set_environment(&run))
+	if (!o.env)
+		status = judge(&o);
+	if (status >= 0)
+		return status;
+	if (!find_object(object, sizeof(object)))
 		return EXIT_OURS;
-	execvp(argv[optind], argv + optind);
-	status = errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
-	command_error("run", "%s: %s", argv[optind], strerror(errno));
-	return status;
+	if (o.env) {
+		run_env_print(&o, object);
+		return EXIT_SUCCESS;
+	}
+	return o.is_view ? run_view(&o, object) : run_become(&o, object, NULL);
 }

@@ -180,20 +180,28 @@ static void put_json(struct text *to, struct shape *s)
 	text_add_str(to, "\"}\n");
 }
 
-void shape_table_print(struct text *to, const struct style *st, struct shape_table *t, bool is_json)
+void shape_table_print_top(struct text *to, const struct style *st, struct shape_table *t,
+			   unsigned max)
 {
 	qsort(t->list, t->count, sizeof(*t->list), compare_shape);
-	if (!is_json) {
-		term_color(to, st, COLOR_DIM);
-		text_add_str(to, " traces errors     p50     p95     p99 spans  slowest   root\n");
-		term_color(to, st, COLOR_PLAIN);
-	}
-	for (uint32_t i = 0; i < t->count; i++) {
-		if (is_json)
-			put_json(to, &t->list[i]);
-		else
-			put_row(to, st, &t->list[i]);
-	}
-	if (t->refused && !is_json)
+	term_color(to, st, COLOR_DIM);
+	text_add_str(to, " traces errors     p50     p95     p99 spans  slowest   root\n");
+	term_color(to, st, COLOR_PLAIN);
+	for (uint32_t i = 0; i < t->count && i < max; i++)
+		put_row(to, st, &t->list[i]);
+	if (t->count > max)
+		text_printf(to, "%7u more shapes\n", t->count - max);
+	if (t->refused)
 		text_printf(to, "%llu traces of further shapes\n", (unsigned long long)t->refused);
+}
+
+void shape_table_print(struct text *to, const struct style *st, struct shape_table *t, bool is_json)
+{
+	if (!is_json) {
+		shape_table_print_top(to, st, t, SHAPES_MAX);
+		return;
+	}
+	qsort(t->list, t->count, sizeof(*t->list), compare_shape);
+	for (uint32_t i = 0; i < t->count; i++)
+		put_json(to, &t->list[i]);
 }

@@ -39,6 +39,10 @@ void shape_table_add(struct shape_table *t, const struct trace *trace,
 void shape_table_print(struct text *to, const struct style *st, struct shape_table *t,
 		       bool is_json);
 
+/* The first max of them as text, and how many more there are. */
+void shape_table_print_top(struct text *to, const struct style *st, struct shape_table *t,
+			   unsigned max);
+
 /* What a trace is like: the same for the same services and kinds of calls. */
 uint64_t shape_hash(const struct trace_report *r);
 
