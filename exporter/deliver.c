@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "endpoint.h"
+#include "exporter_status.h"
 #include "rawsys.h"
 #include "sleep.h"
 #include "stats.h"
@@ -140,8 +141,11 @@ void deliver_send(struct deliver *d, struct bytes body, size_t spans)
 		enum outcome outcome = OUTCOME_IMPOSSIBLE;
 		uint64_t wait_ns;
 
-		if (d->transport)
+		if (d->transport) {
 			outcome = transport_post(d->transport, d->x, body, until_ns, &r);
+			stats_add(STAT_EXPORT_BYTES, body.len);
+		}
+		status_result(outcome != OUTCOME_ACCEPTED, &r);
 		if (outcome == OUTCOME_ACCEPTED) {
 			count_accepted(d, &r, spans);
 			return;

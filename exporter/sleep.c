@@ -4,6 +4,7 @@
 #include <linux/futex.h>
 
 #include "clock.h"
+#include "exporter_status.h"
 #include "quiesce.h"
 #include "rawsys.h"
 #include "shake.h"
@@ -56,6 +57,7 @@ void exporter_sleep(struct exporter *x, uint64_t until_ns, struct asked seen, ui
 	struct store *st = x->store;
 	uint32_t wake = atomic_load(&st->wake);
 
+	status_sleeps(until_ns == SLEEP_FOR_EVER);
 	/*
 	 * Sequentially consistent, as the producer's are: he raises done, then looks at asleep; we
 	 * raise asleep, then look at done.  One of the two sees the other.
@@ -66,8 +68,10 @@ void exporter_sleep(struct exporter *x, uint64_t until_ns, struct asked seen, ui
 	if (!is_news(x, seen, enough)) {
 		quiesce_pause();
 		SHAKE();
-		wait_on(&st->wake, wake, until_ns);
+		if (!status_wait(&st->wake, wake, until_ns))
+			wait_on(&st->wake, wake, until_ns);
 		quiesce_resume();
 	}
 	atomic_store(&st->asleep, 0);
+	status_answer();
 }

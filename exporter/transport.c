@@ -8,6 +8,7 @@
 
 #include "alloc.h"
 #include "clock.h"
+#include "exporter_status.h"
 #include "partial.h"
 #include "rawsys.h"
 #include "retry_after.h"
@@ -196,6 +197,7 @@ static bool run(struct transport *t, struct exporter *x, uint64_t until_ns, CURL
 			}
 		if (clock_monotonic_ns() >= until_ns || is_too_late(x))
 			return false;
+		status_answer();
 		/* In poll(2), and there alone, Q is released: see wrap_io.c. */
 		curl_multi_poll(t->multi, NULL, 0, SLICE_MS, NULL);
 	}

@@ -16,6 +16,7 @@
 #include "deliver.h"
 #include "endpoint.h"
 #include "exporter.h"
+#include "exporter_status.h"
 #include "gzip.h"
 #include "isolate.h"
 #include "owner.h"
@@ -279,6 +280,7 @@ static bool otlp_init(struct worker *w)
 	resource_init(&w->resource, w->x->config, seed);
 	endpoint_init(&w->endpoint, w->x->config);
 	say_endpoint(&w->endpoint, &w->resource);
+	status_endpoint(&w->endpoint);
 	otlp_encoder_init(&w->encoder);
 	w->batch.format = w->endpoint.protocol == PROTOCOL_HTTP_JSON ? BATCH_JSON : BATCH_PROTOBUF;
 	w->transport = NULL;
@@ -376,7 +378,9 @@ enum exporter_end exporter_run(struct exporter *x)
 	if (!isolate(wants_stderr(x->config), &console_fd))
 		return EXPORTER_REFUSED;
 	quiesce_begin(&x->quiesce);
+	status_open(x);
 	end = run_quiet(x, console_fd);
+	status_close();
 	quiesce_end();
 	return end;
 }

@@ -49,7 +49,10 @@
 #define STORE_FULL_MAP 1024u  /* one bit for each word of the taken map: no bit in it is clear */
 #define STORE_TAKEN_MAP 4096u /* one bit a slot; clear is free: a fresh mapping is all free */
 #define STORE_DONE_MAP (STORE_TAKEN_MAP + STORE_MAX_SLOTS / 8)
-#define STORE_SLOT_AREA (STORE_DONE_MAP + STORE_MAX_SLOTS / 8)
+#define STORE_COUNT_AREA (STORE_DONE_MAP + STORE_MAX_SLOTS / 8) /* counts.h */
+#define STORE_COUNT_BYTES 4096u
+#define STORE_COUNTS 256u
+#define STORE_SLOT_AREA (STORE_COUNT_AREA + STORE_COUNTS * STORE_COUNT_BYTES)
 
 enum slot_state {
 	SLOT_FREE, /* 0, as in a fresh mapping */
@@ -197,7 +200,8 @@ struct store {
 	_Atomic uint32_t flush_asked;
 	_Atomic uint32_t flushed;
 	uint32_t collect_at; /* owner only: where the next search begins, so that no slot starves */
-	struct trace_id seed; /* random: what service.instance.id is made of */
+	_Atomic uint32_t counted; /* so many places for counters have been in use (counts.h) */
+	struct trace_id seed;     /* random: what service.instance.id is made of */
 
 	/*
 	 * Published and not yet collected; at least the number of bits in the done map.  A producer

@@ -65,7 +65,7 @@ static NO_INLINE void identity_fill(struct identity *id)
 		return;
 	atomic_store(&last_epoch, next);
 	if (next > 1)
-		stats_reset(); /* what we inherited was counted by the parent */
+		stats_forked(); /* what we inherited was counted by the parent */
 }
 
 static NO_INLINE struct identity *identity_find(void)
@@ -109,7 +109,7 @@ void process_forked(void)
 	if (id == &unwiped) /* a child in a new pid namespace may have its parent's number */
 		atomic_store(&id->epoch, 0);
 	identity_get();
-	stats_reset(); /* also when the parent had never asked who it is */
+	stats_forked(); /* also when the parent had never asked who it is */
 }
 
 static _Atomic uint32_t forks;

@@ -9,6 +9,7 @@
 #include "barrier.h"
 #include "clock.h"
 #include "config.h"
+#include "counts.h"
 #include "process.h"
 #include "rawsys.h"
 #include "shake.h"
@@ -212,6 +213,7 @@ struct span *slot_take(struct store *st)
 	uint32_t index = index_take(st);
 	struct span *s;
 
+	counts_settle(st);
 	if (UNLIKELY(index == NO_SLOT))
 		return NULL;
 	s = store_slot(st, index);

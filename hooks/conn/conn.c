@@ -12,6 +12,7 @@
 #include "compiler.h"
 #include "config.h"
 #include "context.h"
+#include "counts.h"
 #include "fd_table.h"
 #include "guard.h"
 #include "inherit.h"
@@ -373,6 +374,16 @@ void conn_duped(int from, int to, uint64_t was)
 	fd_set_own_client(to, fd_is_own_client(from));
 	if (c && !fd_put(to, conn_entry(c)))
 		conn_unpin(c);
+}
+
+void conn_speaks(enum detect_result what)
+{
+	struct store *st = store_get();
+
+	if (st)
+		counts_settle(st);
+	if (what == DETECT_HTTP1_REQUEST)
+		stats_inc(STAT_CONNS_HTTP1);
 }
 
 void conn_make_opaque(struct conn *c, int fd)

@@ -290,6 +290,9 @@ struct conn *conn_pin_entry(uint64_t entry);
 void conn_unpin(struct conn *c);
 uint64_t conn_entry(const struct conn *c);
 
+/* Counts what the first bytes of its client have turned out to be. */
+void conn_speaks(enum detect_result what);
+
 /* From now on it costs what a descriptor that is not ours costs. */
 void conn_make_opaque(struct conn *c, int fd);
 void conn_make_blind(int fd); /* a call on fd passes unseen; also without the guard */

@@ -10,8 +10,11 @@
 /* Does the stream that carries requests speak what it should, as far as one can tell? */
 static inline bool detect_is(struct conn *c, struct bytes in, enum detect_result wanted)
 {
+	bool was_open = c->detect.result == DETECT_MORE;
 	enum detect_result r = detect_step(&c->detect, in);
 
+	if (UNLIKELY(was_open))
+		conn_speaks(r);
 	return r == wanted || r == DETECT_MORE;
 }
 

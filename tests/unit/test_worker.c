@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "exporter.h"
 #include "otlp_trace.pb-c.h"
+#include "process.h"
 #include "stats.h"
 #include "test_exporter_server.h"
 
@@ -483,6 +484,7 @@ static void child_waits(pid_t *ret_pid)
 {
 	*ret_pid = fork();
 	if (*ret_pid == 0) {
+		process_forked(); /* counts for itself */
 		launch();
 		for (;;)
 			pause();

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COUNTS_H
+#define COUNTS_H
+/*
+ * The counters of each process of a tree, in the store's mapping: whoever delivers for all of them
+ * can tell of all (exporter/status.c).  A process takes a place when it opens or finds the store,
+ * and keeps it; the exporter gives back those of the dead.  With all places taken a process counts
+ * in its own memory, as before, and is not told of.
+ *
+ * Another process's word: numbers to be shown, never to be relied on.
+ */
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "compiler.h"
+#include "guard.h"
+#include "stats.h"
+#include "store.h"
+
+struct counts {
+	_Atomic uint32_t pid;   /* 0: free.  The first place is that of all who have ended */
+	uint64_t before[STATS]; /* what its process had counted elsewhere when it came here */
+	struct stats now;
+};
+
+#define COUNTS_ENDED 0u
+
+_Static_assert(sizeof(struct counts) <= STORE_COUNT_BYTES, "one page for each process");
+
+static ALWAYS_INLINE struct counts *counts_of(struct store *st, uint32_t place)
+{
+	return (struct counts *)((char *)st + STORE_COUNT_AREA + (size_t)place * STORE_COUNT_BYTES);
+}
+
+/* Out of line part of counts_settle(). */
+void counts_move(struct store *st);
+
+/*
+ * From now on this process, and this thread if it is the first, counts in st.  Where spans and
+ * connections begin: two loads.
+ */
+static ALWAYS_INLINE void counts_settle(struct store *st)
+{
+	if (UNLIKELY(thread_self.counts == stats.first ||
+		     !atomic_load_explicit(&stats_home, memory_order_relaxed)))
+		counts_move(st);
+}
+
+/*
+ * For the exporter: adds the counters of a place whose process is dead to the first, and frees it.
+ */
+void counts_bury(struct store *st, uint32_t place);
+
+#endif
