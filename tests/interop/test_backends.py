@@ -122,6 +122,15 @@ class Collector(Backend):
     def test_collector_http_protobuf(self):
         self.check()
 
+    def test_collector_http_protobuf_gzip(self):
+        self.check(OTEL_EXPORTER_OTLP_COMPRESSION="gzip")
+
+    def test_collector_http_json(self):
+        self.check(OTEL_EXPORTER_OTLP_PROTOCOL="http/json")
+
+    def test_collector_http_json_gzip(self):
+        self.check(OTEL_EXPORTER_OTLP_PROTOCOL="http/json", OTEL_EXPORTER_OTLP_COMPRESSION="gzip")
+
 
 class Jaeger(Backend):
     def test_jaeger_http_protobuf(self):
