@@ -411,15 +411,23 @@ clean:
 # --- install ---
 
 DOC := $(DESTDIR)$(PREFIX)/share/doc/interspan
+MAN := $(DESTDIR)$(PREFIX)/share/man
+COMPLETION := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+MAN_CONFIG = VERSION=$(VERSION) LIBDIR=$(PREFIX)/lib/interspan DOCDIR=$(PREFIX)/share/doc/interspan scripts/man-config
 .PHONY: install uninstall
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/interspan $(DOC)
 	install -m 755 $(TOOL) $(DESTDIR)$(PREFIX)/bin/interspan
 	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib/interspan/libinterspan.so
-	install -m 644 LICENSE THIRD-PARTY $(DOC)
+	install -m 644 LICENSE THIRD-PARTY README.md $(DOC)
+	install -d $(MAN)/man1 $(MAN)/man7 $(COMPLETION)
+	$(MAN_CONFIG) docs/man/interspan.1 >$(MAN)/man1/interspan.1
+	$(MAN_CONFIG) docs/man/interspan.7.in >$(MAN)/man7/interspan.7
+	install -m 644 docs/completion/interspan.bash $(COMPLETION)/interspan
 	for part in $(STATIC)/notices/*; do install -m 644 $$part $(DOC)/notice-$${part##*/}; done
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/interspan $(DESTDIR)$(PREFIX)/lib/interspan/libinterspan.so
-	rm -f $(DOC)/LICENSE $(DOC)/THIRD-PARTY $(DOC)/notice-*
+	rm -f $(DOC)/LICENSE $(DOC)/THIRD-PARTY $(DOC)/README.md $(DOC)/notice-*
+	rm -f $(MAN)/man1/interspan.1 $(MAN)/man7/interspan.7 $(COMPLETION)/interspan
 	-rmdir $(DESTDIR)$(PREFIX)/lib/interspan $(DOC)

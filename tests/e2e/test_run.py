@@ -204,5 +204,26 @@ class ViewTest(unittest.TestCase):
         self.assertEqual(ours, bare)
 
 
+class CompletionTest(unittest.TestCase):
+    def complete(self, *words):
+        script = ("source docs/completion/interspan.bash; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _interspan;"
+                  " printf '%s\\n' \"${COMPREPLY[@]}\"")
+        done = subprocess.run(["bash", "-c", script, "bash", *words], cwd=ROOT, capture_output=True, text=True,
+                              timeout=30, check=True)
+        return [w for w in done.stdout.split("\n") if w]
+
+    def test_completion(self):
+        self.assertEqual(self.complete(TOOL, "vi"), ["view"])
+        self.assertEqual(self.complete(TOOL, "--v"), ["--version"])
+        self.assertEqual(self.complete(TOOL, "view", "--m"), ["--map", "--min-duration"])
+        self.assertEqual(self.complete(TOOL, "view", "--trace", ""), [])
+        self.assertEqual(self.complete(TOOL, "view", "--file", "READ"), ["README.md"])
+        self.assertEqual(self.complete(TOOL, "run", "--se"), ["--service"])
+        self.assertIn("gunzip", self.complete(TOOL, "run", "--view", "gunzi"))
+        # What stands behind the program is the program's.
+        self.assertEqual(self.complete(TOOL, "run", "--service", "x", "--", "ls", "--se"), [])
+        self.assertEqual(self.complete(TOOL, "run", "ls", "--se"), [])
+
+
 if __name__ == "__main__":
     unittest.main()
