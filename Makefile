@@ -119,7 +119,7 @@ $(LTO_OBJ): LINKED := $(LTO)
 CC_hooks = $(INSIDE) -U_FORTIFY_SOURCE -Ihooks -Ihooks/conn -Ihooks/proto -Ipreload
 CC_hooks/conn = $(INSIDE) -Ihooks -Ihooks/proto -Ipreload
 CC_hooks/proto = $(INSIDE) -Wconversion
-CC_preload = $(INSIDE) -Ihooks -Ihooks/proto
+CC_preload = $(INSIDE) -Ihooks -Ihooks/proto -isystem $(STATIC)/include
 CC_exporter = $(INSIDE) -Wconversion -I$(GEN) -isystem $(STATIC)/include
 CC_gen = $(INSIDE) -I$(GEN) -isystem $(STATIC)/include -DNDEBUG
 CC_tools = -fPIE -I$(GEN) $(TOOL_CFLAGS)
@@ -143,7 +143,8 @@ TOOL_PKGS := libmicrohttpd libprotobuf-c jansson zlib
 TOOL_CFLAGS = $(foreach p,$(TOOL_PKGS),$(call pkg,--cflags,$(p)))
 TOOL_LIBS = $(foreach p,$(TOOL_PKGS),$(call pkg,--libs,$(p)))
 
-STATIC_LIBS := $(addprefix $(STATIC)/lib/,libcurl.a libcares.a libprotobuf-c.a libz.a)
+STATIC_LIBS := $(addprefix $(STATIC)/lib/,libcurl.a libcares.a libprotobuf-c.a libz.a \
+	libunwind.a)
 comma := ,
 WRAP := $(shell sed 's/\#.*//' exporter/wrap.list)
 # No start files: they look up four names that nobody needs, and run code at both ends.  No segments
@@ -222,6 +223,7 @@ $(OBJ)/%.o: %.c $(BUILD)/flags.stamp
 $(OBJ)/%.o: %.S $(BUILD)/flags.stamp
 	$(compile)
 $(filter $(OBJ)/exporter/%,$(ROOMS_OBJ)): | $(GEN_H) $(BUILD)/static.stamp
+$(OBJ)/preload/unwind.o: | $(BUILD)/static.stamp
 $(TOOLS_OBJ): | $(GEN_H)
 $(call objects,$(UNIT_SRC) $(FUZZ_SRC) $(BENCH_SRC) $(SUPPORT_SRC)): | $(GEN_H) $(BUILD)/static.stamp
 $(OBJ)/tools/preload_path.o: $(BUILD)/prefix.stamp

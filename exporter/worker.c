@@ -26,6 +26,7 @@
 #include "shake.h"
 #include "sleep.h"
 #include "span_limits.h"
+#include "stacks.h"
 #include "stats.h"
 #include "transport.h"
 
@@ -49,6 +50,7 @@ struct worker {
 	size_t given;                /* of those, back to the store; read: copied out */
 	size_t read;
 	struct record record;
+	struct stacks stacks;
 	struct span_limits limits;
 	struct otlp_encoder encoder;
 };
@@ -142,6 +144,7 @@ static size_t collect(struct worker *w, size_t max)
 			(void)store_account(st, 1);
 			continue;
 		}
+		stacks_tell(&w->stacks, &w->record);
 		span_limits_apply(&w->limits, &w->record);
 		record_take(w);
 	}

@@ -13,6 +13,7 @@
 
 #include "compiler.h"
 #include "span.h"
+#include "stack.h"
 
 /* All that we keep per thread; the budget is 256 bytes of every thread's stack (design 7). */
 struct thread {
@@ -34,6 +35,8 @@ struct thread {
 	uint64_t opened[4];        /* inherit.c: connections that it opened since */
 	void *vfork_copy;          /* child_env.c: a vfork child's environment */
 	uint64_t *counts;          /* stats.h: the first thread's counters; NULL: this is another */
+	struct span_ref stack_due; /* stack.c: the span that ends when the guard is left */
+	uint64_t stack_end_ns;     /* stack.c: its end */
 };
 _Static_assert(sizeof(struct thread) <= 256, "thread-locals are carved out of every stack");
 
@@ -50,6 +53,8 @@ static ALWAYS_INLINE bool guard_enter(void)
 
 static ALWAYS_INLINE void guard_leave(void)
 {
+	if (UNLIKELY(thread_self.stack_due.slot))
+		stack_take();
 	atomic_signal_fence(memory_order_seq_cst);
 	thread_self.inside = 0;
 }

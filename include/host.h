@@ -51,7 +51,8 @@ void host_goes_quiet(void);
  */
 struct host_fork {
 	bool is_held;
-	uint32_t place; /* process_span.h */
+	bool has_stacks; /* nobody is taking one (stack.h) */
+	uint32_t place;  /* process_span.h */
 };
 struct host_fork host_before_fork(void);
 void host_after_fork_in_parent(struct host_fork before, pid_t child);

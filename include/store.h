@@ -155,6 +155,7 @@ enum item_type {
 	ITEM_BAGGAGE = 18,    /* kept for propagation only; never exported (C73) */
 	ITEM_EVENT = 19,      /* key: enum span_event; value: uint64_t, CLOCK_MONOTONIC, ns */
 	ITEM_CALLER = 20,     /* trace id, span id: span_keep_caller(); never exported */
+	ITEM_STACK = 21,      /* value: struct stack_item and what follows it (stack.h) */
 };
 
 /*

@@ -10,16 +10,18 @@
 #include "host.h"
 #include "process.h"
 #include "process_span.h"
+#include "stack.h"
 
 struct host_fork host_before_fork(void)
 {
-	struct host_fork f = { false, 0 };
+	struct host_fork f = { .is_held = false };
 
 	if (!host_is_observed() || thread_self.in_vfork || thread_self.ours)
 		return f;
 	process_will_fork();
 	f.place = child_reserve();
 	f.is_held = exporter_quiesce();
+	f.has_stacks = stack_quiesce();
 	return f;
 }
 
@@ -27,6 +29,8 @@ void host_after_fork_in_parent(struct host_fork before, pid_t child)
 {
 	if (before.is_held)
 		exporter_resume();
+	if (before.has_stacks)
+		stack_resume();
 	child_forked(before.place, child);
 }
 
@@ -37,6 +41,8 @@ void host_after_fork_in_child(struct host_fork before)
 	thread_self.in_vfork = 0; /* even out of a vfork child: this one has memory of its own */
 	process_forked();
 	thread_self.tid = 0;
+	if (before.has_stacks)
+		stack_resume();
 	exporter_forget();
 	child_born(before.place);
 }

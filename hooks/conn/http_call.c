@@ -7,6 +7,7 @@
 #include "copy.h"
 #include "path_shape.h"
 #include "route.h"
+#include "stack.h"
 #include "store.h"
 
 /* Of a URL that is a span's: nothing of it is secret any more. */
@@ -87,5 +88,5 @@ void http_call_end(const struct exchange *x, struct span *s)
 	now = clock_monotonic_ns();
 	if (x->parent.slot && span_is_recording(s))
 		add(x->parent, s, now);
-	span_end_at(s, now);
+	stack_end_span(s, now);
 }

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A service at the bottom: tells what it was asked.  second.py PORT.  /status/404 answers 404,
-/meet/8/... when eight of them have been asked."""
+/meet/8/... when eight of them have been asked, /slow/300 after so many milliseconds."""
 import json
 import sys
 import threading
+import time
 
 import common
 
@@ -27,6 +28,8 @@ class Second(common.Handler):
             status = int(self.path.rpartition("/")[2])
         if self.path.startswith("/meet/"):
             meet(int(self.path.split("/")[2]))
+        if self.path.startswith("/slow/"):
+            time.sleep(int(self.path.split("/")[2]) / 1000)
         told = {"method": self.command, "path": self.path, "headers": self.headers.items(),
                 "body": body.decode("latin-1")}
         self.respond(status, json.dumps(told).encode(), "application/json")
