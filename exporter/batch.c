@@ -5,6 +5,7 @@
 
 #include "otlp_json.h"
 #include "version.h"
+#include "zipkin_json.h"
 
 /*
  * Room for the body beside what it is put together from, and for what both waste; compressed, too.
@@ -63,11 +64,15 @@ static enum batch_add full(const struct batch *b)
 
 static size_t span_bound(const struct batch *b, const struct record *r)
 {
+	if (b->format == BATCH_ZIPKIN)
+		return zipkin_span_bound(r, b->service);
 	return b->format == BATCH_JSON ? otlp_json_span_bound(r) : otlp_span_bound(r);
 }
 
 static size_t span_encode(struct batch *b, const struct record *r, uint8_t *to)
 {
+	if (b->format == BATCH_ZIPKIN)
+		return zipkin_span(b->encoder, r, b->service, to);
 	return b->format == BATCH_JSON ? otlp_json_span(b->encoder, r, to) :
 					 otlp_encode_span(b->encoder, r, to);
 }
@@ -189,18 +194,32 @@ static uint8_t *put_json(uint8_t *to, const struct batch *b, const struct resour
 	return PUT(to, "]}");
 }
 
+/* A list of spans: of which process they are does not show. */
+static uint8_t *put_zipkin(uint8_t *to, const struct batch *b)
+{
+	const char *separator = "[";
+
+	for (const struct batch_group *g = b->groups; g; g = g->next)
+		for (const struct batch_span *s = g->first; s; s = s->next) {
+			to = put(to, separator, 1);
+			separator = ",";
+			to = put(to, s->bytes, s->len);
+		}
+	return PUT(to, "]");
+}
+
 struct bytes batch_finish(struct batch *b, const struct resource *resource)
 {
 	struct envelope e = { .resource_len = 0 };
 	/* b->bytes counts a resource that is as long as can be, for every group. */
-	uint8_t *body = scratch_alloc(&b->memory, b->bytes + sizeof("{\"resourceSpans\":[]}"));
+	uint8_t *body = scratch_alloc(&b->memory, b->bytes + sizeof("{\"resourceSpans\":[]}\n"));
 	uint8_t *end;
 
 	if (!body)
 		return (struct bytes){ NULL, 0 };
-	if (b->format == BATCH_JSON) {
-		end = put_json(body, b, resource);
-		scratch_shrink(&b->memory, body, (size_t)(end - body));
+	if (b->format != BATCH_PROTOBUF) {
+		end = b->format == BATCH_ZIPKIN ? put_zipkin(body, b) : put_json(body, b, resource);
+		scratch_shrink(&b->memory, body, (size_t)(end - body) + 1);
 		return (struct bytes){ (const char *)body, (size_t)(end - body) };
 	}
 	e.resource = scratch_alloc(&b->memory, otlp_resource_bound(resource));

@@ -2,8 +2,9 @@
 #ifndef BATCH_H
 #define BATCH_H
 /*
- * One export request in the making, in protobuf or JSON.  Spans are encoded as they are added, so
- * that a batch takes no more memory than its bytes on the wire, and its size is always known.
+ * One export request in the making, in protobuf or JSON, or one for Zipkin.  Spans are encoded as
+ * they are added, so that a batch takes no more memory than its bytes on the wire, and its size is
+ * always known.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -15,12 +16,13 @@
 
 struct batch_group;
 
-enum batch_format { BATCH_PROTOBUF, BATCH_JSON };
+enum batch_format { BATCH_PROTOBUF, BATCH_JSON, BATCH_ZIPKIN };
 
 struct batch {
 	enum batch_format format; /* not to be changed while there are spans in it */
 	struct scratch memory;
 	struct otlp_encoder *encoder;
+	struct bytes service;       /* its name, for Zipkin */
 	struct batch_group *groups; /* one per process */
 	size_t spans;
 	size_t bytes; /* of the request so far, at least */
@@ -37,7 +39,10 @@ enum batch_add {
 void batch_init(struct batch *b, enum batch_format format, struct otlp_encoder *encoder);
 enum batch_add batch_add(struct batch *b, const struct record *r);
 
-/* The bytes of an ExportTraceServiceRequest, valid until batch_reset(); {NULL, 0}: no memory. */
+/*
+ * The bytes of an ExportTraceServiceRequest, valid until batch_reset(), or the same in
+ * its other formats, with room for one more byte; {NULL, 0}: no memory.
+ */
 struct bytes batch_finish(struct batch *b, const struct resource *resource);
 void batch_reset(struct batch *b);
 void batch_done(struct batch *b);

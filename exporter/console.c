@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "console.h"
 
-#include "quiesce.h"
-#include "rawsys.h"
 #include "utf8.h"
 
 static const char attr_key[ATTRS][40] = {
@@ -168,17 +166,4 @@ size_t console_format(const struct record *r, char *to)
 	add_attrs(&t, r);
 	to[t.len] = '\n';
 	return t.len + 1;
-}
-
-bool console_write(int fd, const struct record *r, char *line)
-{
-	size_t len = console_format(r, line);
-	long n;
-
-	if (fd < 0)
-		return false;
-	quiesce_pause(); /* a pipe that nobody reads blocks */
-	n = raw_write(fd, line, len);
-	quiesce_resume();
-	return n == (long)len;
 }

@@ -18,7 +18,4 @@
 /* Pure: the line of r with its newline, in to, which has room for CONSOLE_LINE_MAX. */
 size_t console_format(const struct record *r, char *to);
 
-/* One write(2); false: not written as a whole.  Q is released meanwhile. */
-bool console_write(int fd, const struct record *r, char *line);
-
 #endif

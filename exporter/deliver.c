@@ -2,7 +2,6 @@
 #include "deliver.h"
 
 #include "clock.h"
-#include "endpoint.h"
 #include "exporter_status.h"
 #include "rawsys.h"
 #include "sleep.h"
@@ -19,10 +18,11 @@
 /* The log is told of the first loss, and then at most once in a minute: counters say how many. */
 #define LOG_EVERY_NS (60ull * 1000 * MS_NS)
 
-void deliver_init(struct deliver *d, struct exporter *x, struct transport *transport)
+void deliver_init(struct deliver *d, struct exporter *x, struct transport *transport,
+		  uint32_t timeout_ms, struct tally tally)
 {
-	*d = (struct deliver){ .x = x, .transport = transport };
-	d->timeout_ns = (uint64_t)endpoint_timeout_ms(x->config) * MS_NS;
+	*d = (struct deliver){ .x = x, .transport = transport, .tally = tally };
+	d->timeout_ns = (uint64_t)timeout_ms * MS_NS;
 	if (raw_getrandom(&d->random, sizeof(d->random), 0) < 0 || d->random == 0)
 		d->random = clock_monotonic_ns() | 1;
 }
@@ -68,63 +68,24 @@ static void log_loss(struct deliver *d, const struct response *r)
 	exporter_log(text_bytes(&line));
 }
 
-static void count_accepted(struct deliver *d, const struct response *r, size_t spans)
+static void count_accepted(struct deliver *d)
 {
+	struct response *r = &d->response;
 	size_t rejected = 0;
 
 	if (r->rejected > 0)
-		rejected = (uint64_t)r->rejected < spans ? (size_t)r->rejected : spans;
-	(void)store_account(d->x->store, spans);
+		rejected = (uint64_t)r->rejected < d->spans ? (size_t)r->rejected : d->spans;
 	atomic_fetch_add(&d->x->accepted, 1);
-	stats_inc(STAT_EXPORTS);
-	stats_add(STAT_SPANS_EXPORTED, spans - rejected);
-	stats_add(STAT_SPANS_FAILED, rejected);
+	tally_accepted(&d->tally, d->spans, rejected);
 	if (rejected || r->text[0])
 		log_loss(d, r);
 }
 
-static void count_lost(struct deliver *d, const struct response *r, size_t spans)
-{
-	/* With a deadline it is the end of the process that cut us short, not the receiver. */
-	stats_add(is_too_late(d->x) ? STAT_SPANS_LATE : STAT_SPANS_FAILED,
-		  store_account(d->x->store, spans));
-	log_loss(d, r);
-}
-
-static uint64_t end_of_patience(struct deliver *d, uint64_t until_ns)
+static uint64_t end_of_patience(struct deliver *d)
 {
 	uint64_t deadline = atomic_load(&d->x->deadline_ns);
 
-	return deadline && deadline < until_ns ? deadline : until_ns;
-}
-
-/*
- * Waits before the next attempt; false: there will be none.  Whoever waits for a flush is not kept
- * waiting for a receiver that is not there: one attempt, and no second.
- */
-static bool wait_to_retry(struct deliver *d, enum outcome outcome, uint64_t wait_ns,
-			  uint64_t until_ns)
-{
-	uint64_t again_ns = clock_monotonic_ns() + wait_ns;
-	bool was_hurried = is_hurried(d->x);
-	struct asked seen = asked_now(d->x);
-
-	if (outcome == OUTCOME_UNREACHED && was_hurried)
-		return false;
-	while (clock_monotonic_ns() < again_ns) {
-		if (again_ns >= end_of_patience(d, until_ns))
-			return false;
-		exporter_sleep(d->x, again_ns, seen, SLEEP_WHATEVER_WAITS);
-		/*
-		 * A reason to hurry came up: one attempt at once, if it was not the receiver's
-		 * wish.
-		 */
-		if (outcome != OUTCOME_BUSY && !was_hurried && is_hurried(d->x))
-			break;
-		seen = asked_now(d->x);
-	}
-	stats_inc(STAT_EXPORT_RETRIES);
-	return true;
+	return deadline && deadline < d->until_ns ? deadline : d->until_ns;
 }
 
 static bool is_worth_retrying(enum outcome outcome)
@@ -132,28 +93,104 @@ static bool is_worth_retrying(enum outcome outcome)
 	return outcome == OUTCOME_UNREACHED || outcome == OUTCOME_BROKEN || outcome == OUTCOME_BUSY;
 }
 
+static bool lose(struct deliver *d)
+{
+	d->state = DELIVER_IDLE;
+	/* With a deadline it is the end of the process that cut us short, not the receiver. */
+	tally_lost(&d->tally, d->spans, is_too_late(d->x));
+	log_loss(d, &d->response);
+	return false;
+}
+
+/*
+ * Waits before the next attempt, or loses what is not worth one.  Whoever waits for a flush is not
+ * kept waiting for a receiver that is not there: one attempt, and no second.
+ */
+static bool wait_to_retry(struct deliver *d)
+{
+	uint64_t wait_ns = d->response.retry_after_ms ? d->response.retry_after_ms * MS_NS :
+							backoff_ns(d, d->attempts);
+
+	d->attempts++;
+	d->was_hurried = is_hurried(d->x);
+	if (!is_worth_retrying(d->outcome) || (d->outcome == OUTCOME_UNREACHED && d->was_hurried))
+		return lose(d);
+	d->again_ns = clock_monotonic_ns() + wait_ns;
+	d->seen = asked_now(d->x);
+	d->state = DELIVER_WAITING;
+	return d->again_ns < end_of_patience(d) || lose(d);
+}
+
+static bool step_sending(struct deliver *d)
+{
+	d->outcome = transport_poll(d->transport, d->x, d->until_ns, &d->response);
+	if (d->outcome == OUTCOME_UNDERWAY)
+		return true;
+	stats_add(STAT_EXPORT_BYTES, d->body.len);
+	status_result(d->outcome != OUTCOME_ACCEPTED, &d->response);
+	if (d->outcome != OUTCOME_ACCEPTED)
+		return wait_to_retry(d);
+	d->state = DELIVER_IDLE;
+	count_accepted(d);
+	return false;
+}
+
+static bool attempt(struct deliver *d)
+{
+	d->outcome = OUTCOME_IMPOSSIBLE;
+	d->response = (struct response){ .status = 0 };
+	if (!d->transport || !transport_begin(d->transport, d->body)) {
+		status_result(true, &d->response);
+		return wait_to_retry(d);
+	}
+	d->state = DELIVER_SENDING;
+	return step_sending(d);
+}
+
+static bool step_waiting(struct deliver *d)
+{
+	bool has_come = clock_monotonic_ns() >= d->again_ns;
+
+	d->seen = asked_now(d->x);
+	/*
+	 * A reason to hurry came up: one attempt at once, if it was not the receiver's wish.
+	 */
+	if (d->outcome != OUTCOME_BUSY && !d->was_hurried && is_hurried(d->x))
+		has_come = true;
+	if (!has_come)
+		return d->again_ns < end_of_patience(d) || lose(d);
+	stats_inc(STAT_EXPORT_RETRIES);
+	return attempt(d);
+}
+
+bool deliver_step(struct deliver *d)
+{
+	if (d->state == DELIVER_IDLE)
+		return false;
+	return d->state == DELIVER_SENDING ? step_sending(d) : step_waiting(d);
+}
+
+void deliver_begin(struct deliver *d, struct bytes body, size_t spans)
+{
+	d->body = body;
+	d->spans = spans;
+	d->attempts = 0;
+	d->until_ns = d->timeout_ns ? clock_monotonic_ns() + d->timeout_ns : UINT64_MAX;
+	(void)attempt(d);
+}
+
+void deliver_wait(struct deliver *d)
+{
+	status_answer();
+	if (d->state == DELIVER_SENDING)
+		transport_wait(d->transport);
+	else
+		exporter_sleep(d->x, d->again_ns, d->seen, SLEEP_WHATEVER_WAITS);
+}
+
 void deliver_send(struct deliver *d, struct bytes body, size_t spans)
 {
-	uint64_t until_ns = d->timeout_ns ? clock_monotonic_ns() + d->timeout_ns : UINT64_MAX;
-	struct response r = { .status = 0 };
-
-	for (unsigned int attempt = 0;; attempt++) {
-		enum outcome outcome = OUTCOME_IMPOSSIBLE;
-		uint64_t wait_ns;
-
-		if (d->transport) {
-			outcome = transport_post(d->transport, d->x, body, until_ns, &r);
-			stats_add(STAT_EXPORT_BYTES, body.len);
-		}
-		status_result(outcome != OUTCOME_ACCEPTED, &r);
-		if (outcome == OUTCOME_ACCEPTED) {
-			count_accepted(d, &r, spans);
-			return;
-		}
-		wait_ns = r.retry_after_ms ? r.retry_after_ms * MS_NS : backoff_ns(d, attempt);
-		if (!is_worth_retrying(outcome) || !wait_to_retry(d, outcome, wait_ns, until_ns)) {
-			count_lost(d, &r, spans);
-			return;
-		}
-	}
+	deliver_begin(d, body, spans);
+	while (deliver_step(d))
+		deliver_wait(d);
 }

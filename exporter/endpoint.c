@@ -192,6 +192,14 @@ void endpoint_init(struct endpoint *e, const struct config *cfg)
 		     cfg->otlp_traces_headers.len ? cfg->otlp_traces_headers : cfg->otlp_headers);
 }
 
+void endpoint_init_zipkin(struct endpoint *e, const struct config *cfg)
+{
+	e->protocol = PROTOCOL_HTTP_JSON;
+	e->wants_gzip = false;
+	url_init(e, cfg->zipkin_endpoint, false);
+	headers_init(e, (struct bytes){ NULL, 0 });
+}
+
 uint32_t endpoint_timeout_ms(const struct config *cfg)
 {
 	uint32_t ms = cfg->otlp_traces_timeout_ms;

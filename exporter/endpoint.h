@@ -31,6 +31,9 @@ struct endpoint {
 
 void endpoint_init(struct endpoint *e, const struct config *cfg);
 
+/* Of Zipkin (E120): verbatim, without any header of the user's. */
+void endpoint_init_zipkin(struct endpoint *e, const struct config *cfg);
+
 /* Longest time for one batch, retries included, in ms; 0: no limit (E8, E65, E92). */
 uint32_t endpoint_timeout_ms(const struct config *cfg);
 

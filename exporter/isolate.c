@@ -120,18 +120,17 @@ static void fill_standard(void)
 		raw_close((int)fd);
 }
 
-bool isolate(bool with_stderr, int *ret_stderr)
+bool isolate(unsigned int keep, unsigned int *ret_kept)
 {
-	bool has_stderr = false;
-
-	if (!table_split(with_stderr ? 3 : 0))
+	*ret_kept = 0;
+	if (!table_split(keep ? 3 : 0))
 		return false;
-	if (with_stderr) {
-		raw_close(0);
-		raw_close(1);
-		has_stderr = raw_syscall3(SYS_fcntl, 2, F_GETFD, 0) >= 0;
+	for (int fd = 0; fd < 3; fd++) {
+		if (!(keep & 1u << fd))
+			raw_close(fd);
+		else if (raw_syscall3(SYS_fcntl, fd, F_GETFD, 0) >= 0)
+			*ret_kept |= 1u << fd;
 	}
-	*ret_stderr = has_stderr ? 2 : -1;
 	fill_standard();
 	raw_syscall3(SYS_unshare, CLONE_FS, 0, 0);
 	raw_syscall6(SYS_prctl, PR_SET_NAME, (long)"interspan", 0, 0, 0, 0);

@@ -10,12 +10,15 @@
 
 #include "compiler.h"
 
+#define KEEP_STDOUT (1u << 1)
+#define KEEP_STDERR (1u << 2)
+
 /*
  * Gives the calling thread an empty table of its own, and an fs_struct if that may be had.  0, 1
- * and 2 are harmless afterwards, but for 2 with_stderr, which stays the host's standard error:
- * *ret_stderr is 2 then, and -1 if there is none.  False: refused; the thread may still share the
- * host's table, and must do no I/O.
+ * and 2 are harmless afterwards, but for those to be kept, which stay the host's: *ret_kept says
+ * which of them there are.  False: refused; the thread may still share the host's table, and must
+ * do no I/O.
  */
-MUST_USE bool isolate(bool with_stderr, int *ret_stderr);
+MUST_USE bool isolate(unsigned int keep, unsigned int *ret_kept);
 
 #endif

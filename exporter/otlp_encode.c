@@ -26,6 +26,12 @@ char *otlp_as_string(const char *s)
 
 static char empty_string[1];
 
+const char *otlp_text_of(const Otlp__AnyValue *v)
+{
+	return v->value_case == OTLP__ANY_VALUE__VALUE_STRING_VALUE ? v->string_value :
+								      empty_string;
+}
+
 void otlp_encoder_init(struct otlp_encoder *e)
 {
 	otlp__span__init(&e->span);

@@ -9,6 +9,9 @@
 extern const char otlp_attr_key[ATTRS][OTLP_ATTR_KEY_MAX];
 
 char *otlp_as_string(const char *s);
+
+/* The text of a value; empty if it is of another kind. */
+const char *otlp_text_of(const Otlp__AnyValue *v);
 char *otlp_keep_text(struct otlp_encoder *e, struct bytes s);
 bool otlp_is_string(struct bytes s);
 void otlp_set_text(struct otlp_encoder *e, Otlp__AnyValue *v, struct bytes s);

@@ -8,7 +8,6 @@
 
 #include "alloc.h"
 #include "clock.h"
-#include "exporter_status.h"
 #include "partial.h"
 #include "rawsys.h"
 #include "retry_after.h"
@@ -178,31 +177,6 @@ void transport_free(struct transport *t)
 
 /* --- one request --- */
 
-/* False: the time was up.  *ret_code is libcurl's verdict. */
-static bool run(struct transport *t, struct exporter *x, uint64_t until_ns, CURLcode *ret_code)
-{
-	for (;;) {
-		int running = 0;
-		int left;
-		CURLMsg *m;
-
-		if (curl_multi_perform(t->multi, &running) != CURLM_OK) {
-			*ret_code = CURLE_OUT_OF_MEMORY;
-			return true;
-		}
-		while ((m = curl_multi_info_read(t->multi, &left)))
-			if (m->msg == CURLMSG_DONE) {
-				*ret_code = m->data.result;
-				return true;
-			}
-		if (clock_monotonic_ns() >= until_ns || is_too_late(x))
-			return false;
-		status_answer();
-		/* In poll(2), and there alone, Q is released: see wrap_io.c. */
-		curl_multi_poll(t->multi, NULL, 0, SLICE_MS, NULL);
-	}
-}
-
 static void note(struct response *r, const char *what)
 {
 	struct text to = { r->text, sizeof(r->text) - 1, 0, false };
@@ -253,25 +227,91 @@ static enum outcome outcome_of(struct transport *t, CURLcode code, struct respon
 	}
 }
 
-enum outcome transport_post(struct transport *t, struct exporter *x, struct bytes body,
-			    uint64_t until_ns, struct response *ret)
+bool transport_begin(struct transport *t, struct bytes body)
+{
+	t->kept = 0;
+	t->received = 0;
+	t->retry_after_ms = 0;
+	t->error[0] = '\0';
+	return SET(CURLOPT_POSTFIELDS, body.ptr) &&
+	       SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len) &&
+	       curl_multi_add_handle(t->multi, t->easy) == CURLM_OK;
+}
+
+/* False: libcurl has not come to a verdict. */
+static bool perform(struct transport *t, CURLcode *ret_code)
+{
+	int running = 0;
+	int left;
+	CURLMsg *m;
+
+	if (curl_multi_perform(t->multi, &running) != CURLM_OK) {
+		*ret_code = CURLE_OUT_OF_MEMORY;
+		return true;
+	}
+	while ((m = curl_multi_info_read(t->multi, &left)))
+		if (m->msg == CURLMSG_DONE) {
+			*ret_code = m->data.result;
+			return true;
+		}
+	return false;
+}
+
+enum outcome transport_poll(struct transport *t, struct exporter *x, uint64_t until_ns,
+			    struct response *ret)
 {
 	enum outcome outcome = OUTCOME_TIMEOUT;
 	CURLcode code = CURLE_OK;
 
 	*ret = (struct response){ .status = 0 };
-	t->kept = 0;
-	t->received = 0;
-	t->retry_after_ms = 0;
-	t->error[0] = '\0';
-	if (!SET(CURLOPT_POSTFIELDS, body.ptr) ||
-	    !SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len) ||
-	    curl_multi_add_handle(t->multi, t->easy) != CURLM_OK)
-		return OUTCOME_IMPOSSIBLE;
-	if (run(t, x, until_ns, &code))
+	if (perform(t, &code))
 		outcome = outcome_of(t, code, ret);
+	else if (clock_monotonic_ns() < until_ns && !is_too_late(x))
+		return OUTCOME_UNDERWAY;
 	else
 		note(ret, "no answer in time");
 	curl_multi_remove_handle(t->multi, t->easy);
+	return outcome;
+}
+
+void transport_wait(struct transport *t)
+{
+	/* In poll(2), and there alone, Q is released: see rawsys.c. */
+	curl_multi_poll(t->multi, NULL, 0, SLICE_MS, NULL);
+}
+
+size_t transport_fds(struct transport *t, struct pollfd *ret, size_t max)
+{
+	fd_set readable, writable, odd;
+	int last = -1;
+	size_t n = 0;
+
+	FD_ZERO(&readable);
+	FD_ZERO(&writable);
+	FD_ZERO(&odd);
+	/* Our table has few descriptors: they are all below FD_SETSIZE. */
+	if (curl_multi_fdset(t->multi, &readable, &writable, &odd, &last) != CURLM_OK)
+		return 0;
+	for (int fd = 0; fd <= last && n < max; fd++) {
+		short events = (short)((FD_ISSET(fd, &readable) ? POLLIN : 0) |
+				       (FD_ISSET(fd, &writable) ? POLLOUT : 0));
+
+		if (events)
+			ret[n++] = (struct pollfd){ fd, events, 0 };
+	}
+	return n;
+}
+
+enum outcome transport_post(struct transport *t, struct exporter *x, struct bytes body,
+			    uint64_t until_ns, struct response *ret)
+{
+	enum outcome outcome;
+
+	if (!transport_begin(t, body)) {
+		*ret = (struct response){ .status = 0 };
+		return OUTCOME_IMPOSSIBLE;
+	}
+	while ((outcome = transport_poll(t, x, until_ns, ret)) == OUTCOME_UNDERWAY)
+		transport_wait(t);
 	return outcome;
 }

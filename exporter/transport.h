@@ -9,6 +9,7 @@
  * taken from the environment, nothing but http is spoken and no redirect followed.
  * curl_global_cleanup is never called.
  */
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,7 @@ enum outcome {
 	OUTCOME_REJECTED,   /* any other answer: not to be tried again (O18-O20) */
 	OUTCOME_IMPOSSIBLE, /* the endpoint cannot be used at all, or no memory */
 	OUTCOME_TIMEOUT,    /* the time given was up */
+	OUTCOME_UNDERWAY,   /* none yet */
 };
 
 struct response {
@@ -47,10 +49,23 @@ void transport_set_gzip(struct transport *t, bool is_gzip);
 struct transport *transport_new(const struct endpoint *e);
 void transport_free(struct transport *t);
 
+/* Begins to send body, which stays the caller's and must last.  False: IMPOSSIBLE. */
+MUST_USE bool transport_begin(struct transport *t, struct bytes body);
+
 /*
- * Sends body, which stays the caller's, and waits for the answer until until_ns (CLOCK_MONOTONIC)
- * or the deadline of x, whichever comes first.
+ * What has become of it, without waiting.  After until_ns (CLOCK_MONOTONIC) or the deadline of x,
+ * whichever comes first, it is given up.
  */
+enum outcome transport_poll(struct transport *t, struct exporter *x, uint64_t until_ns,
+			    struct response *ret);
+
+/* Waits for up to 20 ms until a poll may tell more.  Q is released meanwhile. */
+void transport_wait(struct transport *t);
+
+/* The descriptors that such a wait is about, up to max; returns their number. */
+size_t transport_fds(struct transport *t, struct pollfd *ret, size_t max);
+
+/* All of it at once. */
 enum outcome transport_post(struct transport *t, struct exporter *x, struct bytes body,
 			    uint64_t until_ns, struct response *ret);
 

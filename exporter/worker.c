@@ -10,25 +10,19 @@
  */
 #include <linux/futex.h>
 
-#include "batch.h"
 #include "clock.h"
-#include "console.h"
-#include "deliver.h"
-#include "endpoint.h"
 #include "exporter.h"
 #include "exporter_status.h"
-#include "gzip.h"
 #include "isolate.h"
 #include "owner.h"
 #include "quiesce.h"
 #include "rawsys.h"
-#include "resource.h"
 #include "shake.h"
+#include "sink.h"
 #include "sleep.h"
 #include "span_limits.h"
 #include "stacks.h"
 #include "stats.h"
-#include "transport.h"
 
 #define MS_NS 1000000u
 #define COLLECT_MAX 64u /* slots in one go */
@@ -38,21 +32,14 @@
 /* All that the thread needs, in one mapping; kept for the next thread and for a forked child. */
 struct worker {
 	struct exporter *x;
-	struct batch batch;
-	struct deliver deliver;
-	struct transport *transport;
-	int console_fd;
 	uint32_t enough; /* spans that make a batch; the store's own word is anybody's */
-	struct resource resource;
-	struct endpoint endpoint;
-	char line[CONSOLE_LINE_MAX];
 	uint32_t index[COLLECT_MAX]; /* slots that were collected */
 	size_t given;                /* of those, back to the store; read: copied out */
 	size_t read;
 	struct record record;
 	struct stacks stacks;
 	struct span_limits limits;
-	struct otlp_encoder encoder;
+	struct sinks sinks;
 };
 
 static struct worker *kept;
@@ -65,64 +52,27 @@ static void give_back(struct worker *w)
 	w->given = w->read;
 }
 
-/* Compressed, if that was asked for and there is memory. */
-static struct bytes compressed(struct worker *w, struct bytes body)
+/* Slots are given back before a delivery, which may take its time. */
+static void sink_give(struct worker *w, struct sink *s)
 {
-	struct bytes packed = { NULL, 0 };
-
-	if (!w->transport)
-		return body;
-	if (w->endpoint.wants_gzip)
-		packed = gzip(&w->batch.memory, body);
-	transport_set_gzip(w->transport, packed.ptr);
-	return packed.ptr ? packed : body;
-}
-
-static void batch_send(struct worker *w)
-{
-	size_t spans = w->batch.spans;
-	struct bytes body;
-
-	if (spans == 0)
-		return; /* O9 */
-	give_back(w);   /* delivery may take its time */
-	body = batch_finish(&w->batch, &w->resource);
-	if (body.ptr)
-		deliver_send(&w->deliver, compressed(w, body), spans);
-	else
-		stats_add(STAT_SPANS_FAILED, store_account(w->x->store, spans));
-	batch_reset(&w->batch);
-}
-
-static void batch_take(struct worker *w)
-{
-	enum batch_add r = batch_add(&w->batch, &w->record);
-
-	if (r == BATCH_FULL) {
-		batch_send(w);
-		r = batch_add(&w->batch, &w->record);
+	if (!sink_take(s, &w->record)) {
+		give_back(w);
+		sink_send(s);
+		if (!sink_take(s, &w->record))
+			sink_give_up(s);
 	}
-	if (r != BATCH_ADDED)
-		stats_add(STAT_SPANS_FAILED, store_account(w->x->store, 1)); /* O10 */
-	if (w->batch.spans >= w->x->config->bsp_batch_size)
-		batch_send(w);
+	if (sink_is_full(s)) {
+		give_back(w);
+		sink_send(s);
+	}
 }
 
 static void record_take(struct worker *w)
 {
-	switch (w->x->config->traces_exporter) {
-	case EXPORTER_OTLP:
-		batch_take(w);
-		break;
-	case EXPORTER_CONSOLE:
-		(void)store_account(w->x->store, 1);
-		stats_inc(console_write(w->console_fd, &w->record, w->line) ? STAT_SPANS_EXPORTED :
-									      STAT_SPANS_FAILED);
-		break;
-	case EXPORTER_NONE:
-		(void)store_account(w->x->store, 1);
-		break; /* as the user wished */
-	}
+	if (w->sinks.n == 0)
+		(void)store_account(w->x->store, 1); /* none, as the user wished */
+	for (size_t i = 0; i < w->sinks.n; i++)
+		sink_give(w, &w->sinks.list[i]);
 }
 
 /* --- the queue --- */
@@ -155,9 +105,9 @@ static size_t collect(struct worker *w, size_t max)
 /*
  * At most as many as were waiting when it began: producers that never pause do not keep a flush
  * from ending.  What the deadline cuts off stays in the store, for a survivor, or for whoever
- * counts.
+ * counts.  to_the_end: several exporters are waited for, too.
  */
-static void drain(struct worker *w)
+static void drain(struct worker *w, bool to_the_end)
 {
 	size_t left = atomic_load(&w->x->store->done);
 
@@ -168,7 +118,7 @@ static void drain(struct worker *w)
 			break;
 		left -= n < left ? n : left;
 	}
-	batch_send(w);
+	sinks_flush(&w->sinks, to_the_end);
 }
 
 static void flush_answer(struct store *st, uint32_t asked)
@@ -201,6 +151,15 @@ static bool is_alone(struct exporter *x)
 	return atomic_load(&x->main_gone) || (x->is_alone && x->is_alone());
 }
 
+/* What several exporters have under way goes on meanwhile. */
+static void rest(struct worker *w, uint64_t until_ns, struct asked seen, uint32_t enough)
+{
+	if (sinks_step(&w->sinks))
+		sinks_wait(&w->sinks, until_ns, seen, enough);
+	else
+		exporter_sleep(w->x, until_ns, seen, enough);
+}
+
 /*
  * Returns when there is something to do: enough finished spans, or some for long enough, or the
  * host asked for something else than in seen.  False: there is no host any more.  That is looked
@@ -219,7 +178,7 @@ static bool wait_for_work(struct worker *w, struct asked seen)
 			return false;
 		if (done == 0) {
 			due = SLEEP_FOR_EVER;
-			scratch_trim(&w->batch.memory);
+			sinks_trim(&w->sinks);
 		} else if (due == SLEEP_FOR_EVER) {
 			due = now + schedule_delay_ns(w->x);
 			is_due |= now >= due;
@@ -230,7 +189,7 @@ static bool wait_for_work(struct worker *w, struct asked seen)
 		else if (is_due)
 			return true;
 		else
-			exporter_sleep(w->x, due, seen, done ? w->enough : 1);
+			rest(w, due, seen, done ? w->enough : 1);
 	}
 	return !atomic_load(&w->x->main_gone);
 }
@@ -245,14 +204,14 @@ static enum exporter_end serve(struct worker *w)
 		bool has_host;
 
 		if (is_hurried(x)) {
-			drain(w);
+			drain(w, true);
 			flush_answer(x->store, seen.flush);
 		}
 		SHAKE();
 		if (seen.stop)
 			return EXPORTER_ASKED;
 		has_host = wait_for_work(w, seen);
-		drain(w);
+		drain(w, !has_host);
 		if (!has_host)
 			return EXPORTER_ALONE;
 	}
@@ -260,73 +219,27 @@ static enum exporter_end serve(struct worker *w)
 
 /* --- begin and end --- */
 
-static void say_endpoint(const struct endpoint *e, const struct resource *r)
-{
-	if (!exporter_log)
-		return;
-	if (e->kind == ENDPOINT_HTTPS)
-		exporter_log(BYTES("https endpoints are not supported yet: spans are dropped"));
-	if (e->kind == ENDPOINT_UNKNOWN)
-		exporter_log(BYTES("the OTLP endpoint is no http URL: spans are dropped"));
-	if (e->headers_refused)
-		exporter_log(BYTES("some OTLP headers are malformed or reserved: left out"));
-	if (r->is_refused)
-		exporter_log(BYTES("OTEL_RESOURCE_ATTRIBUTES is malformed: ignored"));
-}
-
-/* False: no memory. */
-static bool otlp_init(struct worker *w)
-{
-	uint64_t seed[2];
-
-	memcpy(seed, &w->x->store->seed, sizeof(seed));
-	resource_init(&w->resource, w->x->config, seed);
-	endpoint_init(&w->endpoint, w->x->config);
-	say_endpoint(&w->endpoint, &w->resource);
-	status_endpoint(&w->endpoint);
-	otlp_encoder_init(&w->encoder);
-	w->batch.format = w->endpoint.protocol == PROTOCOL_HTTP_JSON ? BATCH_JSON : BATCH_PROTOBUF;
-	w->transport = NULL;
-	if (w->endpoint.kind == ENDPOINT_HTTP) {
-		w->transport = transport_new(&w->endpoint);
-		if (!w->transport)
-			return false;
-	}
-	deliver_init(&w->deliver, w->x, w->transport);
-	return true;
-}
-
 /*
  * In a forked child the mapping is a copy of the parent's, and so are libcurl's handles: their
  * descriptors are not in this thread's table, so they are forgotten, not closed.
  */
-static struct worker *worker_get(struct exporter *x)
+static struct worker *worker_get(struct exporter *x, unsigned int std_kept)
 {
 	if (!kept) {
 		kept = map_memory(sizeof(*kept));
 		if (!kept)
 			return NULL;
-		batch_init(&kept->batch, BATCH_PROTOBUF, &kept->encoder);
 	}
 	kept->x = x;
 	span_limits_init(&kept->limits, x->config);
 	kept->enough = x->config->bsp_batch_size < x->config->bsp_queue_size ?
 			       x->config->bsp_batch_size :
 			       x->config->bsp_queue_size;
-	batch_reset(&kept->batch);
-	kept->batch.format = BATCH_PROTOBUF;
 	kept->given = kept->read = 0;
-	if (x->config->traces_exporter == EXPORTER_OTLP && !otlp_init(kept))
-		return NULL;
-	return kept;
-}
-
-static void worker_put(struct worker *w)
-{
-	transport_free(w->transport);
-	w->transport = NULL;
-	gzip_done();
-	scratch_trim(&w->batch.memory);
+	if (sinks_begin(&kept->sinks, x, std_kept))
+		return kept;
+	sinks_end(&kept->sinks);
+	return NULL;
 }
 
 /*
@@ -342,47 +255,52 @@ static void leave(struct worker *w)
 	while (atomic_load(&st->done) && !is_too_late(w->x) && owner_take(st)) {
 		uint32_t before = atomic_load(&st->done);
 
-		drain(w);
+		drain(w, true);
 		owner_release(st);
 		if (atomic_load(&st->done) >= before)
 			break;
 	}
 }
 
-static enum exporter_end run_quiet(struct exporter *x, int console_fd)
+static enum exporter_end run_quiet(struct exporter *x, unsigned int std_kept)
 {
-	struct worker *w = worker_get(x);
+	struct worker *w = worker_get(x, std_kept);
 	enum exporter_end end;
 
 	if (!w)
 		return EXPORTER_REFUSED;
-	w->console_fd = console_fd;
 	if (!owner_take(x->store)) {
-		worker_put(w);
+		sinks_end(&w->sinks);
 		return EXPORTER_ASKED; /* another process came first, and delivers */
 	}
 	end = serve(w);
 	leave(w);
-	worker_put(w);
+	sinks_end(&w->sinks);
 	return end;
 }
 
-/* Did the user ask for something to be written there? */
-static bool wants_stderr(const struct config *cfg)
+/* Where did the user ask for something to be written? */
+static unsigned int wanted(const struct config *cfg)
 {
-	return cfg->traces_exporter == EXPORTER_CONSOLE || bytes_equal(cfg->log, BYTES("stderr"));
+	unsigned int keep = 0;
+
+	if (cfg->traces_exporter & EXPORTER_CONSOLE || bytes_equal(cfg->log, BYTES("stderr")))
+		keep |= KEEP_STDERR;
+	if (cfg->traces_exporter & EXPORTER_OTLP_STDOUT)
+		keep |= KEEP_STDOUT;
+	return keep;
 }
 
 enum exporter_end exporter_run(struct exporter *x)
 {
 	enum exporter_end end;
-	int console_fd;
+	unsigned int std_kept;
 
-	if (!isolate(wants_stderr(x->config), &console_fd))
+	if (!isolate(wanted(x->config), &std_kept))
 		return EXPORTER_REFUSED;
 	quiesce_begin(&x->quiesce);
 	status_open(x);
-	end = run_quiet(x, console_fd);
+	end = run_quiet(x, std_kept);
 	status_close();
 	quiesce_end();
 	return end;

@@ -16,7 +16,8 @@
  *   timeout   uint32_t   ms as duration; 0 is no limit (E8); unset without default is UINT32_MAX
  *   count     uint32_t   1..2^31-1
  *   limit     uint32_t   0..2^31-1; unset without default is UINT32_MAX
- *   exporter  enum       otlp, console, none, any case (E9, E114)
+ *   exporters list       otlp, zipkin, otlp/stdout, otlp/file, console, any case (E9, E114, E117)
+ *                        `none` is none, beside others it is refused
  *   protocol  enum       http/protobuf, http/json, any case (E90); unset without default is 0
  *   compression enum     gzip, none, any case (E93); unset without default is 0
  *   level     enum       none, off, fatal, error, warn, info, debug, trace, any case (E22)
@@ -28,7 +29,14 @@
 
 #include "bytes.h"
 
-enum config_exporter { EXPORTER_OTLP, EXPORTER_CONSOLE, EXPORTER_NONE };
+enum config_exporter { /* or-ed */
+		       EXPORTER_NONE,
+		       EXPORTER_OTLP = 1,
+		       EXPORTER_ZIPKIN = 2,
+		       EXPORTER_OTLP_STDOUT = 4,
+		       EXPORTER_OTLP_FILE = 8,
+		       EXPORTER_CONSOLE = 16,
+};
 
 enum config_protocol { PROTOCOL_UNSET, PROTOCOL_HTTP_PROTOBUF, PROTOCOL_HTTP_JSON };
 enum config_compression { COMPRESSION_UNSET, COMPRESSION_NONE, COMPRESSION_GZIP };
@@ -72,7 +80,7 @@ typedef uint32_t config_duration;
 typedef uint32_t config_timeout;
 typedef uint32_t config_count;
 typedef uint32_t config_limit;
-typedef enum config_exporter config_exporter;
+typedef uint32_t config_exporters;
 typedef enum config_protocol config_protocol;
 typedef enum config_compression config_compression;
 typedef uint32_t config_sampler;

@@ -19,7 +19,7 @@ enum type {
 	TYPE_timeout,
 	TYPE_count,
 	TYPE_limit,
-	TYPE_exporter,
+	TYPE_exporters,
 	TYPE_protocol,
 	TYPE_compression,
 	TYPE_sampler,
@@ -134,17 +134,26 @@ static bool compression_parse(struct bytes value, enum config_compression *ret)
 	return word_parse(value, names[0], sizeof(names[0]), ARRAY_LEN(names), ret);
 }
 
-static bool exporter_parse(struct bytes value, enum config_exporter *ret)
+/* E117; a name that is not known spoils nothing but itself, and is told of. */
+static bool exporters_parse(struct bytes list, uint32_t *ret)
 {
-	if (bytes_equal_nocase(value, BYTES("otlp")))
-		*ret = EXPORTER_OTLP;
-	else if (bytes_equal_nocase(value, BYTES("console")))
-		*ret = EXPORTER_CONSOLE;
-	else if (bytes_equal_nocase(value, BYTES("none")))
-		*ret = EXPORTER_NONE;
-	else
-		return false;
-	return true;
+	static const char names[][16] = { "otlp", "zipkin", "otlp/stdout", "otlp/file", "console" };
+	bool is_understood = true, is_none = false;
+	uint32_t set = 0;
+
+	while (list.ptr) {
+		struct bytes word = bytes_trim(bytes_split(&list, ','));
+		uint32_t place = 0;
+
+		is_none |= bytes_equal_nocase(word, BYTES("none"));
+		if (word_parse(word, names[0], sizeof(names[0]), ARRAY_LEN(names), &place))
+			set |= 1u << (place - 1);
+		else
+			is_understood &= !word.len || bytes_equal_nocase(word, BYTES("none"));
+	}
+	if (set || is_none)
+		*ret = set;
+	return is_understood && !(set && is_none);
 }
 
 /* E9, E34-E39 */
@@ -249,8 +258,8 @@ static bool field_parse(const struct row *row, struct bytes value, void *field)
 		return number_parse(value, 0, field);
 	case TYPE_count:
 		return number_parse(value, 1, field);
-	case TYPE_exporter:
-		return exporter_parse(value, field);
+	case TYPE_exporters:
+		return exporters_parse(value, field);
 	case TYPE_protocol:
 		return protocol_parse(value, field);
 	case TYPE_compression:

@@ -7,7 +7,8 @@ import re
 
 from support.case import Feature, Transparency, one
 from support.progs import PYTHON, free_port
-from support import rawhttp
+from support import otlp_json, rawhttp
+from support.collector import Collector
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 CHAIN = [("shell", "CLIENT"), ("edge", "SERVER"), ("edge", "CLIENT"), ("shop", "SERVER"),
@@ -473,6 +474,55 @@ class Console(Feature):
         self.assertEqual((done.returncode, done.stdout), (0, b""))
         self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
         self.assertIn(second.url("/x").encode(), done.stderr)
+
+
+class Exporters(Feature):
+    def test_several_exporters_get_the_same(self):
+        """E114, E117, O81: four at once; none of them writes where it was not asked to."""
+        with Collector() as zipkin:
+            zipkin.answers = [202]
+            lab = self.lab(OTEL_TRACES_EXPORTER="otlp,zipkin,otlp/stdout,otlp/file,console",
+                           OTEL_EXPORTER_ZIPKIN_ENDPOINT=zipkin.endpoint + "/api/v2/spans",
+                           OTEL_INTERSPAN_SHUTDOWN_TIMEOUT="4000", OTEL_SERVICE_NAME="shop")
+            path = lab.path("spans.jsonl")
+            second = lab.python_server("second.py", traced=False)
+            done = lab.run(["curl", "-sS", "-o", "/dev/null", second.url("/x")],
+                           OTEL_INTERSPAN_OTLP_FILE=path)
+            zipkin.wait_until(lambda _: zipkin.requests, 5)
+            requests = list(zipkin.requests)
+        self.assertEqual(done.returncode, 0)
+        span, = self.spans(lab, 1)
+        with open(path, "rb") as f:
+            lines = f.read()
+        for text in (lines, done.stdout):
+            self.assertEqual(text.count(b"\n"), 1)
+            self.assertEqual(otlp_json.decode(text), [span])
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        self.assertIn(span["span_id"].encode(), done.stderr)
+        (where, headers, body), = requests
+        told, = json.loads(body)
+        self.assertEqual(where, "/api/v2/spans")
+        self.assertEqual({n.lower(): v for n, v in headers.items()}["content-type"],
+                         "application/json")
+        self.assertEqual((told["traceId"], told["id"], told["kind"], told["name"]),
+                         (span["trace_id"], span["span_id"], "CLIENT", "GET"))
+        self.assertEqual(told["localEndpoint"], {"serviceName": "shop"})
+        self.assertEqual(told["remoteEndpoint"]["port"], second.port)
+        self.assertEqual(told["tags"]["http.response.status_code"], "200")
+        self.assertEqual((told["timestamp"], told["duration"]),
+                         (span["start"] // 1000, max(1, (span["end"] - span["start"]) // 1000)))
+        for name in ("otlp", "zipkin", "stdout", "file", "console"):
+            self.assertEqual((lab.total(f"{name}_exported"), lab.total(f"{name}_dropped")), (1, 0))
+        self.assertEqual(lab.total("spans_exported"), 1)
+
+    def test_nobody_at_zipkin_takes_nothing_from_the_others(self):
+        lab = self.lab(OTEL_TRACES_EXPORTER="otlp,zipkin", OTEL_INTERSPAN_SHUTDOWN_TIMEOUT="4000",
+                       OTEL_EXPORTER_ZIPKIN_ENDPOINT="http://127.0.0.1:1/")
+        second = lab.python_server("second.py", traced=False)
+        done = lab.run(["curl", "-sS", "-o", "/dev/null", second.url("/x")])
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+        self.spans(lab, 1)
+        self.assertEqual((lab.total("otlp_exported"), lab.total("zipkin_dropped")), (1, 1))
 
 
 class Resource(Feature):

@@ -172,13 +172,23 @@ static void test_config_knows_exporters_in_any_case(void **state) /* E9, E10, E1
 {
 	static const struct {
 		const char *value;
-		enum config_exporter want;
+		uint32_t want;
 		uint32_t invalid;
 	} rows[] = {
-		{ "otlp", EXPORTER_OTLP, 0 },       { "OTLP", EXPORTER_OTLP, 0 },
-		{ "console", EXPORTER_CONSOLE, 0 }, { "Console", EXPORTER_CONSOLE, 0 },
-		{ "none", EXPORTER_NONE, 0 },       { "NONE", EXPORTER_NONE, 0 },
-		{ "zipkin", EXPORTER_OTLP, 1 },     { "otlp ", EXPORTER_OTLP, 1 },
+		{ "otlp", EXPORTER_OTLP, 0 },
+		{ "OTLP", EXPORTER_OTLP, 0 },
+		{ "console", EXPORTER_CONSOLE, 0 },
+		{ "Console", EXPORTER_CONSOLE, 0 },
+		{ "none", EXPORTER_NONE, 0 },
+		{ "NONE", EXPORTER_NONE, 0 },
+		{ "zipkin", EXPORTER_ZIPKIN, 0 },
+		{ "otlp/stdout", EXPORTER_OTLP_STDOUT, 0 },
+		{ "otlp/file", EXPORTER_OTLP_FILE, 0 },
+		{ " otlp , Zipkin,,otlp", EXPORTER_OTLP | EXPORTER_ZIPKIN, 0 }, /* E13, E117 */
+		{ "console,jaeger", EXPORTER_CONSOLE, 1 },                      /* E121 */
+		{ "jaeger", EXPORTER_OTLP, 1 },
+		{ "logging", EXPORTER_OTLP, 1 },
+		{ "none,otlp", EXPORTER_OTLP, 1 }, /* E117 */
 	};
 	char entry[64];
 

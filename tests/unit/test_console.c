@@ -96,24 +96,6 @@ static void test_console_cuts_long_lines(void **state)
 	assert_int_equal(line[len - 1], '\n');
 }
 
-static void test_console_writes_once(void **state)
-{
-	char got[512];
-	int fd[2];
-	size_t len;
-
-	(void)state;
-	assert_int_equal(pipe(fd), 0);
-	len = console_format(&r, line);
-	assert_true(console_write(fd[1], &r, line));
-	assert_int_equal(read(fd[0], got, sizeof(got)), (int)len);
-	assert_memory_equal(got, line, len);
-	close(fd[0]);
-	close(fd[1]);
-	assert_false(console_write(fd[1], &r, line));
-	assert_false(console_write(-1, &r, line));
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(test_console_##name, setup)
@@ -122,7 +104,6 @@ int main(void)
 		TEST(escapes_control_characters),
 		TEST(shows_attributes_with_names_of_their_own),
 		TEST(cuts_long_lines),
-		TEST(writes_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

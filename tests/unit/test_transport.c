@@ -25,6 +25,7 @@ static struct endpoint endpoint;
 static struct transport *transport;
 static struct deliver deliver;
 static struct response response;
+static const struct tally tally = { &store, STAT_OTLP_EXPORTED, STAT_OTLP_DROPPED };
 static char url[64];
 static char logged[512];
 
@@ -51,7 +52,7 @@ static void begin(const char *const *script)
 	endpoint_init(&endpoint, &cfg);
 	transport = transport_new(&endpoint);
 	assert_non_null(transport);
-	deliver_init(&deliver, &x, transport);
+	deliver_init(&deliver, &x, transport, endpoint_timeout_ms(&cfg), tally);
 }
 
 static void end(void)
@@ -352,7 +353,7 @@ static void test_transport_without_listener_gives_up(void **state)
 	begin(script);
 	server_stop(&server);
 	cfg.otlp_traces_timeout_ms = 800;
-	deliver_init(&deliver, &x, transport);
+	deliver_init(&deliver, &x, transport, endpoint_timeout_ms(&cfg), tally);
 	took_ms = send_ten();
 	assert_in_range(took_ms, 160, 900);
 	assert_counts(0, 10, 0);
@@ -409,7 +410,7 @@ static void test_transport_silence_times_out(void **state)
 	(void)state;
 	begin(script);
 	cfg.otlp_traces_timeout_ms = 300;
-	deliver_init(&deliver, &x, transport);
+	deliver_init(&deliver, &x, transport, endpoint_timeout_ms(&cfg), tally);
 	assert_in_range(send_ten(), 300, 600);
 	assert_counts(0, 10, 0);
 	end();
@@ -421,7 +422,7 @@ static void test_transport_without_endpoint_drops(void **state)
 
 	(void)state;
 	begin(script);
-	deliver_init(&deliver, &x, NULL);
+	deliver_init(&deliver, &x, NULL, endpoint_timeout_ms(&cfg), tally);
 	assert_true(send_ten() < 50);
 	assert_counts(0, 10, 0);
 	end();

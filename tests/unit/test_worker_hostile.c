@@ -108,10 +108,10 @@ static bool had_host_fd;
 
 static void *isolate_thread(void *unused)
 {
-	int kept;
+	unsigned int kept;
 
 	(void)unused;
-	was_isolated = isolate(false, &kept);
+	was_isolated = isolate(0, &kept);
 	had_host_fd = fcntl(host_fd, F_GETFD) >= 0;
 	return NULL;
 }
