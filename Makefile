@@ -179,10 +179,11 @@ $(CORE): $(CORE_OBJ)
 	@echo "  AR      $@"
 	$(Q)rm -f $@ && ar qcsP $@ $^
 
-# The export list; exactly the rows.
-$(BUILD)/hooks.map: hooks/hooks.def
+# The export list; exactly the rows, and what interspan.h declares.
+$(BUILD)/hooks.map: hooks/hooks.def include/interspan.h
 	@mkdir -p $(@D)
 	$(Q){ echo '{ global:'; \
+	sed -nE 's/^INTERSPAN_API .*[ *](interspan_[a-z_]+)\(.*/	\1;/p' include/interspan.h; \
 	sed -nE 's/^[A-Z_]*HOOK[A-Z_]*\(([A-Za-z0-9_]+).*/	\1;/p' $<; echo 'local: *; };'; } >$@
 
 # A link into the cache: the path in the flags does not depend on the cache's key.
@@ -418,7 +419,9 @@ COMPLETION := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 MAN_CONFIG = VERSION=$(VERSION) LIBDIR=$(PREFIX)/lib/interspan DOCDIR=$(PREFIX)/share/doc/interspan scripts/man-config
 .PHONY: install uninstall
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/interspan $(DOC)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/interspan \
+		$(DESTDIR)$(PREFIX)/include $(DOC)
+	install -m 644 include/interspan.h $(DESTDIR)$(PREFIX)/include
 	install -m 755 $(TOOL) $(DESTDIR)$(PREFIX)/bin/interspan
 	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib/interspan/libinterspan.so
 	install -m 644 LICENSE THIRD-PARTY README.md $(DOC)
@@ -430,6 +433,7 @@ install: all
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/interspan $(DESTDIR)$(PREFIX)/lib/interspan/libinterspan.so
+	rm -f $(DESTDIR)$(PREFIX)/include/interspan.h
 	rm -f $(DOC)/LICENSE $(DOC)/THIRD-PARTY $(DOC)/README.md $(DOC)/notice-*
 	rm -f $(MAN)/man1/interspan.1 $(MAN)/man7/interspan.7 $(COMPLETION)/interspan
 	-rmdir $(DESTDIR)$(PREFIX)/lib/interspan $(DOC)

@@ -69,7 +69,7 @@ char *otlp_keep_text(struct otlp_encoder *e, struct bytes s)
 }
 
 /* O40: for names and the trace state, which have no other form. */
-static char *keep_repaired(struct otlp_encoder *e, struct bytes s)
+char *otlp_keep_repaired(struct otlp_encoder *e, struct bytes s)
 {
 	char *to = e->text + e->text_len;
 
@@ -181,13 +181,15 @@ static void set_items(struct otlp_encoder *e, const struct record *r)
 			state = value;
 		else if (head.type == ITEM_EVENT)
 			otlp_add_event(e, &r->head, head.key, value);
+		else if (head.type == ITEM_OWN_EVENT)
+			otlp_add_own_event(e, &r->head, value);
 		/* ITEM_BAGGAGE stays here: it is the application's, and may be secret (C73). */
 	}
 	if (has_named)
 		otlp_set_named(e, r);
 	e->span.name =
-		name.len ? keep_repaired(e, name) : otlp_as_string(name_by_kind(r->head.kind));
-	e->span.trace_state = state.len ? keep_repaired(e, state) : empty_string;
+		name.len ? otlp_keep_repaired(e, name) : otlp_as_string(name_by_kind(r->head.kind));
+	e->span.trace_state = state.len ? otlp_keep_repaired(e, state) : empty_string;
 }
 
 static ProtobufCBinaryData id_data(const uint8_t *bytes, size_t len)

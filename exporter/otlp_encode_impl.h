@@ -12,6 +12,7 @@ char *otlp_as_string(const char *s);
 
 /* The text of a value; empty if it is of another kind. */
 const char *otlp_text_of(const Otlp__AnyValue *v);
+char *otlp_keep_repaired(struct otlp_encoder *e, struct bytes s);
 char *otlp_keep_text(struct otlp_encoder *e, struct bytes s);
 bool otlp_is_string(struct bytes s);
 void otlp_set_text(struct otlp_encoder *e, Otlp__AnyValue *v, struct bytes s);
@@ -23,9 +24,10 @@ const Otlp__Span *otlp_fill_span(struct otlp_encoder *e, const struct record *r)
 void otlp_each_resource_attr(const struct resource *r, uint32_t pid,
 			     void (*tell)(void *arg, Otlp__KeyValue *kv), void *arg);
 
-/* otlp_named.c: all attributes of r whose names are the application's; one event. */
+/* otlp_named.c: all attributes of r whose names are the application's; one event of either kind. */
 void otlp_set_named(struct otlp_encoder *e, const struct record *r);
 void otlp_add_event(struct otlp_encoder *e, const struct span *h, uint16_t event,
 		    struct bytes value);
+void otlp_add_own_event(struct otlp_encoder *e, const struct span *h, struct bytes value);
 
 #endif

@@ -106,19 +106,39 @@ void otlp_set_named(struct otlp_encoder *e, const struct record *r)
 
 /* --- events --- */
 
-/* Their times lie on the clock of the span's duration, beside its one anchor (O45). */
-void otlp_add_event(struct otlp_encoder *e, const struct span *h, uint16_t event,
-		    struct bytes value)
+/*
+ * Their times lie on the clock of the span's duration, beside its one anchor (O45).  value begins
+ * with it.  NULL: one too many.
+ */
+static Otlp__Span__Event *event_new(struct otlp_encoder *e, const struct span *h,
+				    struct bytes value)
 {
 	Otlp__Span__Event *to = &e->events[e->span.n_events];
 	uint64_t ns;
 
-	if (e->span.n_events == OTLP_EVENTS_MAX) {
+	if (e->span.n_events == OTLP_EVENTS_MAX || value.len < sizeof(ns)) {
 		e->span.dropped_events_count++;
-		return;
+		return NULL;
 	}
 	memcpy(&ns, value.ptr, sizeof(ns));
 	to->time_unix_nano = h->start_unix_ns + (ns - h->start_ns); /* wraps where it was before */
-	to->name = otlp_as_string(event_name[event]);
 	e->span.n_events++;
+	return to;
+}
+
+void otlp_add_event(struct otlp_encoder *e, const struct span *h, uint16_t event,
+		    struct bytes value)
+{
+	Otlp__Span__Event *to = event_new(e, h, value);
+
+	if (to)
+		to->name = otlp_as_string(event_name[event]);
+}
+
+void otlp_add_own_event(struct otlp_encoder *e, const struct span *h, struct bytes value)
+{
+	Otlp__Span__Event *to = event_new(e, h, value);
+
+	if (to)
+		to->name = otlp_keep_repaired(e, bytes_skip(value, sizeof(uint64_t)));
 }

@@ -102,7 +102,7 @@ static void mark_events(struct record *r, uint32_t limit, struct marks *m)
 	uint32_t events = 0;
 
 	for (size_t i = 0; record_next(r, &at, &head, &value); i++) {
-		if (head.type != ITEM_EVENT || events++ < limit)
+		if ((head.type != ITEM_EVENT && head.type != ITEM_OWN_EVENT) || events++ < limit)
 			continue;
 		mark(m, i);
 		r->dropped_events++;

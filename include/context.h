@@ -79,6 +79,9 @@ struct span_ref context_current(void);
  */
 struct span_ref context_to_inherit(void);
 
+/* Is it no loop, and does nothing switch between tasks on one thread behind our back? */
+bool context_is_plain(void);
+
 /* Does this program have the loop shape, so that touches matter at all? */
 bool context_is_loop(void);
 

@@ -37,6 +37,8 @@ struct thread {
 	uint64_t *counts;          /* stats.h: the first thread's counters; NULL: this is another */
 	struct span_ref stack_due; /* stack.c: the span that ends when the guard is left */
 	uint64_t stack_end_ns;     /* stack.c: its end */
+	struct span_ref said;      /* said.c: the innermost span that the application has started */
+	struct span_ref said_for;  /* said.c: the request for which, as all that it is within */
 };
 _Static_assert(sizeof(struct thread) <= 256, "thread-locals are carved out of every stack");
 

@@ -37,6 +37,9 @@ void keep_begin(struct span *s, const struct span_context *parent);
  */
 void keep_request(struct span *s, struct bytes method, struct bytes path);
 
+/* The application has asked for the request of s, which may be NULL (interspan.h). */
+void keep_force(struct span *s);
+
 enum keep_end {
 	KEEP_FORGET,
 	KEEP_HELD, /* its root decides; s is gone */

@@ -165,6 +165,12 @@ void span_set_named(struct span *s, enum attr prefix, struct bytes packed);
  */
 void span_find(const struct span *s, const enum attr *keys, struct bytes *ret_values, size_t n);
 
+/*
+ * The same with a key that is all the application's, of ITEM_NAMED_KEY_MAX at most; and an event.
+ */
+void span_set_own(struct span *s, struct bytes key, struct bytes value);
+void span_add_own_event(struct span *s, struct bytes name, uint64_t monotonic_ns);
+
 /* n more attributes that there was no room for (O44). */
 void span_count_dropped(struct span *s, uint32_t n);
 

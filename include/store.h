@@ -65,6 +65,7 @@ enum slot_state {
 enum kept {
 	KEPT_BY_RULE = 1u << 0,  /* a rule by method or route fits its request */
 	KEPT_SELECTED = 1u << 1, /* sent although it was not sampled */
+	KEPT_FORCED = 1u << 2,   /* the application has asked for it */
 };
 
 /*
@@ -105,13 +106,14 @@ struct span {
 	struct trace_id trace;
 	struct span_id id;
 	struct span_id parent;
+	uint8_t lists;          /* LIST_OF() those that are kept: only then is the chain searched */
+	_Atomic uint8_t kept;   /* enum kept */
+	uint16_t http_status;   /* 0: none */
 	uint64_t start_unix_ns; /* CLOCK_REALTIME */
 	uint64_t start_ns;      /* CLOCK_MONOTONIC */
 	uint64_t end_ns;        /* CLOCK_MONOTONIC */
-	uint8_t lists;          /* LIST_OF() those that are kept: only then is the chain searched */
-	uint8_t kept;           /* enum kept */
-	uint16_t http_status;   /* 0: none */
-	struct span_ref root; /* the local root, of a span that is only recorded; {0, 0}: itself */
+	struct span_ref root;  /* the local root, of a span that is only recorded; {0, 0}: itself */
+	struct span_ref outer; /* said.c: of the same thread, current again when this one ends */
 };
 
 /* Of ITEM_TRACESTATE, ITEM_BAGGAGE, ITEM_CALLER. */
@@ -156,6 +158,7 @@ enum item_type {
 	ITEM_EVENT = 19,      /* key: enum span_event; value: uint64_t, CLOCK_MONOTONIC, ns */
 	ITEM_CALLER = 20,     /* trace id, span id: span_keep_caller(); never exported */
 	ITEM_STACK = 21,      /* value: struct stack_item and what follows it (stack.h) */
+	ITEM_OWN_EVENT = 22, /* value: uint64_t, CLOCK_MONOTONIC, ns; a name of the application's */
 };
 
 /*

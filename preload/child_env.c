@@ -15,6 +15,7 @@
 #include "origin.h"
 #include "process_span.h"
 #include "rawsys.h"
+#include "said.h"
 #include "sandbox.h"
 #include "stats.h"
 #include "traceparent.h"
@@ -234,7 +235,7 @@ static void client_open(struct copy *c, const char *program, enum child_how how)
 static struct copy *copy_make(char *const *envp, const char *program, enum child_how how,
 			      struct copy *to)
 {
-	struct span_ref from = context_current();
+	struct span_ref from = said_parent(context_current());
 	enum verb verb;
 	struct found f;
 	struct copy *c;

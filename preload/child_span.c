@@ -10,6 +10,7 @@
 #include "process.h"
 #include "process_span.h"
 #include "rawsys.h"
+#include "said.h"
 #include "stats.h"
 #include "store.h"
 
@@ -152,8 +153,8 @@ struct span_ref child_span_open(const char *path, bool by_birth, char *buf, size
 {
 	struct bytes name = base_name(path);
 	struct span_context parent;
-	bool has_parent =
-		span_ref_context(context_current(), &parent, buf, cap) || origin_context(&parent);
+	bool has_parent = span_ref_context(said_parent(context_current()), &parent, buf, cap) ||
+			  origin_context(&parent);
 	struct span *s;
 
 	if (name.len == 0 || name.len > NAME_MAX_BYTES)

@@ -37,6 +37,11 @@ bool context_is_loop(void)
 	       !(flags() & RUNTIME_MANY_TASKS);
 }
 
+bool context_is_plain(void)
+{
+	return !(flags() & (RUNTIME_LOOPS | RUNTIME_MANY_TASKS));
+}
+
 void context_waited(int fd, bool is_own)
 {
 	struct thread *t = &thread_self;

@@ -22,7 +22,7 @@ static struct keep_rule rules[RULES_MAX];
 static unsigned rule_count;
 static struct rate limit;
 
-enum reason { REASON_NONE, REASON_ERROR, REASON_SLOW, REASON_RULE };
+enum reason { REASON_NONE, REASON_FORCED, REASON_ERROR, REASON_SLOW, REASON_RULE };
 
 /* --- settings --- */
 
@@ -80,8 +80,6 @@ static void take_term(struct bytes term)
 		LOG(BYTES("OTEL_INTERSPAN_KEEP: not understood, and left out: "), term);
 		return;
 	}
-	if (r->kind == KEEP_FORCED) /* decided at the start */
-		return;
 	keep_has_rules |= r->kind == KEEP_METHOD || r->kind == KEEP_ROUTE;
 	rule_count++;
 }
@@ -184,12 +182,14 @@ static bool rule_holds(const struct keep_rule *r, const struct span *s)
 	}
 }
 
-/* The first of error, slow, rule, in this order: the one that somebody will ask about. */
+/* The first of forced, error, slow, rule, in this order: the one that somebody will ask about. */
 static enum reason reason_of(const struct span *s, uint32_t facts)
 {
 	enum reason best = s->kept & KEPT_BY_RULE ? REASON_RULE : REASON_NONE;
 	bool failed = facts & HELD_FAILED || has_failed(s);
 
+	if (s->kept & KEPT_FORCED)
+		return REASON_FORCED;
 	for (unsigned i = 0; i < rule_count; i++) {
 		const struct keep_rule *r = &rules[i];
 
@@ -203,18 +203,22 @@ static enum reason reason_of(const struct span *s, uint32_t facts)
 	return best;
 }
 
-static bool keeps_all(void)
+/* What is asked for one by one needs no limit, nor who wants it all. */
+static bool is_limited(enum reason why)
 {
+	if (why == REASON_FORCED || !limit.interval_ns)
+		return false;
 	for (unsigned i = 0; i < rule_count; i++)
 		if (rules[i].kind == KEEP_ALL)
-			return true;
-	return false;
+			return false;
+	return true;
 }
 
 static const struct told {
 	char word[8];
 	uint8_t selected, limited; /* enum stat_id */
 } told[] = {
+	[REASON_FORCED] = { "forced", STAT_SELECTED_FORCED, STAT_SELECTED_FORCED },
 	[REASON_ERROR] = { "error", STAT_SELECTED_ERROR, STAT_KEEP_LIMITED_ERROR },
 	[REASON_SLOW] = { "slow", STAT_SELECTED_SLOW, STAT_KEEP_LIMITED_SLOW },
 	[REASON_RULE] = { "rule", STAT_SELECTED_RULE, STAT_KEEP_LIMITED_RULE },
@@ -229,7 +233,7 @@ static enum keep_end decide(struct span *s, uint32_t facts)
 
 	if (why == REASON_NONE)
 		return KEEP_FORGET;
-	if (limit.interval_ns && !keeps_all() && !rate_lets(&limit, s->end_ns)) {
+	if (is_limited(why) && !rate_lets(&limit, s->end_ns)) {
 		stats_inc((enum stat_id)told[why].limited);
 		return KEEP_FORGET;
 	}
@@ -297,6 +301,12 @@ static enum keep_end hold(struct store *st, struct span *root, struct span *s)
 	atomic_store(&s->state, SLOT_OPEN);
 	atomic_fetch_sub(&st->held, slots);
 	return decide(s, 0);
+}
+
+void keep_force(struct span *s)
+{
+	if (span_verdict(s) == VERDICT_RECORD)
+		atomic_fetch_or(&s->kept, KEPT_FORCED);
 }
 
 void span_set_forced(struct span *s)

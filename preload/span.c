@@ -137,16 +137,19 @@ static ALWAYS_INLINE bool item_add(struct span *s, enum item_type type, unsigned
 	return true;
 }
 
-bool span_item_add(struct span *s, enum item_type type, const struct bytes *pieces, size_t n)
+static bool items_add(struct span *s, struct item_head head, const struct bytes *pieces, size_t n)
 {
-	struct item_head head = { .type = (uint8_t)type };
-
 	for (size_t i = 0; i < n; i++)
 		head.len += (uint32_t)pieces[i].len;
 	if (!item_add_slow(s, head, pieces, n))
 		return false;
 	__atomic_store_n(&s->used, s->used + (uint32_t)sizeof(head) + head.len, __ATOMIC_RELEASE);
 	return true;
+}
+
+bool span_item_add(struct span *s, enum item_type type, const struct bytes *pieces, size_t n)
+{
+	return items_add(s, (struct item_head){ .type = (uint8_t)type }, pieces, n);
 }
 
 /* Longest prefix of at most max bytes that does not end inside a UTF-8 character. */
@@ -303,13 +306,18 @@ void span_set_name(struct span *s, struct bytes name)
 		item_add(s, ITEM_NAME, 0, name.ptr, utf8_cut(name, STORE_VALUE_MAX));
 }
 
-static ALWAYS_INLINE void attr_add(struct span *s, enum item_type type, enum attr key,
-				   const void *value, size_t len)
+static ALWAYS_INLINE void attr_count(struct span *s, bool is_there)
 {
-	if (LIKELY(s->attrs < STORE_ATTRS_MAX) && item_add(s, type, key, value, len))
+	if (LIKELY(is_there))
 		s->attrs++;
 	else if (s->dropped_attrs < UINT16_MAX)
 		s->dropped_attrs++;
+}
+
+static ALWAYS_INLINE void attr_add(struct span *s, enum item_type type, enum attr key,
+				   const void *value, size_t len)
+{
+	attr_count(s, LIKELY(s->attrs < STORE_ATTRS_MAX) && item_add(s, type, key, value, len));
 }
 
 void span_set_str(struct span *s, enum attr key, struct bytes value)
@@ -349,6 +357,27 @@ void span_add_element(struct span *s, enum attr prefix, struct bytes packed)
 void span_set_named(struct span *s, enum attr prefix, struct bytes packed)
 {
 	named_add(s, ITEM_NAMED, prefix, packed);
+}
+
+void span_set_own(struct span *s, struct bytes key, struct bytes value)
+{
+	struct item_head head = { ITEM_NAMED, 0, ATTR_BAGGAGE_KEY, 0 };
+	char len = (char)key.len;
+	struct bytes pieces[] = { { &len, 1 }, key, { value.ptr, 0 } };
+
+	if (!span_is_recording(s))
+		return;
+	pieces[2].len = utf8_cut(value, STORE_VALUE_MAX - 1 - key.len);
+	attr_count(s, s->attrs < STORE_ATTRS_MAX && items_add(s, head, pieces, 3));
+}
+
+void span_add_own_event(struct span *s, struct bytes name, uint64_t monotonic_ns)
+{
+	struct bytes pieces[] = { { (const char *)&monotonic_ns, sizeof(monotonic_ns) }, name };
+
+	pieces[1].len = utf8_cut(name, STORE_VALUE_MAX - sizeof(monotonic_ns));
+	if (span_is_recording(s))
+		(void)span_item_add(s, ITEM_OWN_EVENT, pieces, 2);
 }
 
 void span_count_dropped(struct span *s, uint32_t n)

@@ -190,6 +190,7 @@ static const struct item_rule {
 	[ITEM_BAGGAGE] = { 0, UINT16_MAX },
 	[ITEM_EVENT] = { sizeof(uint64_t), EVENTS },
 	[ITEM_STACK] = { 0, UINT16_MAX },
+	[ITEM_OWN_EVENT] = { 0, UINT16_MAX },
 	[ITEM_CALLER] = { sizeof(struct trace_id) + sizeof(struct span_id), UINT16_MAX },
 };
 

@@ -5,6 +5,7 @@
 #include "context.h"
 #include "origin.h"
 #include "pool.h"
+#include "said.h"
 #include "stats.h"
 
 #define SCRATCH_CHUNKS 4u
@@ -42,9 +43,9 @@ struct db_text db_describe(struct db_scratch *room, struct bytes sql, enum sql_b
 struct span *db_span_start(struct db_scratch *room, uint64_t started_ns)
 {
 	struct span_context parent;
-	bool has_parent =
-		span_ref_context(context_current(), &parent, room->state, sizeof(room->state)) ||
-		origin_context(&parent);
+	bool has_parent = span_ref_context(said_parent(context_current()), &parent, room->state,
+					   sizeof(room->state)) ||
+			  origin_context(&parent);
 
 	if (!has_parent)
 		stats_inc(STAT_PARENT_NONE);

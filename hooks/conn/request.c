@@ -11,6 +11,7 @@
 #include "inherit.h"
 #include "origin.h"
 #include "rule.h"
+#include "said.h"
 #include "signature.h"
 #include "tag.h"
 #include "traceparent.h"
@@ -145,7 +146,7 @@ static uint64_t start_of(const struct conn *c, struct span_ref from, uint64_t no
  */
 static bool parent_get(struct span_ref from, struct span_context *ret, char *buf, size_t cap)
 {
-	return span_ref_context(from, ret, buf, cap) || origin_context(ret);
+	return span_ref_context(said_parent(from), ret, buf, cap) || origin_context(ret);
 }
 
 static struct span *open_span(struct conn *c, int fd, const struct head *head,

@@ -27,7 +27,7 @@ class Same(Transparency):
         for case in CASES:
             with self.subTest(case=case):
                 lab = self.lab(OTEL_INTERSPAN_INHERIT_THREADS="true")
-                bare = lab.run([HOST, case], LD_PRELOAD=None)
+                bare = lab.run([HOST, case], traced=False)
                 done = lab.run([HOST, case])
                 self.assertEqual((done.returncode, done.stdout, done.stderr),
                                  (0, bare.stdout, b""))
