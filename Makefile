@@ -82,10 +82,11 @@ HOSTS := $(patsubst tests/preload/%.c,$(BUILD)/tests/%,$(wildcard tests/preload/
 	$(patsubst tests/preload/%.c,$(BUILD)/tests/%.so,$(wildcard tests/preload/lib_*.c))
 # Hosts of a TLS library: they link with what a machine has to run programs with, no -dev package.
 has_lib = $(filter /%,$(shell $(CC) -print-file-name=$(1)))
-ifeq ($(call has_lib,libssl.so.3),)
-HOSTS := $(filter-out $(BUILD)/tests/host_tls%,$(HOSTS))
-endif
-$(BUILD)/tests/host_tls%: HOST_LIBS := -l:libssl.so.3 -l:libcrypto.so.3
+TLS_HOSTS := $(filter $(BUILD)/tests/host_tls%,$(HOSTS))
+HOSTS := $(filter-out $(TLS_HOSTS),$(HOSTS)) $(foreach h,$(TLS_HOSTS),$(if $(call \
+	has_lib,$(if $(findstring gnutls,$(h)),libgnutls.so.30,libssl.so.3)),$(h)))
+$(BUILD)/tests/host_tls%: HOST_LIBS = $(if $(findstring gnutls,$@),-l:libgnutls.so.30,-l:libssl.so.3 \
+	-l:libcrypto.so.3)
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
 
 # --- flags ---

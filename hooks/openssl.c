@@ -289,16 +289,6 @@ EXPORT int SSL_peek_ex(SSL *ssl, void *buf, size_t len, size_t *ret)
 
 /* --- the end --- */
 
-static void shut(struct openssl_call *c)
-{
-	struct conn *conn = c->tls->state == TLS_BOUND ? conn_pin_entry(c->tls->entry) : NULL;
-
-	if (!conn)
-		return;
-	conn_shut_out(conn);
-	conn_unpin(conn);
-}
-
 EXPORT int SSL_shutdown(SSL *ssl)
 {
 	struct target t = OPENSSL_TARGET(SSL_shutdown);
@@ -308,7 +298,7 @@ EXPORT int SSL_shutdown(SSL *ssl)
 		return -1;
 	c = openssl_begin(ssl, &t);
 	if (c.copy)
-		OBSERVE(shut(&c));
+		OBSERVE(tls_shut(c.tls));
 	return OPENSSL_CALL(t, SSL_shutdown)(ssl);
 }
 

@@ -193,13 +193,6 @@ static void set_captured(struct span *s, const struct head *h, const char *text,
 	span_count_dropped(s, h->captured_lost);
 }
 
-static void set_transport(struct span *s, const struct conn *c)
-{
-	if (opt_in(ATTR_NETWORK_TRANSPORT))
-		span_set_str(s, ATTR_NETWORK_TRANSPORT,
-			     c->peer.sa.sa_family == AF_UNIX ? BYTES("unix") : BYTES("tcp"));
-}
-
 static void set_local(struct span *s, int fd)
 {
 	union {
@@ -253,7 +246,7 @@ static void set_server_common(struct span *s, struct conn *c, int fd, const stru
 	if (k->agent.ptr)
 		span_set_str(s, ATTR_USER_AGENT_ORIGINAL, k->agent);
 	set_version(s, k->version);
-	set_transport(s, c);
+	attrs_transport(s, c);
 	set_local(s, fd);
 }
 
@@ -311,7 +304,7 @@ static void set_client_common(struct span *s, struct conn *c, int fd, const stru
 	if (c->peer.sa.sa_family != AF_UNIX)
 		set_peer(s, peer, port);
 	set_version(s, k->version);
-	set_transport(s, c);
+	attrs_transport(s, c);
 	if (opt_in(ATTR_URL_SCHEME))
 		span_set_str(s, ATTR_URL_SCHEME, scheme_of(c));
 	if (k->agent.ptr)

@@ -10,6 +10,9 @@ void attrs_server_request(struct span *s, struct conn *c, int fd, const struct h
 			  const char *text, const struct http1 *p);
 void attrs_client_request(struct span *s, struct conn *c, int fd, const struct head *h,
 			  const char *text, const struct http1 *p);
+/* Opt-in attributes of the transport, and of TLS. */
+void attrs_transport(struct span *s, const struct conn *c);
+
 /*
  * A header of the final response, if it is wanted (H36).  buf: CAPTURE_BYTES of the caller's half.
  */

@@ -166,6 +166,8 @@ static struct span *open_span(struct conn *c, int fd, const struct head *head,
 		span_add_event_at(s, EVENT_CONNECTION_OPENED, c->opened_ns ? c->opened_ns : now);
 	else
 		span_add_event_at(s, EVENT_CONNECTION_REUSED, now);
+	if (c->is_fresh && c->tls.established_ns)
+		span_add_event_at(s, EVENT_TLS_ESTABLISHED, c->tls.established_ns);
 	if (s)
 		attrs_client_request(s, c, fd, head, c->out.scratch->text, p);
 	keep_rule_of(s, head, c->out.scratch->text);

@@ -63,7 +63,7 @@ static NO_INLINE struct tls *tls_make(const void *session)
 			pool_put(&pool, index);
 		return NULL;
 	}
-	*t = (struct tls){ .state = TLS_NEW };
+	*t = (struct tls){ .state = TLS_NEW, .role = -1 };
 	atomic_store_explicit(&s->index, index, memory_order_relaxed);
 	return t;
 }
@@ -183,6 +183,17 @@ static struct conn *find(const uint8_t *random, enum conn_role role)
 	return NULL;
 }
 
+static struct conn *find_only(const uint8_t *random)
+{
+	struct conn *client = find(random, CONN_CLIENT), *server = find(random, CONN_SERVER);
+
+	if (!client || !server)
+		return client ? client : server;
+	conn_unpin(client);
+	conn_unpin(server);
+	return NULL;
+}
+
 /* --- one and the other --- */
 
 /* The first session that comes for it: from here on its plaintext is what is parsed. */
@@ -220,9 +231,7 @@ bool tls_bind(struct tls *t, const uint8_t random[static TLS_RANDOM], int role)
 
 	if (is_bound_to(t, random))
 		return true;
-	c = find(random, role < 0 ? CONN_CLIENT : (enum conn_role)role);
-	if (!c && role < 0)
-		c = find(random, CONN_SERVER);
+	c = role < 0 ? find_only(random) : find(random, (enum conn_role)role);
 	if (!c)
 		return false;
 	if (begin(c)) {
@@ -246,6 +255,16 @@ void tls_ignore(struct tls *t)
 	if (!c)
 		return;
 	conn_make_opaque(c, t->fd);
+	conn_unpin(c);
+}
+
+void tls_shut(struct tls *t)
+{
+	struct conn *c = t->state == TLS_BOUND ? conn_pin_entry(t->entry) : NULL;
+
+	if (!c)
+		return;
+	conn_shut_out(c);
 	conn_unpin(c);
 }
 

@@ -32,6 +32,7 @@ struct tls {
 	uint64_t entry; /* of its connection */
 	int fd;         /* as conn_tls has it */
 	uint8_t state;  /* enum tls_state */
+	int8_t role;    /* enum conn_role; -1: not known */
 	bool is_established;
 	bool is_passed; /* tls_write.h: a record of the application's own bytes is not out yet */
 	uint32_t stage_index;
@@ -46,12 +47,15 @@ void tls_forget(const void *session);
 
 /*
  * Looks for the connection with that random.  role: what the session's side means for it; -1: not
- * known.  True: bound, or it was already.
+ * known, then it must be the only one.  True: bound, or it was already.
  */
 bool tls_bind(struct tls *t, const uint8_t random[static TLS_RANDOM], int role);
 
 /* Nothing of it will be looked at any more, nor of its connection. */
 void tls_ignore(struct tls *t);
+
+/* It says that it will write no more. */
+void tls_shut(struct tls *t);
 
 /* For a call that is about to be made; empty: nothing to see. */
 struct conn_token tls_look(struct tls *t, bool is_in);

@@ -17,14 +17,16 @@ VARYING = re.compile(r"0x[0-9a-f]+|[0-9]+|\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][
 class Run:
     """One instance of a server, asked for everything."""
 
+    contexts = None, None  # to speak TLS with, to the server and as its back end
+
     def __init__(self, server, bare):
         self.steps = script(server.asks, server.kind == "app")
         # What of it reaches the back end.
         self.below = {"proxy": self.steps, "files": []}.get(
             server.kind, [step for step in self.steps if step.path == "/work"])
-        with Lab(bare) as lab, Recorder() as backend:
+        with Lab(bare) as lab, Recorder(self.contexts[1]) as backend:
             program = server.start(lab, backend.port)
-            with Client(program.port) as client:
+            with Client(program.port, self.contexts[0]) as client:
                 self.replies = [client.ask(step) for step in self.steps]
             lab.collector.wait_for(0 if bare else len(self.steps) + len(self.below), WAIT, SETTLE)
             self.status = program.stop()
@@ -43,16 +45,15 @@ def runs(name, bare):
 
 def one_for_each(cls):
     """A test method for each server."""
-    for name in SERVERS:
+    for name in cls.servers:
         def method(self, name=name):
-            self.need(*SERVERS[name].needs)
-            self.check(name, *runs(name, self.is_bare()))
+            self.need(*self.servers[name].needs)
+            self.check(name, *self.runs(name, self.is_bare()))
         setattr(cls, "test_" + re.sub(r"\W+", "_", name).lower(), method)
     return cls
 
 
-@one_for_each
-class SameBytes(Transparency):
+class CheckBytes(Transparency):
     def check(self, _, bare, traced):
         for step, reply, other in zip(bare.steps, bare.replies, traced.replies):
             what = f"{step.method} {step.path}"
@@ -67,6 +68,11 @@ class SameBytes(Transparency):
             self.assertTrue(traced.hooked or traced.spans, "not loaded")
 
 
+@one_for_each
+class SameBytes(CheckBytes):
+    servers, runs = SERVERS, staticmethod(runs)
+
+
 def of_kind(spans, kind):
     return sorted((s for s in spans if s["kind"] == kind), key=lambda s: s["start"])
 
@@ -77,10 +83,11 @@ def told(span):
     return a["http.request.method"], path, a.get("http.response.status_code")
 
 
-@one_for_each
-class Spans(Feature):
+class CheckSpans(Feature):
+    servers = {}
+
     def check(self, name, _, run):
-        server = SERVERS[name]
+        server = self.servers[name]
         self.assertEqual(run.errors, [])
         servers, clients = of_kind(run.spans, "SERVER"), of_kind(run.spans, "CLIENT")
         self.assertEqual([told(s) for s in servers],
@@ -111,3 +118,8 @@ class Spans(Feature):
                 self.assertFalse(server.is_exact, brief(run.spans))
                 self.assertEqual(context[1], "")
         self.assertEqual(clients, {}, "spans of calls that nobody got")
+
+
+@one_for_each
+class Spans(CheckSpans):
+    servers, runs = SERVERS, staticmethod(runs)

@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #include "openssl.h"
+#include "tls_text.h"
 
 /* --- a socket that is full at times --- */
 
@@ -106,32 +107,6 @@ static void write_all(struct pair *p, const char *text, size_t len)
 	free(buf);
 }
 
-static const char line[] = "traceparent: 00-";
-#define LINE (13 + 55 + 2)
-
-/* What came is the beginning of text, and whole lines of ours, each ahead of a head's end. */
-static size_t compare(const char *got, size_t len, const char *text, size_t want,
-		      unsigned *ret_lines)
-{
-	size_t at = 0;
-
-	*ret_lines = 0;
-	for (size_t i = 0; i < len;) {
-		if (len - i >= LINE + 2 && memcmp(got + i, line, sizeof(line) - 1) == 0 &&
-		    memcmp(got + i + LINE - 2, "\r\n\r\n", 4) == 0) {
-			i += LINE;
-			++*ret_lines;
-			continue;
-		}
-		if (len - i < LINE + 2 && at < want && got[i] != text[at])
-			return at; /* part of a line */
-		CHECK(at < want && got[i] == text[at]);
-		i++;
-		at++;
-	}
-	return at;
-}
-
 static void receive(struct pair *p, const char *text, size_t len)
 {
 	static char got[1 << 17];
@@ -169,9 +144,6 @@ static void request(struct pair *p, const char *text, size_t len, size_t split, 
 	requests += count;
 	answer_all(p, count);
 }
-
-static const char simple[] = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
-static const char two[] = "GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: b\r\n\r\n";
 
 static void request_all(struct pair *p, const char *post, size_t post_len)
 {

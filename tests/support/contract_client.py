@@ -43,7 +43,8 @@ class Recorder:
     """A back end that keeps the contract; asked = [(method, path, [traceparent, ...]), ...];
     streams: every byte that came, by connection."""
 
-    def __init__(self):
+    def __init__(self, context=None):
+        """context: to speak TLS with."""
         asked, streams = self.asked, self.streams = [], []
 
         class Handler(contract.Contract):
@@ -66,6 +67,8 @@ class Recorder:
                     super().do_POST()
 
         self.server = common.Server(("127.0.0.1", 0), Handler)
+        if context:
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]
 
     def __enter__(self):
@@ -137,8 +140,9 @@ class Reply:
 class Client:
     """Keeps its connection as long as the server lets it."""
 
-    def __init__(self, port):
-        self.port, self.sock, self.file = port, None, None
+    def __init__(self, port, context=None):
+        """context: to speak TLS with."""
+        self.port, self.context, self.sock, self.file = port, context, None, None
 
     def __enter__(self):
         return self
@@ -156,6 +160,8 @@ class Client:
         if not self.sock:
             self.sock = socket.create_connection(("127.0.0.1", self.port), 20)
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.context:
+                self.sock = self.context.wrap_socket(self.sock, server_hostname="localhost")
             self.file = self.sock.makefile("rb")
         for piece in step.pieces():
             self.sock.sendall(piece)

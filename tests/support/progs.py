@@ -46,12 +46,14 @@ def free_port():
 
 
 def have(*names):
-    """Is every program (a name), python module (module:NAME) and Perl module (perl:NAME) there?"""
+    """Is every program (a name), and every module (module:NAME for Python's, perl:NAME, php:NAME)
+    there?"""
     for name in names:
-        if name.startswith(("module:", "perl:")):
+        if name.startswith(("module:", "perl:", "php:")):
             kind, _, module = name.partition(":")
-            probe = ["perl", f"-M{module}", "-e1"] if kind == "perl" else [
-                PYTHON, "-c", f"import {module}"]
+            probe = {"perl": ["perl", f"-M{module}", "-e1"],
+                     "php": ["php", "-r", f"exit(!extension_loaded('{module}'));"],
+                     "module": [PYTHON, "-c", f"import {module}"]}[kind]
             if subprocess.run(probe, capture_output=True, check=False).returncode != 0:
                 return False
         elif not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin"):

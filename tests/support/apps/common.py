@@ -20,7 +20,9 @@ def leaf(backend):
 def call_leaf(backend, ident):
     """The call below by the standard library, on a connection that this thread keeps."""
     if not hasattr(LOCAL, "connection"):
-        LOCAL.connection = http.client.HTTPConnection(backend.partition("//")[2], timeout=20)
+        scheme, _, authority = backend.partition("://")
+        kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}[scheme]
+        LOCAL.connection = kind(authority, timeout=20)
     LOCAL.connection.request("POST", "/leaf", ident[::-1], KIND)
     return LOCAL.connection.getresponse().read()
 

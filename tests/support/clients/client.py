@@ -45,7 +45,9 @@ def by_urllib(url):
 
 
 def by_http(url):
-    connection = http.client.HTTPConnection(url.partition("//")[2])
+    scheme, _, authority = url.partition("://")
+    kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}[scheme]
+    connection = kind(authority)
     for method, path, body in STEPS:
         connection.request(method, path, body() if callable(body) else body, KIND if body else {})
         answer = connection.getresponse()

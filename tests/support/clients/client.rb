@@ -23,7 +23,7 @@ def request(kind, path, body)
 end
 
 url = URI(ARGV[0])
-Net::HTTP.start(url.host, url.port) do |http|
+Net::HTTP.start(url.host, url.port, use_ssl: url.scheme == 'https') do |http|
   STEPS.each do |step|
     answer = http.request(request(*step, *[nil] * (3 - step.size)))
     body = answer.body || ''

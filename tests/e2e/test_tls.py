@@ -43,9 +43,19 @@ class Https(Feature):
         self.assert_attributes(spans["SERVER"][0], url_query="q=1")
 
     def test_client_is_told_of(self):
+        """Opt-in attributes of TLS, and the handshake's end on the first request."""
         lab, server, url = self.start(traced=False)
-        self.curl(lab, f"{url}/a", f"{url}/b", service="shell")
+        self.curl(lab, "--tls-max", "1.2", "--ciphers", "ECDHE-ECDSA-AES256-GCM-SHA384",
+                  f"{url}/a", f"{url}/b", service="shell", OTEL_INTERSPAN_OPT_IN_ATTRIBUTES="*")
         spans = by_kind(self.spans(lab, 2))
+        events = [[name for name, _ in s["events"]] for s in spans["CLIENT"]]
+        self.assertEqual(events, [
+            ["connection.opened", "tls.established", "response.first_byte"],
+            ["connection.reused", "response.first_byte"]])
+        for span in spans["CLIENT"]:
+            self.assert_attributes(span, tls_protocol_name="tls", tls_protocol_version="1.2",
+                                   tls_cipher="TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+                                   url_scheme="https")
         for span, path in zip(spans["CLIENT"], ("/a", "/b")):
             self.assert_attributes(span, url_full=f"{url}{path}", server_address="localhost",
                                    server_port=server.port, http_response_status_code=200)
