@@ -4,6 +4,7 @@
 /* The words of `interspan WORD`.  argv[0] is the word; the result is the exit status. */
 int command_run(int argc, char **argv);
 int command_view(int argc, char **argv);
+int command_doctor(int argc, char **argv);
 int command_status(int argc, char **argv);
 
 /* One line on standard error, "interspan WORD: ...". */

@@ -18,6 +18,7 @@ static const struct command {
 } commands[] = {
 	{ "run", command_run, "run a program with tracing" },
 	{ "view", command_view, "receive traces and print them" },
+	{ "doctor", command_doctor, "why there is no data" },
 	{ "status", command_status, "what became of the spans of a process" },
 };
 

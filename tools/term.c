@@ -128,6 +128,26 @@ unsigned term_add(struct text *t, const struct style *st, struct bytes s, unsign
 	return n;
 }
 
+void term_wrap(struct text *t, const struct style *st, struct bytes s, unsigned column)
+{
+	unsigned room = st->width - column, used = 0;
+
+	while (s.ptr) {
+		struct bytes word = bytes_split(&s, ' ');
+		unsigned columns = term_columns(st, word);
+
+		if (used && used + 1 + columns > room) {
+			text_add_char(t, '\n');
+			term_spaces(t, column);
+			used = 0;
+		}
+		if (used)
+			text_add_char(t, ' ');
+		used += (used ? 1 : 0) + term_add(t, st, word, room);
+	}
+	text_add_char(t, '\n');
+}
+
 void term_color(struct text *t, const struct style *st, enum color c)
 {
 	static const char *const codes[] = {

@@ -27,6 +27,12 @@ void style_detect(struct style *ret, int fd);
  */
 unsigned term_add(struct text *t, const struct style *st, struct bytes s, unsigned columns);
 
+/*
+ * Adds s from this column on, in as many lines as it needs, broken at blanks, and ends the last; a
+ * word that is longer than a line is cut.
+ */
+void term_wrap(struct text *t, const struct style *st, struct bytes s, unsigned column);
+
 /* How many columns would all of s take? */
 unsigned term_columns(const struct style *st, struct bytes s);
 

@@ -3,27 +3,6 @@
 
 #define VERDICT_COLUMNS 11u
 
-/* At blanks, behind the label's column; what is longer than a line is cut. */
-static void put_wrapped(struct text *to, const struct style *st, struct bytes s)
-{
-	unsigned room = st->width - VERDICT_COLUMNS, used = 0;
-
-	while (s.ptr) {
-		struct bytes word = bytes_split(&s, ' ');
-		unsigned columns = term_columns(st, word);
-
-		if (used && used + 1 + columns > room) {
-			text_add_char(to, '\n');
-			term_spaces(to, VERDICT_COLUMNS);
-			used = 0;
-		}
-		if (used)
-			text_add_char(to, ' ');
-		used += (used ? 1 : 0) + term_add(to, st, word, room);
-	}
-	text_add_char(to, '\n');
-}
-
 static void put_label_of(struct text *to, const struct style *st, const char *label, enum color c)
 {
 	term_color(to, st, c);
@@ -45,7 +24,7 @@ void verdict_print(struct text *to, const struct style *st, const struct trace_r
 			     f->kind == FINDING_ERROR    ? COLOR_RED :
 			     f->kind <= FINDING_N_PLUS_1 ? COLOR_BOLD :
 							   COLOR_YELLOW);
-		put_wrapped(to, st, (struct bytes){ words.ptr, words.len });
+		term_wrap(to, st, (struct bytes){ words.ptr, words.len }, VERDICT_COLUMNS);
 	}
 	for (unsigned kind = 0; kind < FINDING_KINDS; kind++)
 		if (v->left_out[kind])

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DOCTOR_H
+#define DOCTOR_H
+/* Why is there no data: each part adds what it finds.  env: blocks as in proc_file.h. */
+#include <sys/types.h>
+
+#include "compiler.h"
+#include "diagnosis.h"
+
+/* Is it switched off, or told to keep little? */
+void doctor_settings(struct diagnosis *d, struct bytes env);
+
+/* Where spans go: is somebody there who takes one?  url: instead of env's; or NULL. */
+void doctor_endpoint(struct diagnosis *d, struct bytes env, const char *url);
+
+/* Can a program of this name be preloaded? */
+void doctor_program(struct diagnosis *d, const char *word);
+
+/*
+ * A running process, its settings and its endpoint; false: there is none, or it is somebody else's.
+ */
+MUST_USE bool doctor_process(struct diagnosis *d, pid_t pid);
+
+#endif
