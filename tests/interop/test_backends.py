@@ -41,11 +41,12 @@ def called(url, status):
     return told
 
 
+CALLS = {"interspan.calls.count": 1, "interspan.calls.duration_us": "ANY"}
 ATTRIBUTES = {
-    FINE: [served("SHOP", "/users/7", "tests/1", 200, "verbose=1"),
+    FINE: [served("SHOP", "/users/7", "tests/1", 200, "verbose=1") | CALLS,
            called("http://127.0.0.1:STOCK/profile/7", 200),
            served("STOCK", "/profile/7", "requests", 200)],
-    BAD: [served("SHOP", "/call", "tests/1", 503, "url=http://127.0.0.1:STOCK/status/503"),
+    BAD: [served("SHOP", "/call", "tests/1", 503, "url=http://127.0.0.1:STOCK/status/503") | CALLS,
           called("http://127.0.0.1:STOCK/status/503", 503),
           served("STOCK", "/status/503", "requests", 503)],
 }
@@ -85,6 +86,8 @@ class Backend(Feature):
             told["user_agent.original"] = "requests"
         if "client.address" in told and isinstance(told["network.peer.port"], int):
             told["network.peer.port"] = "ANY"
+        if isinstance(told.get("interspan.calls.duration_us"), int):
+            told["interspan.calls.duration_us"] = "ANY"
         return told
 
     def in_order(self, spans, trace):
