@@ -149,3 +149,46 @@ class Jaeger(Backend):
             self.assert_spans(backends.wait_for(3, lambda t=trace: jaeger.look(t), 3 * WAIT), trace)
         services = backends.get(f"{jaeger.query}/api/services")["data"]
         self.assertEqual(sorted(services), ["shop", "stock"])
+
+
+class Zipkin(Backend):
+    """Zipkin knows texts alone, and small names; tracestate and resource are not for it."""
+
+    def in_common(self, span):
+        return {"service": span["localEndpoint"]["serviceName"], "kind": span["kind"],
+                "name": span["name"], "trace": span["traceId"], "span": span["id"],
+                "parent": span.get("parentId", ""), "attributes": span["tags"],
+                "events": [a["value"] for a in span["annotations"]]}
+
+    def expected(self, trace, number):
+        told = {k: str(v) for k, v in ATTRIBUTES[trace][number].items()}
+        told |= {"otel.scope.name": "interspan", "otel.scope.version": "0.1.0"}
+        if STATUS[trace] == "ERROR":
+            told |= {"otel.status_code": "ERROR", "error": ""}
+        for key in ("network.peer.port", "interspan.calls.duration_us"):
+            if told.get(key) == "ANY":
+                told[key] = "NUMBER"
+        return told
+
+    def numbers(self, told):
+        if "client.address" in told:
+            told["network.peer.port"] = "NUMBER" if told["network.peer.port"].isdigit() else ""
+        if told.get("interspan.calls.duration_us", "").isdigit():
+            told["interspan.calls.duration_us"] = "NUMBER"
+        return told
+
+    def test_zipkin(self):
+        self.need_backend("zipkin.jar")
+        self.need("java")
+        lab = self.lab()
+        zipkin = backends.Zipkin(lab)
+        self.make_spans(lab, OTEL_TRACES_EXPORTER="zipkin",
+                        OTEL_EXPORTER_ZIPKIN_ENDPOINT=zipkin.zipkin)
+        for trace in (FINE, BAD):
+            spans = backends.wait_for(3, lambda t=trace: zipkin.look(t), 3 * WAIT)
+            for number, span in enumerate(self.in_order(map(self.in_common, spans), trace)):
+                with self.subTest(trace=trace, number=number):
+                    self.assertEqual(span["name"], "get")
+                    self.assertEqual(self.numbers(self.plain(span["attributes"])),
+                                     self.expected(trace, number))
+                    self.assertEqual(span["events"], EVENTS[number])
