@@ -67,7 +67,7 @@ static void test_view_verdict_error_is_where_the_chain_ends(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		static const uint32_t parents[] = { 0, 0, 1, 2, 1 };
-		static const uint32_t starts[] = { 0, 0, 100, 200, 50 };
+		static const uint32_t starts[] = { 0, 0, 100, 200, 150 };
 		static const uint32_t lengths[] = { 0, 1000, 800, 600, 30 };
 		const struct finding *f;
 		struct trace_report r;
@@ -264,6 +264,12 @@ static void test_view_names_the_place_of_a_call(void **state)
 		{ "code.stacktrace",
 		  "Traceback (...):\n  File \"a\"\n    x()\n  File \"b\"\n    y()", "File \"b\"" },
 		{ "code.stacktrace", "", "" },
+		{ "code.stacktrace",
+		  "#0 /lib/libcurl.so.4+0x15 (build id 26)\n#1 /usr/bin/curl+0x1b (build id 61)\n"
+		  "#2 /lib/libc.so.6+0x27",
+		  "/usr/bin/curl+0x1b" },
+		{ "code.stacktrace", "#0 /lib/libc.so.6+0x27\n", "/lib/libc.so.6+0x27" },
+		{ "code.stacktrace", "#0 ", "" },
 		{ "other", "x", "" },
 	};
 	struct text got = { 0 };
