@@ -136,11 +136,12 @@ static bool own_stack_get(void)
 
 	if (own.low)
 		return true;
-	at = raw_mmap(NULL, OWN_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		      -1, 0);
-	if (raw_is_error(at))
+	at = raw_mmap(NULL, OWN_STACK_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (raw_is_error(at) ||
+	    raw_is_error(raw_mmap((char *)at + GUARD_BYTES, OWN_STACK_BYTES - GUARD_BYTES,
+				  PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+				  -1, 0)))
 		return false;
-	raw_syscall3(SYS_mprotect, at, GUARD_BYTES, PROT_NONE);
 	raw_madvise((void *)at, OWN_STACK_BYTES, MADV_DONTDUMP);
 	own.low = (unsigned char *)at;
 	own.taking = (struct taking *)(own.low + OWN_STACK_BYTES -

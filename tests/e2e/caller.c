@@ -10,7 +10,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifdef INLINED
+#define NOINLINE inline __attribute__((always_inline))
+#else
 #define NOINLINE __attribute__((noinline))
+#endif
 
 static NOINLINE int ask(int port, const char *path)
 {
@@ -30,8 +34,7 @@ static NOINLINE int ask(int port, const char *path)
 }
 
 /* What comes after the calls keeps them from being jumps. */
-NOINLINE int outer(int port, const char *path);
-NOINLINE int outer(int port, const char *path)
+static NOINLINE int outer(int port, const char *path)
 {
 	int r = ask(port, path);
 
