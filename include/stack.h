@@ -36,6 +36,9 @@ void stack_take(void);
 MUST_USE bool stack_quiesce(void);
 void stack_resume(void);
 
+/* For tests: instead of STACKS_PER_SECOND. */
+void stack_set_limit(uint32_t per_second);
+
 /*
  * ITEM_STACK: struct stack_item, frames, then for each module struct stack_module, its build id and
  * its path.  Nothing is aligned.

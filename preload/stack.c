@@ -25,7 +25,14 @@ typedef uint64_t kernel_sigset;
 
 /* --- which spans --- */
 
-/* Second of the monotonic clock << 8 | stacks in it. */
+static uint32_t limit = STACKS_PER_SECOND;
+
+void stack_set_limit(uint32_t per_second)
+{
+	limit = per_second;
+}
+
+/* Second of the monotonic clock << 32 | stacks in it. */
 static bool is_within_limit(uint64_t now)
 {
 	static _Atomic uint64_t taken;
@@ -33,8 +40,8 @@ static bool is_within_limit(uint64_t now)
 	uint64_t seen = atomic_load_explicit(&taken, memory_order_relaxed), next;
 
 	do {
-		next = seen >> 8 == second ? seen + 1 : second << 8 | 1;
-		if ((next & 0xff) > STACKS_PER_SECOND)
+		next = seen >> 32 == second ? seen + 1 : second << 32 | 1;
+		if ((uint32_t)next > limit)
 			return false;
 	} while (!atomic_compare_exchange_weak(&taken, &seen, next));
 	return true;
@@ -42,7 +49,7 @@ static bool is_within_limit(uint64_t now)
 
 static bool is_wanted(const struct span *s, uint64_t now)
 {
-	if (!config.stacks || span_verdict(s) != VERDICT_SAMPLE)
+	if (!config.stacks || !span_is_recording(s))
 		return false;
 	return span_has_error(s) ||
 	       now >= s->start_ns + (uint64_t)config.stack_threshold_ms * MS_NS;

@@ -55,6 +55,8 @@ static bool page_is_known(struct walk *w, uintptr_t at)
 {
 	uintptr_t page = at & ~(uintptr_t)(PAGE - 1);
 
+	if (!page) /* as an entry that is none */
+		return false;
 	for (uint32_t i = 0; i < PAGES; i++)
 		if (w->pages[i] == page)
 			return true;
