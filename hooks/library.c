@@ -97,6 +97,79 @@ static void remember(struct library_sites *sites, uint64_t key, uint64_t value)
 	}
 }
 
+/* --- what is gone --- */
+
+#define KINDS 8u
+
+static struct library_sites *_Atomic used[KINDS];
+
+static void remember_kind(struct library_sites *sites)
+{
+	for (unsigned i = 0; i < KINDS; i++) {
+		struct library_sites *none = NULL;
+
+		if (atomic_compare_exchange_strong(&used[i], &none, sites) || none == sites)
+			return;
+	}
+}
+
+static const struct link_map *object_around(uint64_t address)
+{
+	const struct link_map *m = resolve_first_object();
+
+	while (m && !resolve_is_in(m, (const void *)(uintptr_t)address))
+		m = m->l_next;
+	return m;
+}
+
+static bool is_loaded(const struct link_map *object)
+{
+	const struct link_map *m = resolve_first_object();
+
+	while (m && m != object)
+		m = m->l_next;
+	return m != NULL;
+}
+
+static void forget_unloaded(struct library_sites *sites)
+{
+	for (unsigned i = 0; i < LIBRARY_SITES; i++) {
+		uint64_t key = atomic_load_explicit(&sites->site[i].key, memory_order_acquire);
+		uint64_t value = atomic_load_explicit(&sites->site[i].value, memory_order_relaxed);
+
+		if (key > TAKEN &&
+		    (!object_around(key & ADDRESS) || !object_around(value & ADDRESS)))
+			atomic_store(&sites->site[i].key, FREE);
+	}
+	for (unsigned i = 0; i < LIBRARY_COPIES; i++) {
+		struct library_copy *copy = &sites->copy[i];
+		const struct link_map *object = atomic_load(&copy->object);
+
+		if (!object || !atomic_load(&copy->is_read) || is_loaded(object))
+			continue;
+		atomic_store(&copy->is_read, false);
+		atomic_store(&copy->object, NULL);
+	}
+}
+
+/* Once, under the dynamic linker's lock. */
+static int forget_all(struct dl_phdr_info *info, size_t len, void *arg)
+{
+	(void)info;
+	(void)len;
+	(void)arg;
+	for (unsigned i = 0; i < KINDS; i++)
+		if (atomic_load(&used[i]))
+			forget_unloaded(atomic_load(&used[i]));
+	return 1;
+}
+
+void library_unloaded(void)
+{
+	if (atomic_load_explicit(&used[0], memory_order_relaxed))
+		dl_iterate_phdr(forget_all, NULL);
+}
+
 static NO_INLINE struct target find(const struct library_kind *kind, struct library_sites *sites,
 				    unsigned which, const void *caller, uint64_t key)
 {
@@ -106,6 +179,7 @@ static NO_INLINE struct target find(const struct library_kind *kind, struct libr
 
 	if (!p.function)
 		return (struct target){ NULL, NULL };
+	remember_kind(sites);
 	/*
 	 * What the library calls of its own is part of a call that we have seen; so is what its
 	 * function, which we have called, leaves to another one by a jump.

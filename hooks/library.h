@@ -6,7 +6,8 @@
  * the function that it would have reached without us (provider.h); the answer is kept for the
  * caller's address.  Rows: LIBRARY_HOOK(name) of hooks.def.
  *
- * Any thread; the first call from a place takes the dynamic linker's lock, others take none.
+ * Any thread; the first call from a place takes the dynamic linker's lock, others take none.  What
+ * is unloaded is forgotten by dlclose(), before its place is taken by something else.
  */
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -49,6 +50,9 @@ struct library_sites {
 		_Atomic uint64_t value;
 	} site[LIBRARY_SITES];
 };
+
+/* A library may have been unloaded: what is remembered of it, and of callers in it, is void. */
+void library_unloaded(void);
 
 /* The function number `which` for the code at caller. */
 struct target library_target(const struct library_kind *kind, struct library_sites *sites,

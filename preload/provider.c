@@ -148,6 +148,9 @@ static int answer(struct dl_phdr_info *info, size_t len, void *arg)
 		found = p.list[0];
 	else if (p.count && around)
 		found = bound_by_linker(&p, around, q->library->family);
+	/* A library that calls itself, and nothing else of its own through the linker. */
+	for (size_t i = 0; i < p.count && !found; i++)
+		found = p.list[i] == around ? around : NULL;
 	if (p.count && !found)
 		found = first_that_fits(&p, q->name, around);
 	next = p.preload && p.preload != around ? p.preload : found;

@@ -552,7 +552,9 @@ static void libraries(void)
 		if (!lib && (error = dlerror()))
 			say("  %s\n", error);
 		if (lib)
-			say("  cos %d, close %d\n", dlsym(lib, "cos") != NULL, dlclose(lib));
+			say("  cos %d\n", dlsym(lib, "cos") != NULL);
+		if (lib)
+			CALL(dlclose, lib);
 		CALL_POINTER(dlopen, NULL, modes[i]);
 		if ((error = dlerror()))
 			say("  %s\n", error);

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenSSL and GnuTLS with records that are cut everywhere: host_tls_write.c, host_tls_gnutls.c."""
 import os
+import subprocess
 
 from support import certificates
 from support.case import Feature, Transparency
+from support.progs import ROOT
 from test_process import host
 
 REQUESTS = {"write": 6560, "gnutls": 4016}
@@ -18,6 +20,37 @@ class Cuts:
         done = lab.run([host(f"tls_{name}"), certificates.make().both], timeout=120)
         self.assertEqual((done.returncode, done.stderr), (0, b""))
         return lab, done.stdout
+
+
+class Copies(Transparency):
+    """A program with several libraries of OpenSSL's names, none of which it has linked."""
+
+    @staticmethod
+    def build(lab, out, source, *args):
+        source = os.path.join(ROOT, "tests", "preload", source)
+        subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", lab.path(out), source, *args],
+                       cwd=lab.directory, check=True, capture_output=True, timeout=60)
+        return lab.path(out)
+
+    def test_each_caller_reaches_its_own(self):
+        lab, users = self.lab(), []
+        for who in (1, 2, 3):
+            self.build(lab, f"libcopy{who}.so", "copy_tls.c", f"-DWHO={who}",
+                       f"-Wl,-soname,libcopy{who}.so")
+            users.append(self.build(lab, f"user{who}.so", "copy_user.c", "-L.", f"-lcopy{who}",
+                                    "-Wl,-rpath,$ORIGIN"))
+        done = lab.run([host("copies"), *users])
+        self.assertEqual((done.returncode, done.stdout, done.stderr),
+                         (0, b"3 users, 0 times another's\n", b""))
+        self.assert_loaded(lab, "host_copies")
+
+
+class Jumps(Cuts, Feature):
+    def test_out_of_a_read(self):
+        """siglongjmp() and cancellation: what follows is told, once each."""
+        lab, out = self.run_host("jump")
+        self.assertEqual(out, b"1 line\n" * 8)
+        self.assertEqual(lab.total("connections_blind"), 0, lab.counters())
 
 
 class SameBytes(Cuts, Transparency):
