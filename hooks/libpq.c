@@ -99,15 +99,32 @@ static void opened(const struct pq *pq, uint64_t started_ns)
 	pq_opened(pq, status_of(pq) == CONNECTION_OK);
 }
 
+/*
+ * What it writes meanwhile begins a connection that is told of here: the parser of the protocol has
+ * nothing to do with it.  A call that never returns (longjmp) has left its frame.
+ */
+#define INSIDE(t, call)                                                               \
+	do {                                                                          \
+		uintptr_t was_ = thread_self.in_libpq;                                \
+                                                                                      \
+		if ((t)->copy)                                                        \
+			thread_self.in_libpq = (uintptr_t)__builtin_frame_address(0); \
+		call;                                                                 \
+		thread_self.in_libpq = was_;                                          \
+	} while (0)
+
 /* Those that wait until it is open. */
 #define OPENS(name, params, args)                                        \
 	EXPORT PGconn *name params                                       \
 	{                                                                \
 		struct target t = TARGET(name);                          \
 		uint64_t started_ns = t.copy ? clock_monotonic_ns() : 0; \
-		PGconn *conn = t.function ? CALL(t, name) args : NULL;   \
-		struct pq pq = pq_of(conn, &t);                          \
+		PGconn *conn = NULL;                                     \
+		struct pq pq;                                            \
                                                                          \
+		if (t.function)                                          \
+			INSIDE(&t, conn = CALL(t, name) args);           \
+		pq = pq_of(conn, &t);                                    \
 		if (pq.ask && conn)                                      \
 			OBSERVE(opened(&pq, started_ns));                \
 		return conn;                                             \
@@ -133,9 +150,12 @@ static void started(const struct pq *pq, uint64_t started_ns)
 	{                                                                \
 		struct target t = TARGET(name);                          \
 		uint64_t started_ns = t.copy ? clock_monotonic_ns() : 0; \
-		PGconn *conn = t.function ? CALL(t, name) args : NULL;   \
-		struct pq pq = pq_of(conn, &t);                          \
+		PGconn *conn = NULL;                                     \
+		struct pq pq;                                            \
                                                                          \
+		if (t.function)                                          \
+			INSIDE(&t, conn = CALL(t, name) args);           \
+		pq = pq_of(conn, &t);                                    \
 		if (pq.ask && conn)                                      \
 			OBSERVE(started(&pq, started_ns));               \
 		return conn;                                             \
@@ -148,9 +168,11 @@ STARTS(PQconnectStartParams, (texts keywords, texts values, int expand), (keywor
 	EXPORT int name(PGconn *conn)                                             \
 	{                                                                         \
 		struct target t = TARGET(name);                                   \
-		int status = t.function ? CALL(t, name)(conn) : POLLING_FAILED;   \
 		struct pq pq = pq_of(conn, &t);                                   \
+		int status = POLLING_FAILED;                                      \
                                                                                   \
+		if (t.function)                                                   \
+			INSIDE(&t, status = CALL(t, name)(conn));                 \
 		if (pq.ask && (status == POLLING_OK || status == POLLING_FAILED)) \
 			OBSERVE(pq_opened(&pq, status == POLLING_OK));            \
 		return status;                                                    \
@@ -166,7 +188,7 @@ EXPORT void PQreset(PGconn *conn)
 	uint64_t started_ns = t.copy ? clock_monotonic_ns() : 0;
 
 	if (t.function)
-		CALL(t, PQreset)(conn);
+		INSIDE(&t, CALL(t, PQreset)(conn));
 	if (pq.ask && conn)
 		OBSERVE(opened(&pq, started_ns));
 }

@@ -59,6 +59,7 @@ static void conn_reset(struct conn *c)
 		atomic_fetch_sub(&timed_out, 1);
 	c->detect = (struct detect){ 0 };
 	c->arrival = NULL;
+	c->wire = NULL;
 	atomic_store(&c->peeks, 0);
 	atomic_store(&c->peeked_to, 0);
 	for (size_t i = 0; i < ARRAY_LEN(halves); i++) {

@@ -234,6 +234,7 @@ struct conn {
 	} peer;
 	struct common common;
 	struct conn_tls tls;
+	struct pgwire *wire; /* client: it speaks PostgreSQL's protocol; NULL: it does not */
 };
 
 enum offer {

@@ -6,6 +6,7 @@
 #include "compiler.h"
 #include "conn.h"
 #include "context.h"
+#include "pgwire.h"
 #include "rawsys.h"
 #include "stats.h"
 #include "tls.h"
@@ -14,6 +15,10 @@ static ALWAYS_INLINE bool take(struct conn *c, int fd, bool is_in, struct bytes 
 {
 	if (c->role == CONN_SERVER)
 		return is_in ? server_read(c, fd, in) : server_wrote(c, in);
+	if (UNLIKELY(c->wire))
+		return is_in ? pgwire_read(c, in) : pgwire_wrote(c, fd, in);
+	if (UNLIKELY(!is_in && !c->out.bytes && in.len && pgwire_is_first(*in.ptr)))
+		return pgwire_open(c) && pgwire_wrote(c, fd, in);
 	return is_in ? client_read(c, in) : client_wrote(c, in);
 }
 

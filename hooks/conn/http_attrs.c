@@ -94,7 +94,7 @@ static bool write_address(const struct sockaddr *sa, char *to, uint16_t *ret_por
 	return inet_ntop(family, addr, to, INET6_ADDRSTRLEN) != NULL;
 }
 
-static struct bytes peer_text(struct conn *c, int fd, uint16_t *ret_port)
+struct bytes attrs_peer(struct conn *c, int fd, uint16_t *ret_port)
 {
 	int family;
 
@@ -239,7 +239,7 @@ static void set_server_common(struct span *s, struct conn *c, int fd, const stru
 	set_method(s, k->method);
 	span_set_str(s, ATTR_URL_SCHEME, scheme);
 	set_server(s, f.host.len ? f.host : authority.len ? authority : k->host, scheme);
-	peer = peer_text(c, fd, &port);
+	peer = attrs_peer(c, fd, &port);
 	if (c->peer.sa.sa_family != AF_UNIX)
 		set_peer(s, peer, port);
 	set_client(s, f, c->peer.sa.sa_family == AF_UNIX ? (struct bytes){ NULL, 0 } : peer);
@@ -290,7 +290,7 @@ static void set_client_common(struct span *s, struct conn *c, int fd, const stru
 			      struct bytes authority)
 {
 	uint16_t port;
-	struct bytes peer = peer_text(c, fd, &port);
+	struct bytes peer = attrs_peer(c, fd, &port);
 
 	set_method(s, k->method);
 	if (authority.len)
@@ -330,7 +330,7 @@ static void set_full_url(struct span *s, struct conn *c, int fd, const struct ur
 	size_t len;
 
 	if (!host.len)
-		host = peer_text(c, fd, &port);
+		host = attrs_peer(c, fd, &port);
 	len = url_write_full(buf, HEAD_EDIT_BYTES, u, scheme_of(c), host, config.sensitive_query);
 	span_set_str(s, ATTR_URL_FULL, (struct bytes){ buf, len });
 }

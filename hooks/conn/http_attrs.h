@@ -27,6 +27,9 @@ void attrs_body_sizes(struct span *s, const struct conn *c, const struct http1 *
  */
 void attrs_baggage(struct span *s, struct bytes list, char *buf);
 
+/* Whom a connection leads to: an address, and its port, or a path, and 0.  Empty: not known. */
+struct bytes attrs_peer(struct conn *c, int fd, uint16_t *ret_port);
+
 /* Is this a request of which nothing is to be told? */
 bool head_is_excluded(const struct head *h, const char *text);
 

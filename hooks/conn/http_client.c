@@ -7,6 +7,7 @@
 #include "http_attrs.h"
 #include "http_call.h"
 #include "http_side.h"
+#include "pgwire.h"
 #include "tracer.h"
 
 /* Once for a head, however often it was tried. */
@@ -146,6 +147,8 @@ void client_over(struct conn *c, bool is_forked)
 {
 	struct exchange *x;
 
+	if (c->wire)
+		pgwire_over(c, is_forked);
 	if (exchange_withdraw(c) && c->has_pending)
 		span_discard(span_mine(c->pending.span)); /* its request never left as a whole */
 	c->has_pending = false;

@@ -7,6 +7,7 @@
 #include "http_side.h"
 #include "pq_impl.h"
 #include "process.h"
+#include "stack.h"
 #include "stats.h"
 
 static struct pq_op *op_at(struct pq_conn *c, uint32_t n)
@@ -47,7 +48,7 @@ static void op_end(struct pq_conn *c, struct pq_op *op)
 		pq_tell_rows(s, op->rows);
 	if (s)
 		add_to_calls(c, op, now);
-	span_end_at(s, now);
+	stack_end_span(s, now);
 }
 
 void pq_ops_end(struct pq_conn *c)

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "opt_in.h"
 #include "pq_impl.h"
+#include "stack.h"
 #include "store.h"
 
 #define DIAG_SQLSTATE 'C'
@@ -117,7 +118,7 @@ void pq_tell_failure(struct pq_conn *c, const struct pq *pq)
 		db_span_tell(s, BYTES("CONNECT"), &none, pq_database(pq));
 		db_span_fail(s, BYTES(""), BYTES("08001"));
 	}
-	span_end(s);
+	stack_end_span(s, clock_monotonic_ns());
 	db_scratch_put(room);
 	c->started_ns = 0;
 }

@@ -59,6 +59,8 @@ static bool plan_held(struct write *w, struct conn *c)
 	uint64_t base = c->out.bytes;
 	size_t len = w->total - w->done;
 
+	if (UNLIKELY(c->wire)) /* its bytes are what they are */
+		return true;
 	/* Longjmp, cancellation, another thread: how much left?  Blind: see half_may_owe(). */
 	if (UNLIKELY(edits_are_under_way(e) || atomic_load(&c->is_blind)))
 		return false;

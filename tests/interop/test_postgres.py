@@ -10,11 +10,13 @@ import time
 
 from support.case import Feature, Transparency, brief
 from support.postgres import Shared, programs
-from support.progs import PYTHON
+from support.progs import PYTHON, ROOT, free_port
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 APPS = os.path.join(HERE, "apps")
 LOCAL = "127.0.0.1"
+JDBC = "/usr/share/java/postgresql.jar"
+NODE = os.path.join(ROOT, "build", "neighbours", "node", "node_modules")  # scripts/neighbours
 
 
 def app(name):
@@ -68,6 +70,7 @@ class Base:
             yield "perl", lambda user: ["perl", app("pg_perl.pl"), LOCAL, port, user]
         else:
             print("     SKIPPED: libdbd-pg-perl is not there")
+        yield from self.speakers(port)
         for mode in ("simple", "extended", "prepared"):
             yield f"bench_{mode}", lambda user, mode=mode: [
                 pg.program("pgbench"), "-n", "-M", mode, "-t", "5", "-f", app("pg_bench.sql"), "-h",
@@ -75,6 +78,40 @@ class Base:
         yield "bench_pipeline", lambda user: [
             pg.program("pgbench"), "-n", "-M", "extended", "-t", "5", "-f",
             app("pg_pipeline.sql"), "-h", LOCAL, "-p", port, "-U", user, "postgres"]
+
+
+    def speakers(self, port):
+        """Those that speak the protocol by themselves."""
+        pg = self.server()
+        if has_module("psycopg"):  # Debian's finds libpq by dlsym(), where no hook is
+            yield "psycopg3", lambda user: [PYTHON, app("pg_psycopg3.py"), pg.dsn(user, LOCAL)]
+        else:
+            print("     SKIPPED: python3-psycopg is not there")
+        if has_module("asyncpg"):
+            yield "asyncpg", lambda user: [PYTHON, app("pg_asyncpg.py"), LOCAL, port, user]
+        else:
+            print("     SKIPPED: python3-asyncpg is not there")
+        jdbc = self.jdbc()
+        if jdbc:
+            yield "jdbc", lambda user: ["java", "-cp", jdbc, "PgJdbc",
+                                        f"jdbc:postgresql://{LOCAL}:{port}/postgres", user]
+        else:
+            print("     SKIPPED: java or libpostgresql-jdbc-java is not there")
+        if os.path.isdir(os.path.join(NODE, "pg")) and shutil.which("node"):
+            yield "node", lambda user: ["env", f"NODE_PATH={NODE}", "node",
+                                        app("pg_node.js"), LOCAL, port, user]
+        else:
+            print("     SKIPPED: node-pg: its registry refused")
+
+    @staticmethod
+    def jdbc():
+        """The class path, once it is compiled."""
+        if not os.path.exists(JDBC) or not shutil.which("javac"):
+            return None
+        to = os.path.join(Shared.get().directory, "classes")
+        if not os.path.isdir(to):
+            subprocess.run(["javac", "-d", to, app("PgJdbc.java")], check=True)
+        return f"{JDBC}:{to}"
 
 
 PSQL = ("SELECT 'secret', 1", "SELECT relname FROM pg_class WHERE oid IN (1259, 1249) ORDER BY 1",
@@ -120,6 +157,39 @@ WANTED = {
         ("INSERT y", "INSERT INTO y VALUES ($1)", None), ("commit", "commit", None),
         ("SELECT nowhere", "SELECT * FROM nowhere", "42P01"), ("DEALLOCATE", None, None)],
 }
+ASKED = "SELECT relname FROM pg_class WHERE oid = $1"
+WANTED.update({
+    "psycopg3": [
+        ("SELECT", "SELECT ?", None), ("SELECT", "SELECT $1::int", None),
+        *[("SELECT", f"SELECT $1::int AS n{i}", None) for i in range(20)],
+        *[("SELECT pg_class", ASKED, None)] * 5, ("PREPARE SELECT pg_class", ASKED, None),
+        *[("SELECT pg_class", ASKED, None)] * 3,
+        ("SELECT nowhere", "SELECT * FROM nowhere WHERE a = $1", "42P01")],
+    "asyncpg": [
+        ("PREPARE SELECT", "SELECT ?", None), ("SELECT", "SELECT ?", None),
+        ("PREPARE SELECT pg_class", ASKED, None), *[("SELECT pg_class", ASKED, None)] * 2,
+        ("CREATE TABLE q", "CREATE TEMP TABLE q (a int, b text)", None),
+        ("PREPARE INSERT q", "INSERT INTO q VALUES ($1, $2)", None),
+        ("BATCH INSERT q", "INSERT INTO q VALUES ($1, $2)", None),
+        ("PREPARE SELECT \"q\"", None, None), ("COPY \"q\"", None, None),
+        ("PREPARE SELECT", "SELECT ?/?", None), ("SELECT", "SELECT ?/?", "22012"),
+        ("BEGIN", "BEGIN;", None),
+        ("PREPARE SELECT q", "SELECT count(*) FROM q WHERE a IN (?)", None),
+        ("SELECT q", "SELECT count(*) FROM q WHERE a IN (?)", None), ("COMMIT", "COMMIT;", None)],
+    "jdbc": [
+        ("SET", None, None), ("SET", None, None), ("SELECT", "SELECT ?, ?", None),
+        *[("SELECT pg_class", ASKED, None)] * 7,
+        ("CREATE TABLE j", "CREATE TEMP TABLE j (a int, b text)", None),
+        ("PREPARE INSERT j", "INSERT INTO j VALUES ($1, $2)", None),
+        ("BATCH INSERT j", "INSERT INTO j VALUES ($1, $2)", None),
+        ("SELECT nowhere", "SELECT * FROM nowhere", "42P01"), ("BEGIN", "BEGIN", None),
+        ("SELECT j", "SELECT count(*) FROM j WHERE a IN (?)", None), ("COMMIT", "COMMIT", None)],
+    "node": [
+        ("SELECT", "SELECT ? AS a", None), *[("SELECT pg_class", ASKED, None)] * 2,
+        ("SELECT", "SELECT $1::int AS b", None), ("SELECT nowhere", "SELECT * FROM nowhere", "42P01")],
+})
+# What is found wrong before it is run, the server does not tell.
+UNTOLD = {"psycopg3": 1, "jdbc": 1, "asyncpg": 1}
 WANTED["green"] = [row for row in WANTED["psycopg2"] if row[0] != "COPY x"]
 ONE, OTHER = "SELECT relname FROM pg_class WHERE oid = {};", "SELECT {}::int + {};"
 for _mode, _a, _b in (("simple", "?", "?"), ("extended", "$1", "$2"), ("prepared", "$1", "$2")):
@@ -187,7 +257,9 @@ class Statements(Base, Feature):
         self.assertEqual(rows, wanted, done.stderr)
         ran = [s for s in spans if not s["name"].startswith("PREPARE")]
         # One text of several statements is one call, and one line of the log.
-        self.assertEqual(len(ran), server.statements(user) - before)
+        self.assertEqual(
+            sum(s["attributes"].get("db.operation.batch.size", 1) for s in ran),
+            server.statements(user) - before + UNTOLD.get(name, 0))
         for span in spans:
             host = span["attributes"].get("server.address")
             self.assertIn(host, (server.directory, LOCAL))
@@ -231,33 +303,97 @@ class Statements(Base, Feature):
         self.assert_attributes(spans[0], db_namespace="postgres|pg_catalog")
 
 
+class Bouncer(Base, Feature):
+    """pgbouncer in between, and watched, too: what it says to the server is told of there."""
+    INI = """[databases]
+postgres = host={directory} port={server} dbname=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = {mode}
+ignore_startup_parameters = extra_float_digits
+"""
+
+    def test_both_sides(self):
+        if not shutil.which("pgbouncer"):
+            self.skipTest("needs pgbouncer")
+        server, user = self.user("bounced")
+        for mode in ("session", "transaction"):
+            with self.subTest(mode=mode):
+                self.both_sides(server, user, mode)
+
+    def both_sides(self, server, user, mode):
+        lab = self.lab()
+        os.chmod(lab.directory, 0o777)
+        port = free_port()
+        ini = lab.write("bouncer.ini", self.INI.format(
+            directory=server.directory, server=server.port, port=port, mode=mode).replace(
+                "dbname=postgres", f"dbname=postgres user={user}"))
+        as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+        lab.start([*(as_user if os.getuid() == 0 else []), "pgbouncer", ini], "pgbouncer", port,
+                  service="bouncer")
+        before = server.statements(user)
+        done = lab.run([server.program("psql"), "-XAt", "-c", "SELECT 'x' FROM pg_class LIMIT 1",
+                        "-c", "SELECT * FROM nowhere", "-h", LOCAL, "-p", str(port), "-U", user,
+                        "postgres"], service="psql")
+        self.assertIn(b"nowhere", done.stderr)
+        spans = lab.collector.wait_for(4, 20, 0.4)
+        wanted = [("SELECT pg_class", "SELECT ? FROM pg_class LIMIT ?", None),
+                  ("SELECT nowhere", "SELECT * FROM nowhere", "42P01")]
+        for service, where in (("psql", port), ("bouncer", server.port)):
+            told = sorted((s for s in spans if s["service"] == service), key=lambda s: s["start"])
+            told = [s for s in told if not s["name"].startswith(("SET", "RESET", "DISCARD"))]
+            self.assertEqual([(s["name"], s["attributes"].get("db.query.text"),
+                               s["attributes"].get("error.type")) for s in told], wanted)
+            for span in told:
+                self.assert_attributes(span, server_port=where, db_namespace="postgres")
+        self.assertGreaterEqual(server.statements(user) - before, 2)
+
+
 class Parents(Base, Feature):
     def test_request_and_its_statements(self):
-        """gunicorn and psycopg2: each statement below its request, which sums them up."""
-        if not has_module("psycopg2"):
-            self.skipTest("needs python3-psycopg2")
-        server, user = self.user("web")
+        """gunicorn: each statement below its request, which sums them up; by libpq's calls, and by
+        the protocol."""
+        for driver in ("psycopg2", "psycopg"):
+            with self.subTest(driver=driver):
+                if not has_module(driver):
+                    print(f"     SKIPPED: python3-{driver} is not there")
+                    continue
+                self.requests(driver)
+
+    def requests(self, driver):
+        server, user = self.user(f"web_{driver}")
         lab = self.lab()
         shutil.copy(app("pg_wsgi.py"), lab.directory)
         web = lab.gunicorn("pg_wsgi:app", workers=1, service="web", DSN=server.dsn(user, LOCAL),
-                           PYTHONPATH=lab.directory)
+                           DRIVER=driver, PYTHONPATH=lab.directory)
         for path in ("/", "/", "/fail"):
             lab.run(["curl", "-sS", web.url(path)], traced=False)
         spans = lab.collector.wait_for(3 + 13, 20, 0.4)
         served = {s["span_id"]: s for s in spans if s["kind"] == "SERVER"}
         asked = [s for s in spans if s["kind"] == "CLIENT"]
+        asked = [s for s in asked if not s["name"].startswith("PREPARE")]
         self.assertEqual((len(served), len(asked)), (3, 13), brief(spans))
+        # While psycopg opens its connection it waits in a way that proves nothing: then there is none.
+        roots = [s for s in asked if not s["parent_span_id"]]
+        self.assertLessEqual(len(roots), 4 if driver == "psycopg" else 0, brief(spans))
         for span in asked:
+            if span in roots:
+                continue
             parent = served.get(span["parent_span_id"])
             self.assertTrue(parent, brief(spans))
             self.assertEqual(span["trace_id"], parent["trace_id"])
             self.assertTrue(parent["start"] <= span["start"] <= span["end"] <= parent["end"])
-        for span in served.values():
+        called = [s for s in served.values() if "interspan.calls.count" in s["attributes"]]
+        self.assertGreaterEqual(len(called), 2 if roots else 3)
+        for span in called:
             self.assert_attributes(
-                span, interspan_calls_repeated_count=4 if span["attributes"]["url.path"] == "/" else 4,
-                interspan_calls_repeated_summary="SELECT pg_class",
+                span, interspan_calls_repeated_summary="SELECT pg_class",
                 interspan_calls_repeated_operation="SELECT",
                 interspan_calls_repeated_peer=f"{LOCAL}:{server.port}")
+            self.assertGreaterEqual(span["attributes"]["interspan.calls.repeated.count"], 4)
 
 
 CLASSES = (  # of SQLSTATE, and what brings one of them about
@@ -319,6 +455,14 @@ class Failures(Base, Feature):
                 self.assertEqual([(s["name"], s["attributes"]["error.type"]) for s in spans],
                                  [("CONNECT postgres", "08001")])
                 self.assertNotIn("hidden", str(spans))
+
+    def test_where_it_was_made(self):
+        """Of a statement that failed: the program is in the stack."""
+        server, user = self.user("stacks")
+        lab = self.lab()
+        self.psql(lab, server.dsn(user), "SELECT 1/0")
+        stack = self.failed(lab)[0]["attributes"].get("code.stacktrace", "")
+        self.assertRegex(stack, r"\A#0 \S*(psql|/proc/self/exe)\+0x[0-9a-f]+ ")
 
     def test_cancelled(self):
         server, user = self.user("cancelled")

@@ -58,7 +58,7 @@ class Postgres:
         self.as_user = unprivileged(self.directory)
         self.env = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
         subprocess.run([*self.as_user, self.program("initdb"), "-D", self.data, "-U", "postgres",
-                        "-A", "trust", "-N"], check=True, stdout=subprocess.DEVNULL, env=self.env,
+                        "-A", "trust", "-N", "-E", "UTF8"], check=True, stdout=subprocess.DEVNULL, env=self.env,
                        cwd=self.directory)
         with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="ascii") as f:
             f.write(CONF.format(directory=self.directory, port=self.port))

@@ -8,7 +8,7 @@ with psycopg.connect(sys.argv[1], autocommit=True) as conn:
     print(conn.execute("SELECT 'x'").fetchall())
     print(conn.execute("SELECT %s::int", (2,)).fetchall())
     with conn.pipeline() as pipeline:
-        cursors = [conn.execute("SELECT %s::int + 1", (i,)) for i in range(20)]
+        cursors = [conn.execute(f"SELECT %s::int AS n{i}", (i,)) for i in range(20)]
         pipeline.sync()
         print([c.fetchone() for c in cursors])
     for i in range(8):  # prepared from the sixth on
