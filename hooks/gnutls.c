@@ -72,7 +72,7 @@ static const struct library_kind gnutls = {
 static struct library_sites sites;
 
 #define TARGET(name) library_target(&gnutls, &sites, FN_##name, __builtin_return_address(0))
-#define CALL(target, name) ((__typeof__(&name))(target).function)
+#define CALL(target, name) LIBRARY_CALL(target, name)
 
 struct call {
 	gnutls_session_t session;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "guard.h"
 #include "rawsys.h"
 #include "resolve.h"
 
@@ -180,13 +181,8 @@ static NO_INLINE struct target find(const struct library_kind *kind, struct libr
 	if (!p.function)
 		return (struct target){ NULL, NULL };
 	remember_kind(sites);
-	/*
-	 * What the library calls of its own is part of a call that we have seen; so is what its
-	 * function, which we have called, leaves to another one by a jump.
-	 */
-	copy = p.is_caller || resolve_is_in(resolve_own_object(), caller) ?
-		       0 :
-		       copy_number(kind, sites, p.object);
+	/* What the library calls of its own is part of a call that we have seen. */
+	copy = p.is_caller ? 0 : copy_number(kind, sites, p.object);
 	if (copy < 0)
 		return (struct target){ p.function, NULL };
 	value = (uint64_t)(uintptr_t)p.function | (uint64_t)copy << HIGH;
@@ -197,8 +193,12 @@ static NO_INLINE struct target find(const struct library_kind *kind, struct libr
 struct target library_target(const struct library_kind *kind, struct library_sites *sites,
 			     unsigned which, const void *caller)
 {
-	uint64_t key = (uint64_t)(uintptr_t)caller | (uint64_t)(which + 1) << HIGH;
+	uint64_t key;
 
+	/* A library's function that we have called leaves the rest to another one by a jump. */
+	if (UNLIKELY(resolve_is_in(resolve_own_object(), caller)))
+		caller = thread_self.calling;
+	key = (uint64_t)(uintptr_t)caller | (uint64_t)(which + 1) << HIGH;
 	for (unsigned i = 0; i < PROBES; i++) {
 		unsigned at = (unsigned)(key * 0x9e3779b97f4a7c15u >> 55) + i;
 

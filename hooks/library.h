@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "compiler.h"
+#include "guard.h"
 #include "provider.h"
 
 #define LIBRARY_EXTRAS 24u
@@ -53,6 +54,13 @@ struct library_sites {
 
 /* A library may have been unloaded: what is remembered of it, and of callers in it, is void. */
 void library_unloaded(void);
+
+/*
+ * The function of a target, to be called with that name's arguments.  It may leave the rest of its
+ * work to another one of its library by a jump: then it seems that it is we who call that.
+ */
+#define LIBRARY_CALL(target, name) \
+	(thread_self.calling = (target).function, (__typeof__(&name))(target).function)
 
 /* The function number `which` for the code at caller. */
 struct target library_target(const struct library_kind *kind, struct library_sites *sites,

@@ -63,7 +63,7 @@ extern struct library_sites openssl_sites;
 /* In a hook itself: whose call it is. */
 #define OPENSSL_TARGET(name) \
 	library_target(&openssl_kind, &openssl_sites, FN_##name, __builtin_return_address(0))
-#define OPENSSL_CALL(target, name) ((__typeof__(&name))(target).function)
+#define OPENSSL_CALL(target, name) LIBRARY_CALL(target, name)
 
 /* One call of the application's. */
 struct openssl_call {

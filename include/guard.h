@@ -39,6 +39,7 @@ struct thread {
 	uint64_t stack_end_ns;     /* stack.c: its end */
 	struct span_ref said;      /* said.c: the innermost span that the application has started */
 	struct span_ref said_for;  /* said.c: the request for which, as all that it is within */
+	const void *calling;       /* library.h: the function of a library that was called last */
 	uintptr_t in_libpq;        /* frame of a call of ours that opens a connection by libpq */
 };
 _Static_assert(sizeof(struct thread) <= 256, "thread-locals are carved out of every stack");
