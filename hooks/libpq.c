@@ -79,7 +79,7 @@ static const struct library_kind libpq = {
 static struct library_sites sites;
 
 #define TARGET(name) library_target(&libpq, &sites, FN_##name, __builtin_return_address(0))
-#define CALL(t, name) ((__typeof__(&name))(t).function)
+#define CALL(t, name) LIBRARY_CALL(t, name)
 
 static struct pq pq_of(const PGconn *conn, const struct target *t)
 {
@@ -274,7 +274,6 @@ static struct call begin(const PGconn *conn, struct target t, const struct pq_qu
 	.statement = name ? name : "", .count = n, .values = values, .formats = formats
 #define DESCRIBE (PGconn * conn, const char *name)
 
-WAITS(PQexec, (PGconn * conn, const char *sql), (conn, sql), .sql = sql)
 WAITS(PQexecParams, PARAMS, PARAMS_ARGS, PARAMS_QUERY)
 WAITS(PQprepare, PREPARE, (conn, name, sql, n, types), PREPARE_QUERY)
 WAITS(PQexecPrepared, PREPARED, PREPARED_ARGS, PREPARED_QUERY)
@@ -282,13 +281,55 @@ WAITS(PQdescribePrepared, DESCRIBE, (conn, name), .verb = PQ_DESCRIBE,
       .statement = name ? name : "")
 WAITS(PQdescribePortal, DESCRIBE, (conn, name), .verb = PQ_DESCRIBE)
 
-SENDS(PQsendQuery, (PGconn * conn, const char *sql), (conn, sql), .sql = sql)
 SENDS(PQsendQueryParams, PARAMS, PARAMS_ARGS, PARAMS_QUERY)
 SENDS(PQsendPrepare, PREPARE, (conn, name, sql, n, types), PREPARE_QUERY)
 SENDS(PQsendQueryPrepared, PREPARED, PREPARED_ARGS, PREPARED_QUERY)
 SENDS(PQsendDescribePrepared, DESCRIBE, (conn, name), .verb = PQ_DESCRIBE,
       .statement = name ? name : "")
 SENDS(PQsendDescribePortal, DESCRIBE, (conn, name), .verb = PQ_DESCRIBE)
+
+/* Statements that are never prepared: such a one may tell the server who asks. */
+#define WITH_COMMENT(c, sql, call)                                  \
+	do {                                                        \
+		struct commented *other_ = NULL;                    \
+                                                                    \
+		if ((c).is_told)                                    \
+			OBSERVE(other_ = pq_comment(&(c).pq, sql)); \
+		if (UNLIKELY(other_)) {                             \
+			const char *sql_ = pq_comment_text(other_); \
+                                                                    \
+			call(sql_);                                 \
+			OBSERVE(pq_comment_free(other_));           \
+		} else {                                            \
+			call(sql);                                  \
+		}                                                   \
+	} while (0)
+
+EXPORT PGresult *PQexec(PGconn *conn, const char *sql)
+{
+	struct pq_query q = { .sql = sql };
+	struct call c = begin(conn, TARGET(PQexec), &q);
+	PGresult *r = NULL;
+
+#define EXEC(text) r = c.t.function ? CALL(c.t, PQexec)(conn, text) : NULL
+	WITH_COMMENT(c, sql, EXEC);
+	if (c.is_told)
+		OBSERVE(pq_done(&c.pq, r));
+	return r;
+}
+
+EXPORT int PQsendQuery(PGconn *conn, const char *sql)
+{
+	struct pq_query q = { .is_async = true, .sql = sql };
+	struct call c = begin(conn, TARGET(PQsendQuery), &q);
+	int r = 0;
+
+#define SEND(text) r = c.t.function ? CALL(c.t, PQsendQuery)(conn, text) : 0
+	WITH_COMMENT(c, sql, SEND);
+	if (c.is_told)
+		OBSERVE(pq_sent(&c.pq, r != 0));
+	return r;
+}
 
 EXPORT PGresult *PQgetResult(PGconn *conn)
 {

@@ -66,6 +66,15 @@ void pq_closing(const struct pq *pq);
 /* False: it is not told of; then nothing else is to be. */
 bool pq_begin(const struct pq *pq, const struct pq_query *q);
 
+/*
+ * The statement just begun, with a comment that tells the server of it, if that is asked for and
+ * can be; NULL: as it is.  Freed when the library is done with it.
+ */
+struct commented;
+struct commented *pq_comment(const struct pq *pq, const char *sql);
+const char *pq_comment_text(const struct commented *c);
+void pq_comment_free(struct commented *c);
+
 /* The call that sends it is over; is_sent false: it has failed. */
 void pq_sent(const struct pq *pq, bool is_sent);
 

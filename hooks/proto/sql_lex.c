@@ -12,36 +12,34 @@ enum class {
 	DOLLAR = 8, /* may go on in a name */
 };
 
-static unsigned int class_of(char c)
-{
-	unsigned char b = (unsigned char)c;
+static const uint8_t classes[256] = {
+	['a' ... 'z'] = LETTER, ['A' ... 'Z'] = LETTER, ['_'] = LETTER, [0x80 ... 0xff] = LETTER,
+	['0' ... '9'] = DIGIT,  ['$'] = DOLLAR,         [' '] = SPACE,  ['\t' ... '\r'] = SPACE,
+};
 
-	if ((b | 0x20) >= 'a' && (b | 0x20) <= 'z')
-		return LETTER;
-	if (b >= '0' && b <= '9')
-		return DIGIT;
-	if (b >= 0x80 || b == '_')
-		return LETTER;
-	if (b == '$')
-		return DOLLAR;
-	return b == ' ' || (b >= '\t' && b <= '\r') ? SPACE : OTHER;
+static ALWAYS_INLINE unsigned int class_of(char c)
+{
+	return classes[(unsigned char)c];
 }
 
 /* The byte that many places on; NUL behind the end, which none of the callers looks for. */
-static char peek(const struct sql_lexer *l, size_t on)
+static ALWAYS_INLINE char peek(const struct sql_lexer *l, size_t on)
 {
 	return on < (size_t)(l->end - l->at) ? l->at[on] : '\0';
 }
 
-static bool is_at(const struct sql_lexer *l, size_t on, unsigned int classes)
+static ALWAYS_INLINE bool is_at(const struct sql_lexer *l, size_t on, unsigned int wanted)
 {
-	return on < (size_t)(l->end - l->at) && class_of(l->at[on]) & classes;
+	return on < (size_t)(l->end - l->at) && class_of(l->at[on]) & wanted;
 }
 
-static void skip(struct sql_lexer *l, unsigned int classes)
+static ALWAYS_INLINE void skip(struct sql_lexer *l, unsigned int wanted)
 {
-	while (l->at < l->end && class_of(*l->at) & classes)
-		l->at++;
+	const char *at = l->at, *end = l->end;
+
+	while (at < end && class_of(*at) & wanted)
+		at++;
+	l->at = at;
 }
 
 static bool is_newline(char c)

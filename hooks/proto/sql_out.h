@@ -6,6 +6,7 @@
  * one that was left out, since what is cut must not read as something else.
  */
 #include "bytes.h"
+#include "copy.h"
 
 struct sql_out {
 	char *to; /* borrowed */
@@ -20,7 +21,7 @@ static inline void sql_add(struct sql_out *o, struct bytes token)
 		o->is_full = true;
 		return;
 	}
-	memcpy(o->to + o->len, token.ptr, token.len);
+	copy_short(o->to + o->len, token.ptr, token.len);
 	o->len += token.len;
 }
 

@@ -26,12 +26,15 @@ static const uint8_t letters[] = {
 
 _Static_assert(sizeof(letters) == 27, "a to z, and the end");
 
-static bool is_word(const char *word, struct bytes text)
+/* Of that length, and letter by letter from the second one on. */
+static ALWAYS_INLINE bool is_word(const char *word, struct bytes text)
 {
-	for (size_t i = 0; i < text.len; i++)
+	if (word[text.len] || !word[text.len - 1])
+		return false;
+	for (size_t i = 1; i < text.len; i++)
 		if (word[i] != (char)(text.ptr[i] & ~0x20)) /* NUL is none of a text's letters */
 			return false;
-	return word[text.len] == '\0';
+	return true;
 }
 
 enum sql_word sql_word(struct bytes text)

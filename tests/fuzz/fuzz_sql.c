@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "sql_comment.h"
 #include "sql_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -47,6 +48,39 @@ static void check_summary(struct bytes sql, struct bytes summary)
 	}
 }
 
+/* A comment of ours changes nothing of what the text says. */
+static void check_comment(struct bytes sql, enum sql_backslash b)
+{
+	static char with[1 << 16], one[SQL_TEXT_BYTES], other[SQL_TEXT_BYTES], summary[8];
+	struct sql_out s = { summary, sizeof(summary), 0, false };
+	struct sql_out was = { one, sizeof(one), 0, false },
+		       is = { other, sizeof(other), 0, false };
+	size_t at, n;
+
+	if (sql.len > SQL_INPUT_MAX - SQL_COMMENT_MAX || !sql_comment_place(sql, b, &at))
+		return;
+	check(at <= sql.len);
+	memcpy(with, sql.ptr, at);
+	n = sql_comment_write(with + at, BYTES("00-1-2-01"), BYTES("a=b'*/"));
+	check(n <= SQL_COMMENT_MAX);
+	memcpy(with + at + n, sql.ptr + at, sql.len - at);
+	sql_describe(sql, b, false, &was, &s);
+	s.len = 0;
+	sql_describe((struct bytes){ with, sql.len + n }, b, false, &is, &s);
+	if (was.is_full || is.is_full)
+		return;
+	/* Where it stood there may be a blank ahead of the semicolon. */
+	for (size_t i = 0, k = 0; i < was.len || k < is.len;) {
+		if (i < was.len && k < is.len && one[i] == other[k]) {
+			i++;
+			k++;
+			continue;
+		}
+		check(k < is.len && other[k] == ' ');
+		k++;
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char text[SQL_TEXT_BYTES], again[SQL_TEXT_BYTES], summary[SQL_SUMMARY_BYTES];
@@ -59,6 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	b = (enum sql_backslash)(data[0] % 3);
 	sql = (struct bytes){ (const char *)data + 1, size - 1 };
 	check_tokens(sql, b);
+	check_comment(sql, b);
 	for (size_t cap = 16; cap <= sizeof(text); cap *= 8) {
 		struct sql_out t = { text, cap, 0, false };
 		struct sql_out s = { summary, cap < sizeof(summary) ? cap : sizeof(summary), 0,

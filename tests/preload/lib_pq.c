@@ -9,6 +9,7 @@
  * As in the real one, what waits is made of what does not, by calls through the PLT.
  */
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +36,7 @@ struct pg_conn {
 };
 
 jmp_buf pq_jump;
+char pq_got[1024];
 
 const char *PQdb(const PGconn *c)
 {
@@ -152,6 +154,7 @@ int PQsendQuery(PGconn *c, const char *sql)
 {
 	PGresult *r;
 
+	snprintf(pq_got, sizeof(pq_got), "%s", sql);
 	if (!strcmp(sql, "jump"))
 		longjmp(pq_jump, 1);
 	if (!strcmp(sql, "lose"))

@@ -8,6 +8,7 @@ typedef struct pg_conn PGconn;
 typedef struct pg_result PGresult;
 
 extern jmp_buf pq_jump;
+extern char pq_got[1024]; /* the last statement, as it got here */
 
 PGconn *PQconnectdb(const char *info);
 PGconn *PQconnectStart(const char *info);

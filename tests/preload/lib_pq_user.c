@@ -92,6 +92,28 @@ static void jumping(void)
 	say("exec", PQexec(conn, "rows 1"));
 }
 
+static void commenting(void)
+{
+	static const char *const texts[] = {
+		"SELECT 1",           "SELECT 1 ; ",
+		"SELECT 1 -- a",      "/* a */ SELECT 1",
+		"SELECT '",           "",
+		"SELECT 1; SELECT 2", "CREATE VIEW v AS SELECT 1",
+		"COPY t TO STDOUT",
+	};
+
+	for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		PQclear(PQexec(conn, texts[i]));
+		printf("%s: %s\n", PQdb(conn), pq_got);
+	}
+	PQclear(PQexecParams(conn, "SELECT 1", 0, NULL, NULL, NULL, NULL, 0));
+	printf("%s: %s\n", PQdb(conn), pq_got);
+	PQclear(PQprepare(conn, "", "SELECT 1", 0, NULL));
+	printf("%s: %s\n", PQdb(conn), pq_got);
+	PQsendQuery(conn, "UPDATE t SET a = 1");
+	printf("%s: %s\n", PQdb(conn), pq_got);
+}
+
 static void losing(void)
 {
 	say("exec", PQexec(conn, "lose"));
@@ -119,9 +141,9 @@ void pq_user(const char *what)
 		const char *name;
 		void (*run)(void);
 	} cases[] = {
-		{ "waiting", waiting },       { "prepared", prepared }, { "sending", sending },
-		{ "copying", copying },       { "jumping", jumping },   { "losing", losing },
-		{ "pipelining", pipelining }, { "opening", opening },
+		{ "waiting", waiting }, { "prepared", prepared },     { "sending", sending },
+		{ "copying", copying }, { "commenting", commenting }, { "jumping", jumping },
+		{ "losing", losing },   { "pipelining", pipelining }, { "opening", opening },
 	};
 
 	conn = PQconnectdb("");

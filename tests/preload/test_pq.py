@@ -10,7 +10,7 @@ from support.progs import BUILD
 HOST = os.path.join(BUILD, "tests", "host_pq")
 ONE = os.path.join(BUILD, "tests", "lib_pq_user.so")
 TWO = os.path.join(BUILD, "tests", "lib_pq_user2.so")
-CASES = ("waiting", "prepared", "sending", "copying", "pipelining", "jumping", "losing", "opening")
+CASES = ("waiting", "commenting", "prepared", "sending", "copying", "pipelining", "jumping", "losing", "opening")
 OPT_IN = "db.response.returned_rows,db.query.parameter"
 
 
@@ -123,6 +123,36 @@ class Statements(Feature):
         self.assertEqual(self.fields(self.told("opening", 3), "name", "db.operation.name",
                                      "error.type", "db.namespace"), [
             ("CONNECT one", "CONNECT", "08001", "one|shop")] * 2 + [("one", None, None, "one|shop")])
+
+    def test_comments(self):
+        """D67-D71: of recorded statements of one call each, never ahead of the last semicolon, never of
+        what is prepared or has a comment; what is told of it is without."""
+        comment = r" /\*traceparent='00-[0-9a-f]{32}-[0-9a-f]{16}-0[13]'\*/"
+        rest = ["SELECT 1 -- a", "/* a */ SELECT 1", "SELECT '", "", "SELECT 1; SELECT 2",
+                "CREATE VIEW v AS SELECT 1", "COPY t TO STDOUT", "SELECT 1", ""]
+        lab = self.lab(OTEL_INTERSPAN_SQLCOMMENTER="true")
+        said = lab.run([HOST, ONE, "commenting"]).stdout.decode().splitlines()
+        said = [line.removeprefix("one: ") for line in said]
+        self.assertEqual([said[2:-1]], [rest])
+        self.assertRegex(said[0], r"\ASELECT 1" + comment + r"\Z")
+        self.assertRegex(said[1], r"\ASELECT 1" + comment + r" ; \Z")
+        self.assertRegex(said[-1], r"\AUPDATE t SET a = 1" + comment + r"\Z")
+        spans = {s["span_id"]: s for s in self.spans(lab, 12)}
+        for line in (said[0], said[1], said[-1]):
+            trace, span = line.partition("'00-")[2].split("-")[:2]
+            self.assertEqual(spans[span]["trace_id"], trace)
+            self.assertNotIn("/*", spans[span]["attributes"]["db.query.text"])
+        off = self.lab(OTEL_INTERSPAN_SQLCOMMENTER="true", OTEL_TRACES_SAMPLER="always_off")
+        self.assertNotIn(b"traceparent", off.run([HOST, ONE, "commenting"]).stdout)
+
+    def test_comment_with_tracestate(self):
+        """D69."""
+        lab = self.lab(OTEL_INTERSPAN_SQLCOMMENTER="true", TRACESTATE="congo=t61,rojo=00:f'",
+                       TRACEPARENT="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+        said = lab.run([HOST, ONE, "commenting"]).stdout.decode().splitlines()
+        said = [line.removeprefix("one: ") for line in said]
+        self.assertRegex(said[0], r"\ASELECT 1 /\*traceparent='00-0af7651916cd43dd8448eb211c80319c-"
+                         r"[0-9a-f]{16}-01',tracestate='congo%3Dt61%2Crojo%3D00%3Af%27'\*/\Z")
 
     def test_none_when_disabled(self):
         lab = self.lab(OTEL_SDK_DISABLED="true")
