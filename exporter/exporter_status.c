@@ -41,10 +41,12 @@ static struct {
 
 /* --- life --- */
 
-/* SECCOMP_MODE_DISABLED is 0; no such call, no such filter. */
+/* SECCOMP_MODE_DISABLED is 0; no such call, no such filter; and who refuses the question is one. */
 static bool is_filtered(void)
 {
-	return raw_syscall6(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0, 0) > 0;
+	long mode = raw_syscall6(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0, 0);
+
+	return mode != 0 && mode != -EINVAL;
 }
 
 static long file_new(void)
