@@ -5,7 +5,6 @@
 
 #include "rawsys.h"
 #include "shake.h"
-#include "stats.h"
 
 /*
  * The kernel walks it when the thread ends: head -> entry -> head, and the futex word lies at a
@@ -52,10 +51,8 @@ bool owner_take(struct store *st)
 	SHAKE();
 	while (!(seen & STORE_OWNER_TID) || (seen & STORE_OWNER_DIED))
 		if (atomic_compare_exchange_weak(&st->owner, &seen, self)) {
-			/*
-			 * Of the last owner: with it, if it was killed, went what it was sending.
-			 */
-			stats_add(STAT_SPANS_FAILED, store_account(st, STORE_MAX_SLOTS));
+			if (seen & STORE_OWNER_DIED)
+				store_inherit(st);
 			return true;
 		}
 	list_leave();

@@ -14,6 +14,7 @@
 #include "exporter.h"
 #include "exporter_status.h"
 #include "isolate.h"
+#include "orphan.h"
 #include "owner.h"
 #include "quiesce.h"
 #include "rawsys.h"
@@ -28,10 +29,13 @@
 #define COLLECT_MAX 64u /* slots in one go */
 #define READ_AHEAD 4u   /* slots on their way from the producer's processor */
 #define TOO_LATE_NS (20 * MS_NS)
+#define SURVEY_NS (1000ull * MS_NS)
 
 /* All that the thread needs, in one mapping; kept for the next thread and for a forked child. */
 struct worker {
 	struct exporter *x;
+	uint64_t survey_ns; /* not before; is_missed: then, whatever else there is to do */
+	bool is_missed;
 	uint32_t enough; /* spans that make a batch; the store's own word is anybody's */
 	uint32_t index[COLLECT_MAX]; /* slots that were collected */
 	size_t given;                /* of those, back to the store; read: copied out */
@@ -172,7 +176,8 @@ static bool wait_for_work(struct worker *w, struct asked seen)
 	while (!is_asked(w->x, seen)) {
 		uint32_t done = atomic_load(&w->x->store->done);
 		uint64_t now = clock_monotonic_ns();
-		bool is_due = done >= w->enough || now >= due;
+		uint64_t survey = w->is_missed ? w->survey_ns : SLEEP_FOR_EVER;
+		bool is_due = done >= w->enough || now >= due || now >= survey;
 
 		if (atomic_load(&w->x->main_gone) || (!is_due && is_alone(w->x)))
 			return false;
@@ -189,9 +194,20 @@ static bool wait_for_work(struct worker *w, struct asked seen)
 		else if (is_due)
 			return true;
 		else
-			rest(w, due, seen, done ? w->enough : 1);
+			rest(w, due < survey ? due : survey, seen, done ? w->enough : 1);
 	}
 	return !atomic_load(&w->x->main_gone);
+}
+
+static void survey(struct worker *w)
+{
+	uint64_t now = clock_monotonic_ns();
+	bool is_last = is_hurried(w->x);
+
+	if (now < w->survey_ns && !is_last)
+		return;
+	w->survey_ns = now + SURVEY_NS;
+	w->is_missed = orphans_survey(w->x->store, is_last);
 }
 
 /* Until the host asks us to leave, or has left itself. */
@@ -204,6 +220,7 @@ static enum exporter_end serve(struct worker *w)
 		bool has_host;
 
 		if (is_hurried(x)) {
+			survey(w);
 			drain(w, true);
 			flush_answer(x->store, seen.flush);
 		}
@@ -211,6 +228,7 @@ static enum exporter_end serve(struct worker *w)
 		if (seen.stop)
 			return EXPORTER_ASKED;
 		has_host = wait_for_work(w, seen);
+		survey(w);
 		drain(w, !has_host);
 		if (!has_host)
 			return EXPORTER_ALONE;
@@ -236,6 +254,8 @@ static struct worker *worker_get(struct exporter *x, unsigned int std_kept)
 			       x->config->bsp_batch_size :
 			       x->config->bsp_queue_size;
 	kept->given = kept->read = 0;
+	kept->survey_ns = 0;
+	kept->is_missed = false;
 	if (sinks_begin(&kept->sinks, x, std_kept))
 		return kept;
 	sinks_end(&kept->sinks);

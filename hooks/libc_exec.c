@@ -10,8 +10,10 @@
 
 #include "child_env.h"
 #include "hook.h"
+#include "orphan.h"
 #include "process_span.h"
 #include "resolve.h"
+#include "store.h"
 
 /* --- exec --- */
 
@@ -220,43 +222,63 @@ EXPORT int pclose(FILE *stream)
 
 /* --- waits for those that were started --- */
 
-static void waited(pid_t pid, int status)
+static void over(pid_t pid, int status)
 {
-	if (WIFEXITED(status) || WIFSIGNALED(status))
+	if (child_any())
 		child_over((uint64_t)pid, status);
+	orphans_of(pid, status);
 }
 
-/* A caller that does not want the status is asked for a place of ours, where somebody else does. */
-#define WAIT(name, params, call)                       \
-	EXPORT pid_t name params                       \
-	{                                              \
-		bool is_asked = child_any();           \
-		int own = 0;                           \
-		pid_t pid;                             \
-                                                       \
-		if (is_asked && !status)               \
-			status = &own;                 \
-		pid = call;                            \
-		if (is_asked && pid > 0)               \
-			OBSERVE(waited(pid, *status)); \
-		return pid;                            \
+/* Who wants no status hears of ends only, if that is what it asked for; how is not known then. */
+static void waited(pid_t pid, const int *status, int options)
+{
+	int s = status ? *status : W_EXITCODE(0, 0);
+
+	if (!status && options & (WUNTRACED | WCONTINUED))
+		return;
+	if (WIFEXITED(s) || WIFSIGNALED(s))
+		over(pid, s);
+}
+
+/* A process without a store has no spans, nor do its children in it. */
+static bool is_of_interest(void)
+{
+	return child_any() || store_get();
+}
+
+/* If CLIENT spans wait for it, a caller that does not want the status asks for it, for them. */
+#define WAIT(name, params, flags, call)                      \
+	EXPORT pid_t name params                             \
+	{                                                    \
+		bool is_asked = is_of_interest();            \
+		int own = 0;                                 \
+		pid_t pid;                                   \
+                                                             \
+		if (child_any() && !status)                  \
+			status = &own;                       \
+		pid = call;                                  \
+		if (is_asked && pid > 0)                     \
+			OBSERVE(waited(pid, status, flags)); \
+		return pid;                                  \
 	}
 
-WAIT(wait, (int *status), REAL(wait)(status))
-WAIT(waitpid, (pid_t which, int *status, int options), REAL(waitpid)(which, status, options))
-WAIT(wait3, (int *status, int options, struct rusage *usage), REAL(wait3)(status, options, usage))
-WAIT(wait4, (pid_t which, int *status, int options, struct rusage *usage),
+WAIT(wait, (int *status), 0, REAL(wait)(status))
+WAIT(waitpid, (pid_t which, int *status, int options), options,
+     REAL(waitpid)(which, status, options))
+WAIT(wait3, (int *status, int options, struct rusage *usage), options,
+     REAL(wait3)(status, options, usage))
+WAIT(wait4, (pid_t which, int *status, int options, struct rusage *usage), options,
      REAL(wait4)(which, status, options, usage))
 
 EXPORT int waitid(idtype_t kind, id_t which, siginfo_t *info, int options)
 {
 	int r = REAL(waitid)(kind, which, info, options);
 
-	if (!child_any() || r != 0 || !info || options & WNOWAIT || !info->si_pid)
+	if (!is_of_interest() || r != 0 || !info || options & WNOWAIT || !info->si_pid)
 		return r;
 	if (info->si_code == CLD_EXITED)
-		OBSERVE(child_over((uint64_t)info->si_pid, W_EXITCODE(info->si_status & 0xff, 0)));
+		OBSERVE(over(info->si_pid, W_EXITCODE(info->si_status & 0xff, 0)));
 	else if (info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED)
-		OBSERVE(child_over((uint64_t)info->si_pid, W_EXITCODE(0, info->si_status)));
+		OBSERVE(over(info->si_pid, W_EXITCODE(0, info->si_status)));
 	return r;
 }

@@ -74,8 +74,10 @@ EXPORT int listen(int fd, int backlog)
 	int r = REAL(listen)(fd, backlog);
 
 	exporter_chance();
-	if (r == 0)
+	if (r == 0) {
+		atomic_store(&host_listens, true);
 		origin_end();
+	}
 	return r;
 }
 

@@ -27,6 +27,13 @@ static ALWAYS_INLINE bool host_is_observed(void)
 /* Idempotent, any thread, signal-safe, never waits; errno is kept. */
 void host_start(void);
 
+/*
+ * It has called listen(2).  What it forks are its workers: they share a store with it, and with
+ * each other, from the beginning, so that one of them delivers for all, and who survives tells of
+ * who does not.
+ */
+extern _Atomic bool host_listens;
+
 /* How the process, or its program, comes to an end: says what may still be done. */
 enum host_end {
 	HOST_EXITS, /* exit(), return from main(): not from a signal handler */
@@ -44,6 +51,13 @@ void host_ends(enum host_end how);
 
 /* For good, and for all that it forks: every hook passes through.  The log is told before. */
 void host_goes_quiet(void);
+
+/*
+ * Of the connections' room: the process ends, and with it what is open, as by close(2).  A request
+ * that is being served then has the error `process_exited`.  By the only thread of the process,
+ * inside the guard; signal-safe.
+ */
+void conn_process_ends(void);
 
 /*
  * Around the real fork(): what before returns is handed on to after.  No library lock that our own

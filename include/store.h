@@ -102,7 +102,8 @@ struct span {
 	uint8_t parent_is_remote;
 	uint16_t attrs; /* kept */
 	uint16_t dropped_attrs;
-	uint16_t slots; /* in the chain, this one included */
+	uint8_t slots;  /* in the chain, this one included */
+	uint8_t orphan; /* orphan.c: its process was looked for and not found; who ends it */
 	struct trace_id trace;
 	struct span_id id;
 	struct span_id parent;
@@ -128,6 +129,7 @@ struct slot_more {
 	uint32_t first; /* slot index + 1 of the record that it continues */
 };
 
+_Static_assert(STORE_RECORD_SLOTS <= UINT8_MAX, "struct span.slots");
 _Static_assert(sizeof(struct span) == 128, "part of the layout that STORE_VERSION names");
 _Static_assert(sizeof(struct slot_more) == 16, "part of the layout that STORE_VERSION names");
 
@@ -219,6 +221,8 @@ struct store {
 	 */
 	_Atomic uint32_t in_hand;
 	_Atomic uint32_t held; /* slots of spans that are held for their roots */
+	/* Its processes live in several pid namespaces: the same number may be two of them. */
+	_Atomic uint32_t pids_differ;
 };
 
 _Static_assert(sizeof(struct store) <= STORE_FULL_MAP, "the maps follow");
@@ -286,6 +290,12 @@ static ALWAYS_INLINE bool store_has_owner(const struct store *st)
 	return (owner & STORE_OWNER_TID) && !(owner & STORE_OWNER_DIED);
 }
 
+/* The last one was killed, and there is no other yet. */
+static ALWAYS_INLINE bool store_owner_died(const struct store *st)
+{
+	return atomic_load_explicit(&st->owner, memory_order_acquire) & STORE_OWNER_DIED;
+}
+
 /* A record copied out of the store: only this copy is ever looked at. */
 struct record {
 	struct span head; /* counts and enums checked; atomics are plain copies */
@@ -300,6 +310,12 @@ struct record {
  * without a write to the slots, which are in their producers' caches, and to be used again.
  */
 size_t store_collect(struct store *st, uint32_t *ret_index, size_t max);
+
+/*
+ * By a new owner whose predecessor was killed: what that one had collected and not yet given back
+ * waits again; the rest of what it held was on its way, and is lost (STAT_SPANS_FAILED).
+ */
+void store_inherit(struct store *st);
 
 /* Takes up to n of what was collected off in_hand: so many are the caller's to count. */
 uint32_t store_account(struct store *st, size_t n);

@@ -11,6 +11,7 @@
 #include "process_span.h"
 #include "rawsys.h"
 #include "said.h"
+#include "signal_name.h"
 #include "stats.h"
 #include "store.h"
 
@@ -180,21 +181,6 @@ void child_span_fail(struct span_ref client)
 	if (child_is_born())
 		atomic_store(&born_as.shared->told[born_as.place - 1], 0);
 	span_discard(span_get(client));
-}
-
-/* As the name of a signal is no secret, and its number differs between machines. */
-static struct bytes signal_name(int number)
-{
-	static const char names[] = "_OTHER\0SIGHUP\0SIGINT\0SIGQUIT\0SIGILL\0SIGTRAP\0SIGABRT\0"
-				    "SIGBUS\0SIGFPE\0SIGKILL\0SIGUSR1\0SIGSEGV\0SIGUSR2\0"
-				    "SIGPIPE\0SIGALRM\0SIGTERM";
-	const char *name = names;
-
-	if (number < 1 || number > SIGTERM)
-		return BYTES("_OTHER");
-	while (number--)
-		name += strlen(name) + 1;
-	return bytes_from_str(name);
 }
 
 void child_span_over(struct span_ref client, int status)

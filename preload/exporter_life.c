@@ -327,22 +327,25 @@ static void flush_wait(struct store *st, uint64_t until_ns)
 	}
 }
 
+/* Neither a failed exec nor a handler that jumps out of abort(): nobody comes back. */
+static bool is_final(enum host_end how)
+{
+	return how == HOST_EXITS || how == HOST_STOPS;
+}
+
 /* Does this process have to see to it that the store is emptied? */
 static bool must_deliver(struct store *st, enum host_end how)
 {
 	if (life_get() != ABSENT)
 		return true;
-	if (store_has_owner(st) || atomic_load(&st->done) == 0)
+	if (store_has_owner(st))
+		return false;
+	/* Where a process was killed something may be left to tell, and nobody come after us. */
+	if (atomic_load(&st->done) == 0 && !(is_final(how) && store_owner_died(st)))
 		return false;
 	if (how == HOST_EXITS || (how != HOST_ABORTS && !thread_self.inside && !may_be_handler()))
 		start(st);
 	return true;
-}
-
-/* Neither a failed exec nor a handler that jumps out of abort(): nobody comes back. */
-static bool is_final(enum host_end how)
-{
-	return how == HOST_EXITS || how == HOST_STOPS;
 }
 
 /*

@@ -5,12 +5,16 @@
  * is not called for every kind of fork anyway.  Who comes out of a raw clone(2) is recognised by
  * process_epoch().
  */
+#include "config.h"
 #include "exporter_life.h"
 #include "guard.h"
 #include "host.h"
 #include "process.h"
 #include "process_span.h"
 #include "stack.h"
+#include "store.h"
+
+_Atomic bool host_listens;
 
 struct host_fork host_before_fork(void)
 {
@@ -19,6 +23,9 @@ struct host_fork host_before_fork(void)
 	if (!host_is_observed() || thread_self.in_vfork || thread_self.ours)
 		return f;
 	process_will_fork();
+	if (UNLIKELY(atomic_load(&host_listens)) && !config.sdk_disabled &&
+	    config.traces_exporter != EXPORTER_NONE)
+		(void)store_open();
 	f.place = child_reserve();
 	f.is_held = exporter_quiesce();
 	f.has_stacks = stack_quiesce();

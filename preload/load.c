@@ -30,6 +30,7 @@
 #include "sampler.h"
 #include "sandbox.h"
 #include "service_name.h"
+#include "single.h"
 #include "stats.h"
 #include "store.h"
 
@@ -168,6 +169,15 @@ void host_status(int status)
 		process_span_status(status);
 }
 
+/* Other threads may be at work on what is open: then a survivor tells of it, if there is one. */
+static void connections_end(void)
+{
+	if (!store_get() || !single_get() || !guard_enter())
+		return;
+	conn_process_ends();
+	guard_leave();
+}
+
 void host_ends(enum host_end how)
 {
 	int saved = errno;
@@ -175,6 +185,8 @@ void host_ends(enum host_end how)
 	/* Not the guard: a handler that interrupted a hook may end the process, too. */
 	if (!host_is_observed() || thread_self.in_vfork || thread_self.ours)
 		return;
+	if (how == HOST_EXITS || how == HOST_STOPS)
+		connections_end();
 	if (UNLIKELY(config.process_spans) && how != HOST_EXECS && how != HOST_ABORTS) {
 		children_leave();
 		(void)process_span_end();

@@ -13,6 +13,7 @@
 #include "compiler.h"
 #include "rawsys.h"
 #include "stats.h"
+#include "store.h"
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
@@ -64,8 +65,12 @@ static NO_INLINE void identity_fill(struct identity *id)
 	if (!atomic_compare_exchange_strong(&id->epoch, &none, next))
 		return;
 	atomic_store(&last_epoch, next);
-	if (next > 1)
-		stats_forked(); /* what we inherited was counted by the parent */
+	if (next == 1)
+		return;
+	stats_forked(); /* what we inherited was counted by the parent */
+	/* Forked, and the first of its pid namespace.  We have not opened a span yet. */
+	if (atomic_load(&id->pid) == 1 && store_get())
+		atomic_store(&store_get()->pids_differ, 1);
 }
 
 static NO_INLINE struct identity *identity_find(void)

@@ -283,7 +283,7 @@ bool slot_extend(struct store *st, struct span *s, uint32_t n)
 	/* Linked last: who is killed before this leaves a record that is whole. */
 	__atomic_store_n(tail ? &tail->next : &s->next, taken[0] + 1, __ATOMIC_RELEASE);
 	s->last = taken[n - 1] + 1;
-	s->slots = (uint16_t)(s->slots + n);
+	s->slots = (uint8_t)(s->slots + n);
 	return true;
 }
 

@@ -105,6 +105,40 @@ uint32_t store_account(struct store *st, size_t n)
 	return taken;
 }
 
+/* Records of one word that are finished, and that no bit says are. */
+static uint32_t word_recover(struct store *st, uint32_t word)
+{
+	uint64_t taken = atomic_load((_Atomic uint64_t *)((char *)st + STORE_TAKEN_MAP) + word);
+	uint64_t bits = taken & ~atomic_load(done_word(st, word));
+	uint32_t n = 0;
+
+	for (; bits; bits &= bits - 1) {
+		uint64_t bit = bits & -bits;
+		uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(bits);
+
+		if (atomic_load(&store_slot(st, index)->state) != SLOT_DONE)
+			continue;
+		/* Its producer may be about to, and finds then that it is done (slot_publish()). */
+		atomic_fetch_add(&st->done, 1);
+		SHAKE();
+		if (atomic_fetch_or(done_word(st, word), bit) & bit)
+			done_subtract(st, 1);
+		else
+			n++;
+	}
+	return n;
+}
+
+void store_inherit(struct store *st)
+{
+	uint32_t found = 0;
+
+	for (uint32_t word = 0; word < store_slots() / 64; word++)
+		found += word_recover(st, word);
+	(void)store_account(st, found);
+	stats_add(STAT_SPANS_FAILED, store_account(st, STORE_MAX_SLOTS));
+}
+
 /* --- reading one record --- */
 
 /* Sampled, as its flags say; or not, and selected all the same. */

@@ -15,6 +15,7 @@
 #include "counts.h"
 #include "fd_table.h"
 #include "guard.h"
+#include "host.h"
 #include "inherit.h"
 #include "loop.h"
 #include "pool.h"
@@ -269,6 +270,25 @@ void conn_range_closing(unsigned first, unsigned last, unsigned flags)
 	for (unsigned fd = first; fd <= last && fd <= (unsigned)top; fd++)
 		if (fd_is_ours((int)fd) || fd_is_own_client((int)fd))
 			conn_fd_closing((int)fd);
+}
+
+_Atomic bool conn_process_is_over;
+
+/* One whose request still lacks lines of ours is left: whoever goes on with it must send them. */
+void conn_process_ends(void)
+{
+	int top = fd_highest();
+
+	atomic_store(&conn_process_is_over, true);
+	for (int fd = 0; fd <= top; fd++) {
+		struct conn *c = fd_is_ours(fd) ? conn_pin(fd) : NULL;
+		bool is_owed = c && edits_owe(&c->edits);
+
+		if (c)
+			conn_unpin(c);
+		if (c && !is_owed)
+			conn_fd_closing(fd);
+	}
 }
 
 bool conn_is_still(const struct conn *c, int fd)

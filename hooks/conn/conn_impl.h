@@ -24,6 +24,9 @@ static ALWAYS_INLINE struct conn_token half_look(uint64_t entry, const struct ha
 	return (struct conn_token){ entry, word & ~(uint64_t)HALF_BUSY };
 }
 
+/* conn_process_ends(): why a request has no answer. */
+extern _Atomic bool conn_process_is_over;
+
 /* Nothing leads there any more: ends it, or leaves that to who holds a half of it. */
 void conn_end_unheld(struct conn *c, uint32_t generation);
 

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "config.h"
 #include "conn.h"
+#include "conn_impl.h"
 #include "context.h"
 #include "force.h"
 #include "guard.h"
@@ -326,6 +327,7 @@ bool server_wrote(struct conn *c, struct bytes in)
 
 void server_over(struct conn *c, bool is_forked)
 {
+	bool process_is_over = atomic_load(&conn_process_is_over);
 	struct exchange *x;
 
 	if (!is_forked && http1_eof(&c->out.parser))
@@ -337,9 +339,10 @@ void server_over(struct conn *c, bool is_forked)
 			span_discard(s);
 		} else {
 			if (!atomic_load(&c->is_opaque) && !atomic_load(&c->is_blind))
-				span_set_error(s, c->error  ? error_name(c->error) :
-						  c->is_eof ? BYTES("client_disconnected") :
-							      BYTES("no_response"));
+				span_set_error(s, c->error        ? error_name(c->error) :
+						  c->is_eof       ? BYTES("client_disconnected") :
+						  process_is_over ? BYTES("process_exited") :
+								    BYTES("no_response"));
 			span_end(s);
 		}
 		exchange_pop(c);

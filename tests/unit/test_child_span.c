@@ -162,7 +162,9 @@ static void test_child_span_names(void **state)
 	assert_true(bytes_equal(signal_name(SIGHUP), BYTES("SIGHUP")));
 	assert_true(bytes_equal(signal_name(SIGSEGV), BYTES("SIGSEGV")));
 	assert_true(bytes_equal(signal_name(SIGTERM), BYTES("SIGTERM")));
-	assert_true(bytes_equal(signal_name(SIGXCPU), BYTES("_OTHER")));
+	assert_true(bytes_equal(signal_name(SIGXCPU), BYTES("SIGXCPU")));
+	assert_true(bytes_equal(signal_name(SIGSYS), BYTES("SIGSYS")));
+	assert_true(bytes_equal(signal_name(SIGSYS + 1), BYTES("_OTHER")));
 }
 
 int main(void)
