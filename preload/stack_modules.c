@@ -13,11 +13,14 @@
 #define KNOWN_MAX 64u
 #define NOTES_MAX 8192u
 #define HEADERS_MAX 64u
+#define FIRST_PAGE 4096u
 
 /* Objects that were seen before, by where they are. */
 static struct known {
 	uintptr_t start, end;
 	uint64_t identity;
+	const char *id; /* NULL: not in its first page, which every object has */
+	uint8_t id_len;
 } known[KNOWN_MAX];
 static uint32_t known_count;
 static bool has_changed;
@@ -30,7 +33,35 @@ bool stack_modules_changed(void)
 	return was;
 }
 
-static void known_add(const struct packed_module *p, uint64_t identity)
+/*
+ * Where the build id of an object of that place was before, there is one again: of this one or of
+ * another.  What is on our stack is mapped, so nobody need be asked whether it can be read.
+ */
+static struct bytes id_again(const struct unwind_object *o)
+{
+	for (uint32_t i = 0; i < known_count; i++) {
+		const struct known *k = &known[i];
+		ElfW(Nhdr) n;
+
+		if (k->start != (uintptr_t)o->start || k->end != (uintptr_t)o->end || !k->id)
+			continue;
+		memcpy(&n, k->id - sizeof("GNU") - sizeof(n), sizeof(n));
+		if (n.n_type == NT_GNU_BUILD_ID && n.n_namesz == sizeof("GNU") &&
+		    n.n_descsz == k->id_len &&
+		    memcmp(k->id - sizeof("GNU"), "GNU", sizeof("GNU")) == 0)
+			return (struct bytes){ k->id, k->id_len };
+	}
+	return (struct bytes){ NULL, 0 };
+}
+
+static bool is_in_first_page(const struct packed_module *p, struct bytes id)
+{
+	uintptr_t at = (uintptr_t)id.ptr;
+
+	return at > p->start && at + id.len <= p->start + FIRST_PAGE;
+}
+
+static void known_add(const struct packed_module *p, uint64_t identity, struct bytes id)
 {
 	for (uint32_t i = 0; i < known_count; i++) {
 		struct known *k = &known[i];
@@ -46,7 +77,9 @@ static void known_add(const struct packed_module *p, uint64_t identity)
 		known_count = 0;
 		has_changed = true;
 	}
-	known[known_count++] = (struct known){ p->start, p->end, identity };
+	known[known_count++] =
+		(struct known){ p->start, p->end, identity, is_in_first_page(p, id) ? id.ptr : NULL,
+				(uint8_t)id.len };
 }
 
 /* --- build id --- */
@@ -129,11 +162,13 @@ static uint64_t hash(const char *from, size_t len)
 
 static void pack(struct packed_module *p, const struct unwind_object *o)
 {
-	struct bytes id = id_find(o);
+	struct bytes id = id_again(o);
 	const char *path = o->map->l_name;
 	size_t len = path ? strnlen(path, STACK_PATH_MAX + 1) : 0;
 	struct stack_module head;
 
+	if (!id.ptr)
+		id = id_find(o);
 	if (len > STACK_PATH_MAX) /* its beginning would be another file's */
 		len = 0;
 	head = (struct stack_module){ (uint8_t)id.len, (uint8_t)len };
@@ -143,7 +178,7 @@ static void pack(struct packed_module *p, const struct unwind_object *o)
 	p->len = (uint16_t)(p->len + id.len);
 	memcpy(p->packed + p->len, path ? path : "", len);
 	p->len = (uint16_t)(p->len + len);
-	known_add(p, hash(p->packed, p->len));
+	known_add(p, hash(p->packed, p->len), id);
 }
 
 static struct stack_frame frame_in(const struct stack_modules *m, uint32_t i, uintptr_t at)

@@ -195,9 +195,15 @@ def bench_ship():
             f"of one processor{'; wanted >= ' * bool(wanted)}{wanted}")
 
 
+def bench_stack():
+    """The stack of a call, of 30 frames, after the first; instructions: see bench_stack.c."""
+    ns = min(float(command([program("bench_stack"), "5000"]).split()[-2]) for _ in range(5))
+    row("a stack of 30 frames, microseconds", "", f"{ns / 1000:.2f}", "with its span; wanted <= 5")
+
+
 # By name, with the seconds that each takes, about.
 BASICS = {"start": (bench_starts, 5), "pipe": (bench_pipe, 3), "idle": (bench_idle, 8),
-          "nginx": (bench_nginx, 35), "ship": (bench_ship, 6)}
+          "nginx": (bench_nginx, 35), "ship": (bench_ship, 6), "stack": (bench_stack, 0)}
 
 
 def run(names):
