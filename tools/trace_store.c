@@ -310,6 +310,12 @@ void trace_store_printed(struct trace_store *st, struct trace *t)
 	list_append(&st->done, t);
 }
 
+void trace_store_forget_printed(struct trace_store *st)
+{
+	while (st->done.head)
+		trace_forget(st, st->done.head);
+}
+
 uint64_t trace_store_due(const struct trace_store *st)
 {
 	uint64_t due = UINT64_MAX;

@@ -89,6 +89,9 @@ void trace_store_add(struct trace_store *st, const struct otlp_batch *b, uint64_
 struct trace *trace_store_next(struct trace_store *st, uint64_t now_ms, uint64_t unix_ns, bool all);
 void trace_store_printed(struct trace_store *st, struct trace *t);
 
+/* Forgets what was printed and has no news: spans of those that come later begin a trace anew. */
+void trace_store_forget_printed(struct trace_store *st);
+
 /* When trace_store_next() is worth calling again: UINT64_MAX is never, unless spans come. */
 uint64_t trace_store_due(const struct trace_store *st);
 

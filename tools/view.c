@@ -243,15 +243,20 @@ static void view_loop(struct viewer *v)
 
 /* --- files --- */
 
-/* A file's traces are all over; they are printed when it is, or when they take too much memory. */
+/*
+ * A file's traces are all over; they are printed when it is, or when they take too much memory, and
+ * must then make room.
+ */
 static void on_read(void *data, const struct otlp_batch *b)
 {
 	struct viewer *v = data;
 
 	trace_store_add(&v->store, b, now_ms());
 	v->rejected += b->rejected;
-	if (v->store.bytes > STORE_BYTES / 2)
-		print_due(v, true);
+	if (v->store.bytes <= STORE_BYTES / 2)
+		return;
+	print_due(v, true);
+	trace_store_forget_printed(&v->store);
 }
 
 static void on_bad_line(void *data, uint64_t line, const char *why)

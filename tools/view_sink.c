@@ -96,8 +96,10 @@ static void on_batch(void *data, const struct otlp_batch *b)
 	struct loading *l = data;
 
 	trace_store_add(&l->store, b, 0);
-	if (l->store.bytes > COMPARE_BYTES / 2)
-		take_all(l);
+	if (l->store.bytes <= COMPARE_BYTES / 2)
+		return;
+	take_all(l);
+	trace_store_forget_printed(&l->store);
 }
 
 static void on_bad_line(void *data, uint64_t line, const char *why)

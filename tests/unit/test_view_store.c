@@ -196,6 +196,30 @@ static void test_view_store_says_when_to_come_back(void **state)
 	made_done(&m);
 }
 
+/* Of a file that is larger than the memory allowed: nothing is lost, and nothing told twice. */
+static void test_view_store_makes_room_by_what_was_printed(void **state)
+{
+	struct made m;
+	struct trace *t;
+
+	(void)state;
+	made_init(&m);
+	made_span(&m, "s", OTLP_KIND_SERVER, 1, 0, 0, 10);
+	made_send(&m, 0);
+	t = trace_store_next(&m.store, 0, BASE_NS, true);
+	trace_store_printed(&m.store, t);
+	made_span(&m, "s", OTLP_KIND_SERVER, 2, 1, 0, 10);
+	m.batch.first->trace_id[0] = 0xb2;
+	made_send(&m, 0);
+	trace_store_forget_printed(&m.store);
+	assert_int_equal(m.store.traces, 1);
+	assert_int_equal(m.store.counts.forgotten_spans, 0);
+	t = trace_store_next(&m.store, 0, BASE_NS, true);
+	assert_non_null(t);
+	assert_int_equal(t->id[0], 0xb2);
+	made_done(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +233,7 @@ int main(void)
 		cmocka_unit_test(test_view_store_forgets_printed_traces_first_and_counts_others),
 		cmocka_unit_test(test_view_store_is_bounded_by_its_limit),
 		cmocka_unit_test(test_view_store_says_when_to_come_back),
+		cmocka_unit_test(test_view_store_makes_room_by_what_was_printed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
