@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "call_name.h"
 
+#include "native_frame.h"
+
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
@@ -175,44 +177,6 @@ static struct bytes either(const struct otlp_attrs *attrs, const char *now, cons
 	return s.len ? s : otlp_find_text(attrs, before);
 }
 
-static bool has(struct bytes s, const char *part)
-{
-	return memmem(s.ptr, s.len, part, strlen(part)) != NULL;
-}
-
-/* Native frames, "#3 /usr/bin/curl+0x1bcc2 (build id ...)": the first that is not in a library. */
-static struct bytes choose_native(struct bytes stack)
-{
-	struct bytes first = { NULL, 0 };
-
-	while (stack.ptr) {
-		struct bytes frame = bytes_trim(bytes_split(&stack, '\n'));
-
-		bytes_split(&frame, ' ');
-		if (!frame.ptr || !frame.len)
-			continue;
-		if (!first.len)
-			first = frame;
-		if (!has(frame, ".so"))
-			return frame;
-	}
-	return first;
-}
-
-/* Without the build id; the program by its name. */
-static void add_native(struct text *to, const struct otlp_span *s, struct bytes frame)
-{
-	struct bytes self = BYTES("/proc/self/exe");
-	struct bytes path = otlp_find_text(&s->resource->attrs, "process.executable.path");
-	struct bytes place = bytes_split(&frame, ' ');
-
-	if (path.len && bytes_start_with(place, self)) {
-		text_add(to, path);
-		place = bytes_skip(place, self.len);
-	}
-	text_add(to, place);
-}
-
 /* The innermost frame: the first line, but Python writes it last, as  File "x.py", line 3, in f. */
 static void add_frame(struct text *to, const struct otlp_span *s, struct bytes stack)
 {
@@ -220,7 +184,7 @@ static void add_frame(struct text *to, const struct otlp_span *s, struct bytes s
 	bool is_python = bytes_start_with(stack, BYTES("Traceback"));
 
 	if (bytes_start_with(stack, BYTES("#0 "))) {
-		add_native(to, s, choose_native(stack));
+		native_frame(to, s, stack);
 		return;
 	}
 	while (stack.ptr && (is_python || !frame.len)) {

@@ -18,7 +18,8 @@ void diagnose(struct diagnosis *d, enum finding_level level, const char *id, con
 	d->is_bad |= level == LEVEL_BAD;
 }
 
-static struct bytes format_text(struct diagnosis *d, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static struct bytes
+format_text(struct diagnosis *d, const char *format, va_list args)
 {
 	char text[2048];
 	int n = vsnprintf(text, sizeof(text), format, args);
