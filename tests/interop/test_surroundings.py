@@ -49,6 +49,17 @@ PLACES = (
 )
 
 
+SETTINGS = (
+    {"OTEL_TRACES_EXPORTER": "console"}, {"OTEL_TRACES_EXPORTER": "otlp,zipkin"},
+    {"OTEL_TRACES_EXPORTER": "otlp/file", "OTEL_INTERSPAN_OTLP_FILE": "/dev/null"},
+    {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json", "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip"},
+    {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://no-such.invalid:4318"},
+    {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"},
+    {"OTEL_INTERSPAN_PROCESS_SPANS": "true"}, {"OTEL_INTERSPAN_STACK_THRESHOLD": "0"},
+    {"OTEL_INTERSPAN_LOG": "stderr"}, {"OTEL_SDK_DISABLED": "true"},
+)
+
+
 class Surroundings(WithServer, Transparency):
     def setUp(self):
         if os.getuid() != 0:
@@ -85,6 +96,16 @@ class Surroundings(WithServer, Transparency):
         for command, count in PLACES:
             with self.subTest(command.replace(HOST, "HOST")):
                 self.check(command, count)
+
+    def test_no_other_call_whatever_is_set(self):
+        """Under a filter that kills for any call that is not in include/syscalls.def."""
+        for settings in SETTINGS:
+            for how in ("", "exec"):
+                with self.subTest(settings=settings, how=how):
+                    lab = self.lab(OTEL_BSP_SCHEDULE_DELAY="1", **settings)
+                    done = lab.run([HOST, str(self.server().port), "listed", how], timeout=60)
+                    self.assertEqual((done.returncode, done.stdout.replace(b"204\n", b"", 3)[:4]),
+                                     (0, b""), done)
 
     def test_each_system_call_refused(self):
         with open(os.path.join(ROOT, "include", "syscalls.def"), encoding="utf-8") as f:
