@@ -33,9 +33,9 @@ class Storm(Transparency):
     def test_ends_well(self):
         for round_ in range(3):
             with self.subTest(round=round_):
-                lab = self.lab(OTEL_INTERSPAN_STACK_THRESHOLD="0", OTEL_TRACES_EXPORTER="otlp")
+                lab = self.lab(OTEL_INTERSPAN_STACK_THRESHOLD="0")
                 second = lab.python_server("second.py", traced=False)
-                done = storm(lab, second)
+                done = storm(lab, second, ALL_FAIL="1")
                 self.assertEqual((done.returncode, done.stderr), (0, b""))
                 self.assertGreaterEqual(int(done.stdout), THREADS * CALLS + CHILDREN)
                 self.assert_loaded(lab, "storm", hooked=True)
@@ -43,24 +43,18 @@ class Storm(Transparency):
 
 class Told(Feature):
     def test_stacks_through_libraries_that_are_gone(self):
-        lab = self.lab(OTEL_INTERSPAN_STACK_THRESHOLD="0", OTEL_BSP_SCHEDULE_DELAY="500")
+        lab = self.lab(OTEL_INTERSPAN_STACK_THRESHOLD="3600000")
         second = lab.python_server("second.py", traced=False)
-        done = storm(lab, second, threads=1, calls=400, children=0)
+        done = storm(lab, second, threads=2, calls=50, children=0)
         self.assertEqual((done.returncode, done.stderr), (0, b""))
         spans = self.spans(lab, int(done.stdout))
         traces = [s["attributes"]["code.stacktrace"] for s in spans
                   if "code.stacktrace" in s["attributes"]]
         self.assertGreaterEqual(len(traces), 10)
-        through = [t for t in traces if "entry+" in t]
-        self.assertTrue(through, traces)
         for trace in traces:
-            lines = trace.split("\n")
-            self.assertRegex(lines[0], r"^#0 ask\+0x")
-            self.assertTrue(any("start_thread" in line or "clone" in line or "libc.so" in line
-                                for line in lines), trace)
-        for trace in through:
+            self.assertRegex(trace, r"^#0 ask\+0x")
             name = re.match(r"#1 (through_[abc])\+0x[0-9a-f]+ at (\S+):\d+ \((\S+)\)",
                             trace.split("\n")[1])
             self.assertTrue(name, trace)
             self.assertEqual(name[3], f"{BUILT.name}/lib{name[1]}.so")
-            self.assertIn("load_and_unload+", trace)
+            self.assertRegex(trace, r"\n#2 entry\+.*\n#3 load_and_unload\+.*\n.*libc\.so\.6")

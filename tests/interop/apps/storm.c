@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Many threads whose calls all fail, while libraries that call back come and go, and children are
- * forked: storm PORT THREADS CALLS CHILDREN LIBRARY...  Exit status 0 if all came to their end.
- * Prints how many calls were made.
+ * Many threads that call, while libraries that call back come and go, a dozen times at least, and
+ * children are forked: storm PORT THREADS CALLS CHILDREN LIBRARY...  With ALL_FAIL in the
+ * environment all calls fail, else those through libraries.  Exit status 0 if all came to their
+ * end.  Prints how many calls were made.
  */
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -20,10 +21,13 @@ static int port, calls;
 static atomic_int made;
 static atomic_bool is_over;
 
-static int ask(int unused)
+static int ask(int has_to_fail)
 {
-	static const char text[] = "GET /status/500 HTTP/1.1\r\nHost: x\r\n"
+	static const char bad[] = "GET /status/500 HTTP/1.1\r\nHost: x\r\n"
+				  "Connection: close\r\n\r\n";
+	static const char good[] = "GET /status/200 HTTP/1.1\r\nHost: x\r\n"
 				   "Connection: close\r\n\r\n";
+	const char *text = has_to_fail || getenv("ALL_FAIL") ? bad : good;
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((unsigned short)port) };
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	char answer[4096];
@@ -31,19 +35,19 @@ static int ask(int unused)
 
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0 ||
-	    write(fd, text, sizeof(text) - 1) != sizeof(text) - 1)
+	    write(fd, text, sizeof(bad) - 1) != sizeof(bad) - 1)
 		exit(1);
 	while ((n = read(fd, answer, sizeof(answer))) > 0)
 		;
 	close(fd);
 	made++;
-	return unused;
+	return has_to_fail;
 }
 
 static void *ask_often(void *unused)
 {
 	for (int i = 0; i < calls; i++)
-		ask(i);
+		ask(0);
 	return unused;
 }
 
@@ -51,13 +55,14 @@ static char **libraries;
 
 static void *load_and_unload(void *unused)
 {
-	for (int i = 0; !is_over; i++) {
-		void *library;
+	int count = 0;
+
+	while (libraries[count])
+		count++;
+	for (int i = 0; !is_over || i < 12; i++) {
+		void *library = dlopen(libraries[i % count], RTLD_NOW);
 		int (*entry)(int (*)(int), int);
 
-		if (!libraries[i])
-			i = 0;
-		library = dlopen(libraries[i], RTLD_NOW);
 		entry = library ? (int (*)(int (*)(int), int))dlsym(library, "entry") : NULL;
 		if (!entry)
 			exit(2);
