@@ -40,10 +40,12 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DELETE_ON_ERROR:
 
 LIB := $(BUILD)/libinterspan.so
+TLS_LIB := $(BUILD)/libinterspan-tls.so
 TOOL := $(BUILD)/interspan
 OBJ := $(BUILD)/obj
 GEN := $(BUILD)/gen
 STATIC := $(BUILD)/static
+STATIC_TLS := $(BUILD)/static-tls
 
 # --- sources ---
 
@@ -122,6 +124,8 @@ CC_hooks/conn = $(INSIDE) -Ihooks -Ihooks/proto -Ipreload
 CC_hooks/proto = $(INSIDE) -Wconversion
 CC_preload = $(INSIDE) -Ihooks -Ihooks/proto -isystem $(STATIC)/include
 CC_exporter = $(INSIDE) -Wconversion -I$(GEN) -isystem $(STATIC)/include
+CC_exporter/tls = $(INSIDE) -Wconversion -DWITH_TLS -Iexporter -Iexporter/tls -I$(GEN) \
+	-isystem $(STATIC_TLS)/include -isystem $(STATIC)/include
 CC_gen = $(INSIDE) -I$(GEN) -isystem $(STATIC)/include -DNDEBUG
 CC_tools = -fPIE -I$(GEN) $(TOOL_CFLAGS)
 CC_tests/support = -fPIE -Ihooks -Ipreload
@@ -158,15 +162,27 @@ LINK = $(CC) $(SANFLAGS) $(if $(LTO),-fno-lto) -pie -Wl,-z,now,-z,relro,-z,noexe
 
 # --- products ---
 
-.PHONY: all lib tool
-all: lib tool
+.PHONY: all lib tool tls
+all: lib tool tls
 lib: $(LIB)
 tool: $(TOOL)
+tls: $(TLS_LIB)
 
 $(LIB): $(HOOKS_OBJ) $(ROOMS_OBJ) $(BUILD)/hooks.map exporter/wrap.list $(BUILD)/static.stamp
 	@echo "  LD      $@"
 	$(Q)$(CC) $(if $(LTO),-O2 $(LTO) -flto-partition=one) $(LIB_LDFLAGS) -Wl,-soname,libinterspan.so $(LDFLAGS) -o $@ $(ROOMS_OBJ) \
 		$(HOOKS_OBJ) $(STATIC_LIBS)
+
+# What is sent by TLS or gRPC goes through this one, which only exporter/elf_load.c maps: nothing of it
+# is needed by name, everything undefined is a row of exporter/tls_import.def.
+TLS_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(wildcard exporter/tls/*.c)) $(OBJ)/exporter/tls/transport.o
+TLS_LDFLAGS := -shared -nostartfiles -nostdlib -Wl,-z,now,-z,relro,-z,noexecstack,-O1,--hash-style=gnu \
+	-Wl,--gc-sections,--exclude-libs,ALL,-Bsymbolic,-e,interspan_tls_entry
+$(TLS_LIB): $(TLS_OBJ) $(BUILD)/static-tls.stamp
+	@echo "  LD      $@"
+	$(Q)$(CC) $(TLS_LDFLAGS) -Wl,-soname,libinterspan-tls.so $(LDFLAGS) -o $@ $(TLS_OBJ) \
+		$(addprefix $(STATIC_TLS)/lib/,libcurl.a libnghttp2.a) $(STATIC)/lib/libcares.a \
+		$(addprefix $(STATIC_TLS)/lib/,libssl.a libcrypto.a) -lgcc
 
 $(TOOL): $(TOOLS_OBJ) $(GEN_OBJ)
 	@echo "  LD      $@"
@@ -175,7 +191,7 @@ $(TOOL): $(TOOLS_OBJ) $(GEN_OBJ)
 # Every object that a unit test may want: all but the interposed symbols and main().  P: members by
 # path, since rooms may have files of one name.
 CORE := $(BUILD)/libcore.a
-CORE_OBJ := $(ROOMS_OBJ) $(filter-out $(OBJ)/tools/main.o,$(TOOLS_OBJ))
+CORE_OBJ := $(ROOMS_OBJ) $(OBJ)/exporter/tls/grpc.o $(filter-out $(OBJ)/tools/main.o,$(TOOLS_OBJ))
 $(CORE): $(CORE_OBJ)
 	@echo "  AR      $@"
 	$(Q)rm -f $@ && ar qcsP $@ $^
@@ -191,6 +207,11 @@ $(BUILD)/hooks.map: hooks/hooks.def include/interspan.h
 $(BUILD)/static.stamp: scripts/static-parts $(if $(wildcard $(STATIC)/complete),,FORCE)
 	@mkdir -p $(@D)
 	$(Q)at=$$(scripts/static-parts) && ln -sfn "$$at" $(STATIC) && touch $@
+
+$(BUILD)/static-tls.stamp: scripts/static-parts-tls $(BUILD)/static.stamp \
+		$(if $(wildcard $(STATIC_TLS)/complete),,FORCE)
+	@mkdir -p $(@D)
+	$(Q)at=$$(scripts/static-parts-tls) && ln -sfn "$$at" $(STATIC_TLS) && touch $@
 
 $(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: exporter/%.proto
 	@echo "  PROTOC  $<"
@@ -222,8 +243,12 @@ $(OBJ)/gen/%.o: $(GEN)/%.c $(BUILD)/flags.stamp $(BUILD)/static.stamp
 	$(compile)
 $(OBJ)/%.o: %.c $(BUILD)/flags.stamp
 	$(compile)
+# The second time, for libinterspan-tls.so.
+$(OBJ)/exporter/tls/transport.o: exporter/transport.c $(BUILD)/flags.stamp
+	$(compile)
 $(OBJ)/%.o: %.S $(BUILD)/flags.stamp
 	$(compile)
+$(TLS_OBJ): | $(GEN_H) $(BUILD)/static.stamp $(BUILD)/static-tls.stamp
 $(filter $(OBJ)/exporter/%,$(ROOMS_OBJ)): | $(GEN_H) $(BUILD)/static.stamp
 $(OBJ)/preload/unwind.o: | $(BUILD)/static.stamp
 $(TOOLS_OBJ): | $(GEN_H)
@@ -231,7 +256,7 @@ $(call objects,$(UNIT_SRC) $(FUZZ_SRC) $(BENCH_SRC) $(SUPPORT_SRC)): | $(GEN_H) 
 $(OBJ)/tools/preload_path.o: $(BUILD)/prefix.stamp
 $(OBJ)/tools/preload_path.o: CPPFLAGS += -DINTERSPAN_LIBDIR='"$(PREFIX)/lib/interspan"'
 
--include $(patsubst %.o,%.d,$(HOOKS_OBJ) $(ROOMS_OBJ) $(TOOLS_OBJ) $(SUPPORT_OBJ) \
+-include $(patsubst %.o,%.d,$(TLS_OBJ) $(HOOKS_OBJ) $(ROOMS_OBJ) $(TOOLS_OBJ) $(SUPPORT_OBJ) \
 	$(call objects,$(UNIT_SRC) $(FUZZ_SRC) $(BENCH_SRC)))
 
 # --- tests ---
@@ -425,15 +450,16 @@ install: all
 	install -m 644 include/interspan.h $(DESTDIR)$(PREFIX)/include
 	install -m 755 $(TOOL) $(DESTDIR)$(PREFIX)/bin/interspan
 	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib/interspan/libinterspan.so
+	install -m 644 $(TLS_LIB) $(DESTDIR)$(PREFIX)/lib/interspan/libinterspan-tls.so
 	install -m 644 LICENSE THIRD-PARTY README.md $(DOC)
 	install -d $(MAN)/man1 $(MAN)/man7 $(COMPLETION)
 	$(MAN_CONFIG) docs/man/interspan.1 >$(MAN)/man1/interspan.1
 	$(MAN_CONFIG) docs/man/interspan.7.in >$(MAN)/man7/interspan.7
 	install -m 644 docs/completion/interspan.bash $(COMPLETION)/interspan
-	for part in $(STATIC)/notices/*; do install -m 644 $$part $(DOC)/notice-$${part##*/}; done
+	for part in $(STATIC)/notices/* $(STATIC_TLS)/notices/*; do install -m 644 $$part $(DOC)/notice-$${part##*/}; done
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/interspan $(DESTDIR)$(PREFIX)/lib/interspan/libinterspan.so
+	rm -f $(DESTDIR)$(PREFIX)/bin/interspan $(DESTDIR)$(PREFIX)/lib/interspan/libinterspan*.so
 	rm -f $(DESTDIR)$(PREFIX)/include/interspan.h
 	rm -f $(DOC)/LICENSE $(DOC)/THIRD-PARTY $(DOC)/README.md $(DOC)/notice-*
 	rm -f $(MAN)/man1/interspan.1 $(MAN)/man7/interspan.7 $(COMPLETION)/interspan

@@ -13,6 +13,7 @@
 #define MEMORY_LIMIT(bytes_max) (3 * (size_t)(bytes_max) + (1u << 20))
 
 /* Most a span costs beside its own bytes, and a group beside its spans'. */
+#define ROOM 8u /* before the body: TRANSPORT_PREFIX */
 #define SPAN_OVERHEAD 11u
 #define GROUP_OVERHEAD 256u
 
@@ -212,14 +213,16 @@ struct bytes batch_finish(struct batch *b, const struct resource *resource)
 {
 	struct envelope e = { .resource_len = 0 };
 	/* b->bytes counts a resource that is as long as can be, for every group. */
-	uint8_t *body = scratch_alloc(&b->memory, b->bytes + sizeof("{\"resourceSpans\":[]}\n"));
+	uint8_t *at =
+		scratch_alloc(&b->memory, ROOM + b->bytes + sizeof("{\"resourceSpans\":[]}\n"));
+	uint8_t *body = at + ROOM;
 	uint8_t *end;
 
-	if (!body)
+	if (!at)
 		return (struct bytes){ NULL, 0 };
 	if (b->format != BATCH_PROTOBUF) {
 		end = b->format == BATCH_ZIPKIN ? put_zipkin(body, b) : put_json(body, b, resource);
-		scratch_shrink(&b->memory, body, (size_t)(end - body) + 1);
+		scratch_shrink(&b->memory, at, (size_t)(end - at) + 1);
 		return (struct bytes){ (const char *)body, (size_t)(end - body) };
 	}
 	e.resource = scratch_alloc(&b->memory, otlp_resource_bound(resource));

@@ -41,7 +41,7 @@ enum batch_add batch_add(struct batch *b, const struct record *r);
 
 /*
  * The bytes of an ExportTraceServiceRequest, valid until batch_reset(), or the same in
- * its other formats, with room for one more byte; {NULL, 0}: no memory.
+ * its other formats, with room for one more byte, and 8 before it; {NULL, 0}: no memory.
  */
 struct bytes batch_finish(struct batch *b, const struct resource *resource);
 void batch_reset(struct batch *b);

@@ -29,8 +29,8 @@ static bool prefix_take(struct bytes *url, struct bytes prefix)
 	return true;
 }
 
-/* Takes the scheme off *url; none at all is http (E108). */
-static enum endpoint_kind scheme_take(struct bytes *url)
+/* Takes the scheme off *url; without one it is otherwise (E97, E108). */
+static enum endpoint_kind scheme_take(struct bytes *url, enum endpoint_kind otherwise)
 {
 	if (prefix_take(url, BYTES("http://")))
 		return ENDPOINT_HTTP;
@@ -39,7 +39,7 @@ static enum endpoint_kind scheme_take(struct bytes *url)
 	for (size_t i = 0; i + 3 <= url->len; i++)
 		if (memcmp(url->ptr + i, "://", 3) == 0)
 			return ENDPOINT_UNKNOWN;
-	return ENDPOINT_HTTP;
+	return otherwise;
 }
 
 /* Length of host and port: up to the path or query. */
@@ -73,22 +73,79 @@ static void add_verbatim(struct text *to, struct bytes url)
 	text_add(to, bytes_skip(url, n));
 }
 
-static void url_init(struct endpoint *e, struct bytes url, bool is_base)
+/* E106: of a gRPC endpoint's URL only the host counts. */
+static void add_grpc(struct text *to, struct bytes url)
+{
+	text_add(to, (struct bytes){ url.ptr, authority_len(url) });
+	text_add_str(to, "/opentelemetry.proto.collector.trace.v1.TraceService/Export");
+}
+
+enum endpoint_path { PATH_OF_BASE, PATH_VERBATIM, PATH_OF_GRPC };
+
+static void add_path(struct text *to, struct bytes url, enum endpoint_path path)
+{
+	if (path == PATH_OF_BASE)
+		add_base(to, url);
+	else if (path == PATH_VERBATIM)
+		add_verbatim(to, url);
+	else
+		add_grpc(to, url);
+}
+
+/* `unix:/path`, `unix:///path`: nothing is left for a path of HTTP, so it is the usual one. */
+static bool unix_take(struct endpoint *e, struct bytes *url)
+{
+	struct text to = { e->unix_path, sizeof(e->unix_path) - 1, 0, false };
+
+	e->unix_path[0] = '\0';
+	if (!prefix_take(url, BYTES("unix:")))
+		return false;
+	if (bytes_start_with(*url, BYTES("//")))
+		*url = bytes_skip(*url, 2);
+	text_add(&to, *url);
+	memset(e->unix_path + to.len, 0, sizeof(e->unix_path) - to.len);
+	e->kind = e->unix_path[0] == '/' && !to.is_cut ? ENDPOINT_HTTP : ENDPOINT_UNKNOWN;
+	*url = BYTES("localhost");
+	return true;
+}
+
+static bool has_port(struct bytes url, struct bytes port)
+{
+	size_t n = authority_len(url);
+
+	return n > port.len && memcmp(url.ptr + n - port.len, port.ptr, port.len) == 0;
+}
+
+static void hint_init(struct endpoint *e, struct bytes url)
+{
+	e->hint = ENDPOINT_PLAUSIBLE;
+	if (e->protocol != PROTOCOL_GRPC && has_port(url, BYTES(":4317")))
+		e->hint = ENDPOINT_IS_FOR_GRPC;
+	if (e->protocol == PROTOCOL_GRPC && has_port(url, BYTES(":4318")))
+		e->hint = ENDPOINT_IS_FOR_HTTP;
+}
+
+static void url_init(struct endpoint *e, struct bytes url, enum endpoint_path path,
+		     enum endpoint_kind without_scheme)
 {
 	struct text to = { e->url, sizeof(e->url) - 1, 0, false };
 
 	url = up_to(bytes_trim(url), '#');
 	e->url[0] = '\0';
-	e->kind = is_url_text(url) ? scheme_take(&url) : ENDPOINT_UNKNOWN;
+	if (!is_url_text(url))
+		e->kind = ENDPOINT_UNKNOWN;
+	else if (!unix_take(e, &url))
+		e->kind = scheme_take(&url, without_scheme);
+	else if (path == PATH_VERBATIM)
+		path = PATH_OF_BASE;
 	if (e->kind == ENDPOINT_UNKNOWN)
 		return;
+	hint_init(e, url);
 	text_add_str(&to, e->kind == ENDPOINT_HTTPS ? "https://" : "http://");
 	if (authority_len(url) == 0)
 		to.is_cut = true;
-	else if (is_base)
-		add_base(&to, url);
 	else
-		add_verbatim(&to, url);
+		add_path(&to, url, path);
 	e->url[to.len] = '\0';
 	if (to.is_cut)
 		e->kind = ENDPOINT_UNKNOWN;
@@ -180,23 +237,56 @@ static void headers_init(struct endpoint *e, struct bytes list)
 	}
 }
 
+static struct bytes first_of(struct bytes traces, struct bytes all)
+{
+	return traces.len ? traces : all;
+}
+
+/* E97: only where the endpoint has no scheme. */
+static enum endpoint_kind kind_of_grpc(const struct config *cfg)
+{
+	uint32_t insecure = cfg->otlp_traces_insecure;
+
+	if (insecure == CONFIG_UNSET)
+		insecure = cfg->otlp_insecure;
+	return insecure == 1 ? ENDPOINT_HTTP : ENDPOINT_HTTPS;
+}
+
 void endpoint_init(struct endpoint *e, const struct config *cfg)
 {
 	bool is_base = cfg->otlp_traces_endpoint.len == 0;
+	struct bytes url = first_of(cfg->otlp_traces_endpoint, cfg->otlp_endpoint);
 
+	e->unix_path[0] = '\0';
 	e->protocol = cfg->otlp_traces_protocol ? cfg->otlp_traces_protocol : cfg->otlp_protocol;
 	e->wants_gzip = (cfg->otlp_traces_compression ? cfg->otlp_traces_compression :
 							cfg->otlp_compression) == COMPRESSION_GZIP;
-	url_init(e, is_base ? cfg->otlp_endpoint : cfg->otlp_traces_endpoint, is_base);
-	headers_init(e,
-		     cfg->otlp_traces_headers.len ? cfg->otlp_traces_headers : cfg->otlp_headers);
+	e->certificate = first_of(cfg->otlp_traces_certificate, cfg->otlp_certificate);
+	e->client_key = first_of(cfg->otlp_traces_client_key, cfg->otlp_client_key);
+	e->client_certificate =
+		first_of(cfg->otlp_traces_client_certificate, cfg->otlp_client_certificate);
+	if (e->protocol == PROTOCOL_GRPC) {
+		url_init(e, first_of(url, BYTES("http://localhost:4317")), PATH_OF_GRPC,
+			 kind_of_grpc(cfg));
+	} else {
+		url_init(e, first_of(url, BYTES("http://localhost:4318")),
+			 is_base ? PATH_OF_BASE : PATH_VERBATIM, ENDPOINT_HTTP);
+	}
+	headers_init(e, first_of(cfg->otlp_traces_headers, cfg->otlp_headers));
+}
+
+bool endpoint_needs_tls_object(const struct endpoint *e)
+{
+	return e->kind == ENDPOINT_HTTPS || e->protocol == PROTOCOL_GRPC;
 }
 
 void endpoint_init_zipkin(struct endpoint *e, const struct config *cfg)
 {
+	e->unix_path[0] = '\0';
 	e->protocol = PROTOCOL_HTTP_JSON;
 	e->wants_gzip = false;
-	url_init(e, cfg->zipkin_endpoint, false);
+	e->certificate = e->client_key = e->client_certificate = (struct bytes){ NULL, 0 };
+	url_init(e, cfg->zipkin_endpoint, PATH_VERBATIM, ENDPOINT_HTTP);
 	headers_init(e, (struct bytes){ NULL, 0 });
 }
 

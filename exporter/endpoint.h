@@ -14,7 +14,15 @@ enum endpoint_kind {
 	ENDPOINT_UNKNOWN, /* another scheme, or no URL at all: nothing can be sent */
 };
 
+/* What people mix up, to be said in the log. */
+enum endpoint_hint {
+	ENDPOINT_PLAUSIBLE,
+	ENDPOINT_IS_FOR_GRPC, /* http/... to port 4317 */
+	ENDPOINT_IS_FOR_HTTP, /* grpc to port 4318 */
+};
+
 #define ENDPOINT_URL_MAX 2048
+#define ENDPOINT_UNIX_MAX 108 /* of struct sockaddr_un */
 #define ENDPOINT_HEADERS_MAX 32
 #define ENDPOINT_HEADER_TEXT 8192
 
@@ -22,7 +30,13 @@ struct endpoint {
 	enum endpoint_kind kind;
 	enum config_protocol protocol;
 	bool wants_gzip;
-	char url[ENDPOINT_URL_MAX]; /* NUL-terminated */
+	enum endpoint_hint hint;
+	/* Files of PEM, by name; NUL-terminated, the configuration's; empty: none. */
+	struct bytes certificate;
+	struct bytes client_key;
+	struct bytes client_certificate;
+	char unix_path[ENDPOINT_UNIX_MAX]; /* empty: none; else url's host means nothing */
+	char url[ENDPOINT_URL_MAX];        /* NUL-terminated */
 	size_t n_headers;
 	const char *headers[ENDPOINT_HEADERS_MAX]; /* `Name: value`, in text; NUL-terminated */
 	size_t headers_refused;                    /* malformed, or not the user's to set */
@@ -30,6 +44,9 @@ struct endpoint {
 };
 
 void endpoint_init(struct endpoint *e, const struct config *cfg);
+
+/* Is it one that only libinterspan-tls.so can speak to? */
+bool endpoint_needs_tls_object(const struct endpoint *e);
 
 /* Of Zipkin (E120): verbatim, without any header of the user's. */
 void endpoint_init_zipkin(struct endpoint *e, const struct config *cfg);

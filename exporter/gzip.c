@@ -10,6 +10,7 @@
 #define LEVEL 1          /* 6 takes three times as long for a tenth less */
 #define WINDOW (15 + 16) /* 32 KiB, in the envelope of gzip */
 #define MEMORY 8
+#define ROOM 8u /* before what comes out: TRANSPORT_PREFIX */
 
 static z_stream stream;
 static bool is_ready;
@@ -44,20 +45,20 @@ struct bytes gzip(struct scratch *to, struct bytes body)
 	if (body.len > UINT_MAX / 2 || !begin())
 		return (struct bytes){ NULL, 0 };
 	bound = deflateBound(&stream, body.len);
-	at = scratch_alloc(to, bound);
+	at = scratch_alloc(to, ROOM + bound);
 	if (!at)
 		return (struct bytes){ NULL, 0 };
 	stream.next_in = (uint8_t *)(uintptr_t)body.ptr;
 	stream.avail_in = (unsigned int)body.len;
-	stream.next_out = at;
+	stream.next_out = at + ROOM;
 	stream.avail_out = (unsigned int)bound;
 	if (deflate(&stream, Z_FINISH) != Z_STREAM_END) {
 		scratch_shrink(to, at, 0);
 		return (struct bytes){ NULL, 0 };
 	}
 	bound -= stream.avail_out;
-	scratch_shrink(to, at, bound);
-	return (struct bytes){ (const char *)at, bound };
+	scratch_shrink(to, at, ROOM + bound);
+	return (struct bytes){ (const char *)at + ROOM, bound };
 }
 
 void gzip_done(void)

@@ -39,8 +39,14 @@ static void say_endpoint(const struct endpoint *e)
 {
 	if (!exporter_log)
 		return;
-	if (e->kind == ENDPOINT_HTTPS)
-		exporter_log(BYTES("https endpoints are not supported yet: spans are dropped"));
+	if (e->hint == ENDPOINT_IS_FOR_GRPC)
+		exporter_log(
+			BYTES("port 4317 is usually OTLP/gRPC's: the protocol is http, whose port "
+			      "is 4318; OTEL_EXPORTER_OTLP_PROTOCOL=grpc is the other way"));
+	if (e->hint == ENDPOINT_IS_FOR_HTTP)
+		exporter_log(BYTES(
+			"port 4318 is usually OTLP/HTTP's: the protocol is grpc, whose port "
+			"is 4317; OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf is the other way"));
 	if (e->kind == ENDPOINT_UNKNOWN)
 		exporter_log(BYTES("the endpoint is no http URL: spans are dropped"));
 	if (e->headers_refused)
@@ -58,11 +64,12 @@ static bool http_begin(struct sink *s)
 	say_endpoint(&s->endpoint);
 	if (s == s->all->list)
 		status_endpoint(&s->endpoint);
-	if (s->endpoint.kind == ENDPOINT_HTTP) {
+	if (s->endpoint.kind != ENDPOINT_UNKNOWN)
 		s->transport = transport_new(&s->endpoint);
-		if (!s->transport)
-			return false;
-	}
+	/* Without memory nothing is taken; without what TLS needs it is counted as lost. */
+	if (s->endpoint.kind == ENDPOINT_HTTP && !s->transport &&
+	    !endpoint_needs_tls_object(&s->endpoint))
+		return false;
 	deliver_init(&s->deliver, x, s->transport, timeout_ms(s), s->tally);
 	return true;
 }

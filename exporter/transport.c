@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <curl/curl.h>
 
@@ -14,6 +15,11 @@
 #include "sleep.h"
 #include "text.h"
 #include "version.h"
+
+#ifdef WITH_TLS
+#include "grpc.h"
+#include "options.h"
+#endif
 
 /*
  * A request under way looks at its deadline so often.  Nothing else could wake it: our descriptors
@@ -27,9 +33,17 @@ extern int ares_library_init_mem(int flags, void *(*get)(size_t), void (*put)(vo
 #define ARES_ALL 1
 
 struct transport {
+	struct transport_head head;
 	CURLM *multi;
 	CURL *easy;
 	struct curl_slist *headers; /* the first one tells what is compressed, and may be skipped */
+	bool is_grpc;
+	bool is_gzip;
+	char unix_path[ENDPOINT_UNIX_MAX];
+#ifdef WITH_TLS
+	struct grpc_answer answer;
+	struct tls_files files;
+#endif
 	size_t kept;
 	size_t received;
 	uint64_t retry_after_ms;
@@ -80,13 +94,38 @@ static size_t take_header(char *from, size_t size, size_t n, void *arg)
 
 	if (bytes_equal_nocase(name, BYTES("retry-after")))
 		t->retry_after_ms = retry_after_ms(value, clock_realtime_ns());
+#ifdef WITH_TLS
+	if (t->is_grpc)
+		grpc_take_header(&t->answer, name, value);
+#endif
 	return size * n;
+}
+
+/*
+ * libcurl has an address of the Internet in mind, and connects to that next: rawsys.c lets it
+ * believe that this was done.
+ */
+static curl_socket_t open_unix(struct transport *t)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	long fd = raw_syscall3(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return CURL_SOCKET_BAD;
+	memcpy(to.sun_path, t->unix_path, sizeof(to.sun_path));
+	if (raw_syscall3(SYS_connect, fd, (long)&to, sizeof(to)) == 0)
+		return (curl_socket_t)fd;
+	raw_close((int)fd);
+	return CURL_SOCKET_BAD;
 }
 
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
-	(void)arg;
+	struct transport *t = arg;
+
 	(void)purpose;
+	if (t->unix_path[0])
+		return open_unix(t);
 	return (curl_socket_t)raw_syscall3(SYS_socket, address->family,
 					   address->socktype | SOCK_CLOEXEC, address->protocol);
 }
@@ -110,8 +149,12 @@ static bool headers_init(struct transport *t, const struct endpoint *e)
 				   "Content-Type: application/json" :
 				   "Content-Type: application/x-protobuf"; /* O4 */
 
-	if (!header_add(t, "Content-Encoding: gzip") || !header_add(t, type) ||
-	    !header_add(t, "Expect:"))
+	if (t->is_grpc ? !header_add(t, "grpc-encoding: gzip") ||
+				 !header_add(t, "Content-Type: application/grpc") ||
+				 !header_add(t, "TE: trailers") : /* O31 */
+		    !header_add(t, "Content-Encoding: gzip") || !header_add(t, type))
+		return false;
+	if (!header_add(t, "Expect:"))
 		return false;
 	for (size_t i = 0; i < e->n_headers; i++)
 		if (!header_add(t, e->headers[i]))
@@ -121,16 +164,32 @@ static bool headers_init(struct transport *t, const struct endpoint *e)
 
 #define SET(option, value) (curl_easy_setopt(t->easy, (option), (value)) == CURLE_OK)
 
+/* Without TLS there is nobody to agree with: gRPC's receivers speak HTTP/2 from the first byte. */
+static long http_version(const struct endpoint *e)
+{
+	if (e->protocol != PROTOCOL_GRPC)
+		return CURL_HTTP_VERSION_1_1;
+	return e->kind == ENDPOINT_HTTPS ? CURL_HTTP_VERSION_2TLS :
+					   CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+}
+
+/* One address is enough to be believed in. */
+static long addresses(const struct transport *t)
+{
+	return t->unix_path[0] ? CURL_IPRESOLVE_V4 : CURL_IPRESOLVE_WHATEVER;
+}
+
 static bool options_init(struct transport *t, const struct endpoint *e)
 {
 	return SET(CURLOPT_URL, e->url) && SET(CURLOPT_POST, 1L) &&
 	       SET(CURLOPT_HTTPHEADER, t->headers->next) && SET(CURLOPT_USERAGENT, USER_AGENT) &&
-	       SET(CURLOPT_PROTOCOLS_STR, "http") && SET(CURLOPT_FOLLOWLOCATION, 0L) &&
-	       SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) &&
+	       SET(CURLOPT_PROTOCOLS_STR, e->kind == ENDPOINT_HTTPS ? "https" : "http") &&
+	       SET(CURLOPT_FOLLOWLOCATION, 0L) && SET(CURLOPT_HTTP_VERSION, http_version(e)) &&
 	       SET(CURLOPT_NOSIGNAL, 1L) && SET(CURLOPT_TCP_NODELAY, 1L) &&
 	       SET(CURLOPT_WRITEFUNCTION, take_body) && SET(CURLOPT_WRITEDATA, t) &&
 	       SET(CURLOPT_HEADERFUNCTION, take_header) && SET(CURLOPT_HEADERDATA, t) &&
-	       SET(CURLOPT_OPENSOCKETFUNCTION, open_socket) && SET(CURLOPT_ERRORBUFFER, t->error) &&
+	       SET(CURLOPT_OPENSOCKETFUNCTION, open_socket) && SET(CURLOPT_OPENSOCKETDATA, t) &&
+	       SET(CURLOPT_IPRESOLVE, addresses(t)) && SET(CURLOPT_ERRORBUFFER, t->error) &&
 	       SET(CURLOPT_PRIVATE, t);
 }
 
@@ -142,7 +201,22 @@ static bool proxy_off(struct transport *t)
 	return r == CURLE_OK || r == CURLE_UNKNOWN_OPTION || r == CURLE_NOT_BUILT_IN;
 }
 
-struct transport *transport_new(const struct endpoint *e)
+#ifdef WITH_TLS
+static bool tls_init(struct transport *t, const struct endpoint *e)
+{
+	return tls_options(t->easy, e, &t->files);
+}
+#else
+static bool tls_init(struct transport *t, const struct endpoint *e)
+{
+	(void)t;
+	return e->kind == ENDPOINT_HTTP;
+}
+#endif
+
+static void do_free(struct transport *t);
+
+static struct transport *do_make(const struct endpoint *e)
 {
 	struct transport *t;
 
@@ -151,27 +225,31 @@ struct transport *transport_new(const struct endpoint *e)
 	t = pool_calloc(1, sizeof(*t));
 	if (!t)
 		return NULL;
+	t->is_grpc = e->protocol == PROTOCOL_GRPC;
+	memcpy(t->unix_path, e->unix_path, sizeof(t->unix_path));
 	t->multi = curl_multi_init();
 	t->easy = curl_easy_init();
 	if (t->multi && t->easy && headers_init(t, e) && options_init(t, e) && proxy_off(t) &&
-	    curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, 1L) == CURLM_OK)
+	    tls_init(t, e) && curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, 1L) == CURLM_OK)
 		return t;
-	transport_free(t);
+	do_free(t);
 	return NULL;
 }
 
-void transport_set_gzip(struct transport *t, bool is_gzip)
+static void do_set_gzip(struct transport *t, bool is_gzip)
 {
+	t->is_gzip = is_gzip;
 	(void)SET(CURLOPT_HTTPHEADER, is_gzip ? t->headers : t->headers->next); /* O5 */
 }
 
-void transport_free(struct transport *t)
+static void do_free(struct transport *t)
 {
-	if (!t)
-		return;
 	curl_easy_cleanup(t->easy);
 	curl_multi_cleanup(t->multi);
 	curl_slist_free_all(t->headers);
+#ifdef WITH_TLS
+	tls_files_free(&t->files);
+#endif
 	pool_free(t);
 }
 
@@ -185,10 +263,39 @@ static void note(struct response *r, const char *what)
 	r->text[to.len] = '\0';
 }
 
+#ifdef WITH_TLS
+/* O30-O37: it is the trailers that count. */
+static enum outcome outcome_of_grpc(struct transport *t, struct response *r)
+{
+	struct text to = { r->text, sizeof(r->text) - 1, 0, false };
+	enum outcome outcome = grpc_outcome(&t->answer, r->status);
+
+	if (t->answer.has_retry_info)
+		r->retry_after_ms = t->answer.retry_after_ms;
+	if (outcome == OUTCOME_ACCEPTED) {
+		if (t->kept == t->received)
+			partial_read(grpc_unframe((struct bytes){ t->body, t->kept }),
+				     BYTES("application/x-protobuf"), &r->rejected, r->text,
+				     sizeof(r->text));
+		return outcome;
+	}
+	text_add_str(&to, "grpc-status ");
+	text_add_int(&to, t->answer.status);
+	text_add_str(&to, t->answer.message[0] ? ": " : "");
+	text_add_str(&to, t->answer.message);
+	r->text[to.len] = '\0';
+	return outcome;
+}
+#endif
+
 static enum outcome outcome_of_status(struct transport *t, struct response *r)
 {
 	const char *type = NULL;
 
+#ifdef WITH_TLS
+	if (t->is_grpc)
+		return outcome_of_grpc(t, r);
+#endif
 	if (r->status >= 200 && r->status <= 299) {
 		curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &type);
 		if (t->kept == t->received)
@@ -213,11 +320,15 @@ static enum outcome outcome_of(struct transport *t, CURLcode code, struct respon
 		r->retry_after_ms = t->retry_after_ms;
 		return outcome_of_status(t, r);
 	}
-	note(r, t->error);
+	note(r, t->error[0] ? t->error : curl_easy_strerror(code));
 	switch (code) {
 	case CURLE_COULDNT_CONNECT:
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return OUTCOME_UNREACHED;
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CERTPROBLEM:
+		return OUTCOME_REJECTED; /* it will not be another receiver in a second */
 	case CURLE_URL_MALFORMAT:
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_OUT_OF_MEMORY:
@@ -227,12 +338,17 @@ static enum outcome outcome_of(struct transport *t, CURLcode code, struct respon
 	}
 }
 
-bool transport_begin(struct transport *t, struct bytes body)
+static bool do_begin(struct transport *t, struct bytes body)
 {
 	t->kept = 0;
 	t->received = 0;
 	t->retry_after_ms = 0;
 	t->error[0] = '\0';
+#ifdef WITH_TLS
+	grpc_answer_reset(&t->answer);
+	if (t->is_grpc)
+		body = grpc_frame(body, t->is_gzip);
+#endif
 	return SET(CURLOPT_POSTFIELDS, body.ptr) &&
 	       SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len) &&
 	       curl_multi_add_handle(t->multi, t->easy) == CURLM_OK;
@@ -257,7 +373,7 @@ static bool perform(struct transport *t, CURLcode *ret_code)
 	return false;
 }
 
-enum outcome transport_poll(struct transport *t, struct exporter *x, uint64_t until_ns,
+static enum outcome do_poll(struct transport *t, struct exporter *x, uint64_t until_ns,
 			    struct response *ret)
 {
 	enum outcome outcome = OUTCOME_TIMEOUT;
@@ -274,13 +390,13 @@ enum outcome transport_poll(struct transport *t, struct exporter *x, uint64_t un
 	return outcome;
 }
 
-void transport_wait(struct transport *t)
+static void do_wait(struct transport *t)
 {
 	/* In poll(2), and there alone, Q is released: see rawsys.c. */
 	curl_multi_poll(t->multi, NULL, 0, SLICE_MS, NULL);
 }
 
-size_t transport_fds(struct transport *t, struct pollfd *ret, size_t max)
+static size_t do_fds(struct transport *t, struct pollfd *ret, size_t max)
 {
 	fd_set readable, writable, odd;
 	int last = -1;
@@ -302,16 +418,13 @@ size_t transport_fds(struct transport *t, struct pollfd *ret, size_t max)
 	return n;
 }
 
-enum outcome transport_post(struct transport *t, struct exporter *x, struct bytes body,
-			    uint64_t until_ns, struct response *ret)
+void transport_ops_fill(struct transport_ops *ret)
 {
-	enum outcome outcome;
-
-	if (!transport_begin(t, body)) {
-		*ret = (struct response){ .status = 0 };
-		return OUTCOME_IMPOSSIBLE;
-	}
-	while ((outcome = transport_poll(t, x, until_ns, ret)) == OUTCOME_UNDERWAY)
-		transport_wait(t);
-	return outcome;
+	ret->make = do_make;
+	ret->free = do_free;
+	ret->set_gzip = do_set_gzip;
+	ret->begin = do_begin;
+	ret->poll = do_poll;
+	ret->wait = do_wait;
+	ret->fds = do_fds;
 }

@@ -8,6 +8,9 @@
  * libcurl runs in the host's process, so: memory is the pool's, no signal is touched, no proxy is
  * taken from the environment, nothing but http is spoken and no redirect followed.
  * curl_global_cleanup is never called.
+ *
+ * transport.c is compiled twice: into our object, where libcurl speaks HTTP/1.1 alone, and into
+ * libinterspan-tls.so, with TLS and HTTP/2.  transport_pick.c takes the one that an endpoint needs.
  */
 #include <poll.h>
 #include <stdbool.h>
@@ -42,10 +45,32 @@ struct response {
 
 struct transport;
 
+/* Of one of the two; filled at run time: tables of pointers would be relocated in every process. */
+struct transport_ops {
+	struct transport *(*make)(const struct endpoint *e);
+	void (*free)(struct transport *t);
+	void (*set_gzip)(struct transport *t, bool is_gzip);
+	bool (*begin)(struct transport *t, struct bytes body);
+	enum outcome (*poll)(struct transport *t, struct exporter *x, uint64_t until_ns,
+			     struct response *ret);
+	void (*wait)(struct transport *t);
+	size_t (*fds)(struct transport *t, struct pollfd *ret, size_t max);
+};
+
+void transport_ops_fill(struct transport_ops *ret);
+
+/* What every struct transport begins with. */
+struct transport_head {
+	struct transport_ops ops;
+};
+
+/* Room that must lie before a body, to be written by who sends it: the prefix of gRPC. */
+#define TRANSPORT_PREFIX 5u
+
 /* What is sent from now on: is it gzip? */
 void transport_set_gzip(struct transport *t, bool is_gzip);
 
-/* Copies what it needs of e.  NULL: no memory. */
+/* Borrows e.  NULL: no memory, or what the endpoint needs is not there: exporter_log() was told. */
 struct transport *transport_new(const struct endpoint *e);
 void transport_free(struct transport *t);
 

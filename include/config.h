@@ -18,7 +18,8 @@
  *   limit     uint32_t   0..2^31-1; unset without default is UINT32_MAX
  *   exporters list       otlp, zipkin, otlp/stdout, otlp/file, console, any case (E9, E114, E117)
  *                        `none` is none, beside others it is refused
- *   protocol  enum       http/protobuf, http/json, any case (E90); unset without default is 0
+ *   protocol  enum       http/protobuf, http/json, grpc, any case (E90); unset without default is 0
+ *   answer    uint32_t   as flag, 0 or 1; unset is UINT32_MAX
  *   compression enum     gzip, none, any case (E93); unset without default is 0
  *   level     enum       none, off, fatal, error, warn, info, debug, trace, any case (E22)
  *   propagators  list    names in their order, any case; twice counts once, `none` is none (E23)
@@ -38,7 +39,7 @@ enum config_exporter { /* or-ed */
 		       EXPORTER_CONSOLE = 16,
 };
 
-enum config_protocol { PROTOCOL_UNSET, PROTOCOL_HTTP_PROTOBUF, PROTOCOL_HTTP_JSON };
+enum config_protocol { PROTOCOL_UNSET, PROTOCOL_HTTP_PROTOBUF, PROTOCOL_HTTP_JSON, PROTOCOL_GRPC };
 enum config_compression { COMPRESSION_UNSET, COMPRESSION_NONE, COMPRESSION_GZIP };
 
 /* What the log tells: warnings and the counters at the end are all that there is. */
@@ -80,6 +81,7 @@ typedef uint32_t config_duration;
 typedef uint32_t config_timeout;
 typedef uint32_t config_count;
 typedef uint32_t config_limit;
+typedef uint32_t config_answer;
 typedef uint32_t config_exporters;
 typedef enum config_protocol config_protocol;
 typedef enum config_compression config_compression;

@@ -21,6 +21,7 @@ enum type {
 	TYPE_limit,
 	TYPE_exporters,
 	TYPE_protocol,
+	TYPE_answer,
 	TYPE_compression,
 	TYPE_sampler,
 	TYPE_level,
@@ -120,9 +121,18 @@ static bool word_parse(struct bytes value, const char *names, size_t width, size
 	return false;
 }
 
+static bool answer_parse(struct bytes value, uint32_t *ret)
+{
+	bool is_true;
+	bool is_good = bool_parse(value, false, &is_true);
+
+	*ret = is_true;
+	return is_good;
+}
+
 static bool protocol_parse(struct bytes value, enum config_protocol *ret)
 {
-	static const char names[][16] = { "http/protobuf", "http/json" };
+	static const char names[][16] = { "http/protobuf", "http/json", "grpc" };
 
 	return word_parse(value, names[0], sizeof(names[0]), ARRAY_LEN(names), ret);
 }
@@ -260,6 +270,8 @@ static bool field_parse(const struct row *row, struct bytes value, void *field)
 		return number_parse(value, 1, field);
 	case TYPE_exporters:
 		return exporters_parse(value, field);
+	case TYPE_answer:
+		return answer_parse(value, field);
 	case TYPE_protocol:
 		return protocol_parse(value, field);
 	case TYPE_compression:
@@ -279,7 +291,7 @@ static void fallback_set(struct config *c, const struct row *row)
 	void *field = (char *)c + row->field;
 
 	/* Without a default a number says so; only timeouts and limits have none. */
-	if (row->type == TYPE_timeout || row->type == TYPE_limit)
+	if (row->type == TYPE_timeout || row->type == TYPE_limit || row->type == TYPE_answer)
 		*(uint32_t *)field = CONFIG_UNSET;
 	if (row->type == TYPE_protocol || row->type == TYPE_compression)
 		*(uint32_t *)field = 0;

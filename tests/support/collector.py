@@ -68,16 +68,46 @@ class Server(http.server.ThreadingHTTPServer):
         pass  # a program that was killed has not said good-bye
 
 
-class Collector:
+class Waiting:
+    """Spans that arrive, and who waits for them."""
+
+    def __init__(self):
+        self.changed = threading.Condition()
+        self.spans = []     # decoded, of accepted requests
+        self.requests = []  # (path, headers, body), all of them
+
+    def clear(self):
+        with self.changed:
+            self.spans.clear()
+            self.requests.clear()
+
+    def wait_until(self, is_enough, seconds):
+        """Waits until is_enough(spans); returns a copy of the spans, enough or not."""
+        deadline = time.monotonic() + seconds
+        with self.changed:
+            while not is_enough(self.spans):
+                left = deadline - time.monotonic()
+                if left <= 0 or not self.changed.wait(left):
+                    break
+            return list(self.spans)
+
+    def wait_for(self, count, seconds=5.0, settle=0.0):
+        """Waits for count spans, then settle seconds for such as should not come."""
+        self.wait_until(lambda spans: len(spans) >= count, seconds)
+        if settle:
+            time.sleep(settle)
+        with self.changed:
+            return list(self.spans)
+
+
+class Collector(Waiting):
     def __init__(self, port=0):
+        super().__init__()
         self.server = Server(("127.0.0.1", port), Handler)
         self.server.collector = self
         self.port = self.server.server_address[1]
         self.endpoint = f"http://127.0.0.1:{self.port}"
-        self.changed = threading.Condition()
         self.closing = threading.Event()
-        self.spans = []     # decoded, of accepted requests
-        self.requests = []  # (path, headers, body), all of them
         self.errors = []    # what was malformed, as text
         self.answers = []   # see above
         self.delay = 0.0    # seconds, before each answer
@@ -114,26 +144,3 @@ class Collector:
             data = gzip.decompress(data)
         decode = otlp_json.decode if kind == "application/json" else otlp_wire.decode
         self.spans.extend(decode(data))
-
-    def clear(self):
-        with self.changed:
-            self.spans.clear()
-            self.requests.clear()
-
-    def wait_until(self, is_enough, seconds):
-        """Waits until is_enough(spans); returns a copy of the spans, enough or not."""
-        deadline = time.monotonic() + seconds
-        with self.changed:
-            while not is_enough(self.spans):
-                left = deadline - time.monotonic()
-                if left <= 0 or not self.changed.wait(left):
-                    break
-            return list(self.spans)
-
-    def wait_for(self, count, seconds=5.0, settle=0.0):
-        """Waits for count spans, then settle seconds for such as should not come."""
-        self.wait_until(lambda spans: len(spans) >= count, seconds)
-        if settle:
-            time.sleep(settle)
-        with self.changed:
-            return list(self.spans)

@@ -43,7 +43,7 @@ static void assert_defaults(void)
 	assert_text(c.log, "");
 	assert_text(c.service_name, "");
 	assert_int_equal(c.traces_exporter, EXPORTER_OTLP);
-	assert_text(c.otlp_endpoint, "http://localhost:4318");
+	assert_text(c.otlp_endpoint, "");
 	assert_text(c.otlp_traces_endpoint, "");
 	assert_int_equal(c.otlp_timeout_ms, 10000);
 	assert_int_equal(c.otlp_traces_timeout_ms, CONFIG_UNSET);

@@ -26,6 +26,7 @@ static const struct type {
 } types[] = {
 	{ "enabled", "E2, E3", { "true", "false", "FALSE" }, { "1", "yes", " false", "falsey" } },
 	{ "flag", "E2, E3", { "true", "false", "TRUE" }, { "1", "yes", " true", "truer" } },
+	{ "answer", "E2, E3", { "true", "false", "TRUE" }, { NULL } },
 	{ "duration",
 	  "E4, E5, E7",
 	  { "1", "0", "2147483647" },
@@ -33,7 +34,6 @@ static const struct type {
 	{ "timeout", "E4, E5, E8", { "1", "0", "2147483647" }, { "-1", "1.5", "2147483648", "x" } },
 	{ "count", "E4, E5, E6", { "1", "7", "2147483647" }, { "0", "-1", "2147483648", "1 2" } },
 	{ "limit", "E4, E5, E6", { "1", "0", "2147483647" }, { "-1", "1e3", "2147483648", "x" } },
-	{ "exporter", "E9, E10", { "console", "none", "OTLP" }, { "otl", "console2", "jaeger" } },
 	{ "exporters", "E9, E10", { "console", "none", "OTLP" }, { "otl", "console2", "jaeger" } },
 	{ "protocol",
 	  "E9, E10",

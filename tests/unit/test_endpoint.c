@@ -43,8 +43,11 @@ static void test_endpoint_joins_as_specified(void **state)
 		{ "localhost:4318", "", "http://localhost:4318/v1/traces", ENDPOINT_HTTP },
 		{ " http://c ", "", "http://c/v1/traces", ENDPOINT_HTTP },
 		{ "https://c", "", "https://c/v1/traces", ENDPOINT_HTTPS },
+		{ "", "", "http://localhost:4318/v1/traces", ENDPOINT_HTTP },
+		{ "unix:///run/x", "", "http://localhost/v1/traces", ENDPOINT_HTTP },
+		{ "http://c", "unix:/run/x", "http://localhost/v1/traces", ENDPOINT_HTTP },
+		{ "unix:relative", "", "", ENDPOINT_UNKNOWN },
 		{ "grpc://c", "", "", ENDPOINT_UNKNOWN },
-		{ "unix:///run/x", "", "", ENDPOINT_UNKNOWN },
 		{ "http://a b", "", "", ENDPOINT_UNKNOWN },
 		{ "http://c\r\nX: y", "", "", ENDPOINT_UNKNOWN },
 	};
@@ -57,6 +60,77 @@ static void test_endpoint_joins_as_specified(void **state)
 		if (e.kind != ENDPOINT_UNKNOWN)
 			assert_string_equal(e.url, rows[i].want);
 	}
+}
+
+#define EXPORT "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+
+/*
+ * E97, E105-E107: the scheme decides; where there is none, INSECURE, and the one for traces first.
+ */
+static void test_endpoint_of_grpc(void **state)
+{
+	static const struct {
+		const char *base;
+		const char *traces;
+		uint32_t insecure, traces_insecure;
+		const char *want;
+	} rows[] = {
+		{ "", "", CONFIG_UNSET, CONFIG_UNSET, "http://localhost:4317" EXPORT },
+		{ "http://c:4317/x/y?z", "", CONFIG_UNSET, CONFIG_UNSET, "http://c:4317" EXPORT },
+		{ "https://c", "", 1, 1, "https://c" EXPORT },
+		{ "http://c", "", 0, 0, "http://c" EXPORT },
+		{ "c:4317", "", CONFIG_UNSET, CONFIG_UNSET, "https://c:4317" EXPORT },
+		{ "c:4317", "", 1, CONFIG_UNSET, "http://c:4317" EXPORT },
+		{ "c:4317", "", 1, 0, "https://c:4317" EXPORT },
+		{ "c:4317", "", 0, 1, "http://c:4317" EXPORT },
+		{ "c", "http://d:1", 0, 0, "http://d:1" EXPORT },
+		{ "unix:///run/x", "", CONFIG_UNSET, CONFIG_UNSET, "http://localhost" EXPORT },
+	};
+
+	(void)state;
+	cfg.otlp_protocol = PROTOCOL_GRPC;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		cfg.otlp_insecure = rows[i].insecure;
+		cfg.otlp_traces_insecure = rows[i].traces_insecure;
+		join(rows[i].base, rows[i].traces);
+		if (strcmp(e.url, rows[i].want) != 0)
+			fail_msg("%s: %s", rows[i].base, e.url);
+		assert_true(endpoint_needs_tls_object(&e));
+	}
+	cfg.otlp_protocol = PROTOCOL_HTTP_PROTOBUF;
+	join("http://c", "");
+	assert_false(endpoint_needs_tls_object(&e));
+	join("https://c", "");
+	assert_true(endpoint_needs_tls_object(&e));
+}
+
+static void test_endpoint_knows_the_usual_mistake(void **state)
+{
+	(void)state;
+	join("http://c:4317", "");
+	assert_int_equal(e.hint, ENDPOINT_IS_FOR_GRPC);
+	join("http://c:4318", "");
+	assert_int_equal(e.hint, ENDPOINT_PLAUSIBLE);
+	cfg.otlp_protocol = PROTOCOL_GRPC;
+	join("http://c:4318", "");
+	assert_int_equal(e.hint, ENDPOINT_IS_FOR_HTTP);
+	join("http://c:4317", "");
+	assert_int_equal(e.hint, ENDPOINT_PLAUSIBLE);
+	cfg.otlp_protocol = PROTOCOL_HTTP_PROTOBUF;
+}
+
+/* E94-E96: a file for traces beats the one for all. */
+static void test_endpoint_files(void **state)
+{
+	(void)state;
+	cfg.otlp_certificate = BYTES("ca");
+	cfg.otlp_client_key = BYTES("key");
+	cfg.otlp_traces_client_key = BYTES("key2");
+	cfg.otlp_traces_client_certificate = BYTES("cert");
+	join("https://c", "");
+	assert_string_equal(e.certificate.ptr, "ca");
+	assert_string_equal(e.client_key.ptr, "key2");
+	assert_string_equal(e.client_certificate.ptr, "cert");
 }
 
 static void test_endpoint_without_host_is_unknown(void **state)
@@ -188,6 +262,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_endpoint_joins_as_specified),
+		cmocka_unit_test(test_endpoint_of_grpc),
+		cmocka_unit_test(test_endpoint_knows_the_usual_mistake),
+		cmocka_unit_test(test_endpoint_files),
 		cmocka_unit_test(test_endpoint_without_host_is_unknown),
 		cmocka_unit_test(test_endpoint_too_long_is_unknown),
 		cmocka_unit_test(test_endpoint_decodes_headers),
