@@ -1,43 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """OTLP/gRPC, and TLS: what libinterspan-tls.so adds (O30-O38, E94-E108)."""
 import shutil
-import ssl
-import subprocess
 import tempfile
 
 from support.case import Feature
 from support.collector import Collector
 from support.grpc_collector import GrpcCollector
 from support.progs import OBJECT, PYTHON
-
-
-def openssl(directory, *args):
-    subprocess.run(["openssl", *args], cwd=directory, check=True, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL)
-
-
-def certificates(directory):
-    """A CA, and what it signed: a server for `localhost`, a client."""
-    openssl(directory, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test CA")
-    for name in ("server", "client"):
-        openssl(directory, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-        with open(f"{directory}/{name}.ext", "w", encoding="ascii") as f:
-            f.write("subjectAltName=DNS:localhost\n")
-        openssl(directory, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-                "-CAcreateserial", "-out", f"{name}.pem", "-days", "2", "-extfile", f"{name}.ext")
-
-
-def server_context(directory, wants_client=False, alpn=("h2",)):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(f"{directory}/server.pem", f"{directory}/server.key")
-    if alpn:
-        context.set_alpn_protocols(list(alpn))
-    if wants_client:
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(f"{directory}/ca.pem")
-    return context
+from support.tls_files import certificates, server_context
 
 
 class Grpc(Feature):
