@@ -218,6 +218,7 @@ static void test_endpoint_refuses_bad_headers(void **state)
 static void test_endpoint_traces_have_their_own_protocol_and_compression(void **state)
 {
 	(void)state;
+	headers("", ""); /* those of the test before are gone */
 	cfg.otlp_protocol = PROTOCOL_HTTP_PROTOBUF;
 	cfg.otlp_compression = COMPRESSION_GZIP;
 	cfg.otlp_traces_protocol = PROTOCOL_UNSET;
