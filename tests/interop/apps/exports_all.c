@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A program that exports what libcurl, OpenSSL, zlib, nghttp2 and c-ares are called by, and its own
- * allocator.  Whoever is bound to one of the first ends it.  It makes one HTTP request to the port it is
- * given, and forks once meanwhile.
+ * A program that exports names of libcurl, OpenSSL, zlib, nghttp2 and c-ares: whoever is bound to
+ * one of them ends it.  It makes one HTTP request to the port that it is given, and forks once
+ * while the exporter is at work.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -12,13 +12,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TRAP(name)                                     \
-	void name(void);                               \
-	void name(void)                                \
-	{                                              \
-		static const char text[] = #name "\n"; \
+#define TRAP(name)                                       \
+	void name(void);                                 \
+	void name(void)                                  \
+	{                                                \
+		static const char text[] = #name "\n";   \
 		(void)!write(2, text, sizeof(text) - 1); \
-		abort();                               \
+		abort();                                 \
 	}
 TRAP(curl_global_init)
 TRAP(curl_global_init_mem)
@@ -55,13 +55,14 @@ TRAP(protobuf_c_message_pack)
 
 static int ask(int port)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons((uint16_t)port),
 				  .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	char buf[4096];
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	ssize_t n;
 
-	snprintf(buf, sizeof(buf), "GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+	strcpy(buf, "GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0 ||
 	    send(fd, buf, strlen(buf), 0) != (ssize_t)strlen(buf))
 		return 1;
