@@ -201,9 +201,50 @@ def bench_stack():
     row("a stack of 30 frames, microseconds", "", f"{ns / 1000:.2f}", "with its span; wanted <= 5")
 
 
+def bench_fork():
+    """With an exporter that is always at work, in a process that is small, and in one that is not."""
+    for mib, count, wanted in (0, 2000, ""), (64, 300, "; wanted <= 1.3"):
+        least = {True: [], False: []}
+        for _ in range(3):
+            for bare, took in least.items():
+                with Lab(bare=bare, OTEL_BSP_SCHEDULE_DELAY="1") as lab:
+                    server = lab.python_server("second.py", traced=False)
+                    done = lab.run([program("bench_fork"), str(server.port), str(count), str(mib)], 120)
+                    took.append(float(done.stdout))
+                    spans = lab.collector.wait_for(0 if bare else count // 4, 10)
+                    assert len(spans) == (0 if bare else count // 4), len(spans)
+        bare, ours = min(least[True]), min(least[False])
+        row(f"fork() of {mib} MiB, least, microseconds", f"{bare:.1f}", f"{ours:.1f}",
+            f"ratio {ours / bare:.2f}{wanted}")
+
+
+def pss_kib(pid):
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+        return int(re.search(r"^Pss:\s*(\d+)", f.read(), re.M)[1])
+
+
+def bench_workers():
+    """nginx with 64 workers: what they share, and what each takes."""
+    found = {}
+    for bare in True, False:
+        with Lab(bare=bare) as lab:
+            front = start_nginx(lab, workers=64)
+            command(["curl", "-s", "-o", "/dev/null", "--parallel", "--parallel-max", "32",
+                     front.url("/1k.html?[1-2000]")])
+            assert len(lab.collector.wait_for(0 if bare else 2000, 30)) == (0 if bare else 2000)
+            workers = [pid for pid in progs.session_pids(front.pid) if pid != front.pid]
+            assert len(workers) == 64, len(workers)
+            threads = sum(len(os.listdir(f"/proc/{pid}/task")) - 1 for pid in workers)
+            found[bare] = statistics.median(map(pss_kib, workers)), threads
+            connections = lab.collector.connections
+    row("a worker of 64, PSS, KiB", f"{found[True][0]:.0f}", f"{found[False][0]:.0f}",
+        f"{connections} connections to the collector, {found[False][1]} more threads, in all")
+
+
 # By name, with the seconds that each takes, about.
 BASICS = {"start": (bench_starts, 5), "pipe": (bench_pipe, 3), "idle": (bench_idle, 8),
-          "nginx": (bench_nginx, 35), "ship": (bench_ship, 6), "stack": (bench_stack, 0)}
+          "nginx": (bench_nginx, 35), "ship": (bench_ship, 6), "stack": (bench_stack, 0),
+          "fork": (bench_fork, 15), "workers": (bench_workers, 10)}
 
 
 def run(names):

@@ -64,6 +64,10 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
+    def get_request(self):
+        self.collector.connections += 1
+        return super().get_request()
+
     def handle_error(self, request, client_address):
         pass  # a program that was killed has not said good-bye
 
@@ -111,6 +115,7 @@ class Collector(Waiting):
         self.errors = []    # what was malformed, as text
         self.answers = []   # see above
         self.delay = 0.0    # seconds, before each answer
+        self.connections = 0
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
