@@ -9,6 +9,7 @@
  * reference of its span.  A child process has none of its parent's entries.  Everything here: any
  * thread, async-signal-safe, no lock, no errno; inside the guard.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bytes.h"
@@ -22,6 +23,7 @@ struct call {
 		summary;   /* of what, with few different values: "/users/{id}", "SELECT orders" */
 	uint64_t start_ns; /* CLOCK_MONOTONIC */
 	uint64_t end_ns;
+	bool has_failed;
 };
 
 #define CALLS_PEER_MAX 72u
@@ -31,8 +33,12 @@ struct call {
 /*
  * A call is over that was made for the request of the open SERVER span parent.  {0, 0} and spans of
  * other kinds: ignored.  A span that has ended, or no room: counted.
+ *
+ * True: the request has more calls than OTEL_INTERSPAN_MAX_SPANS_PER_REQUEST, and this one's span
+ * is to be folded by the caller (span_fold()): calls that are the same share one when the request
+ * ends (interspan.folded.*).
  */
-void calls_add(struct span_ref parent, const struct call *call);
+bool calls_add(struct span_ref parent, const struct call *call);
 
 /*
  * The span of a request ends: what it called becomes its attributes (is_told), and is forgotten.

@@ -52,6 +52,9 @@ enum keep_end {
  */
 enum keep_end keep_end(struct store *st, struct span *s);
 
+/* s will not be told of by itself: its root knows all the same whether it has failed. */
+void keep_fold(struct span *s);
+
 /* What hangs from s, if it is a root, is sent, or forgotten; nothing comes to it any more. */
 void keep_settle(struct store *st, struct span *s, bool is_sent);
 

@@ -190,6 +190,13 @@ void span_exclude(struct span *s);
 void span_end(struct span *s);
 void span_end_at(struct span *s, uint64_t monotonic_ns);
 
+/*
+ * Closes s: it is told of together with others (calls.h).  And what stands for them, whose root, of
+ * which it is known that it is told of, is about to end.
+ */
+void span_fold(struct span *s);
+void span_end_with_root(struct span *s, uint64_t monotonic_ns);
+
 /* Closes s without a trace of it: the work it stood for never happened. */
 void span_discard(struct span *s);
 

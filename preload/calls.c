@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "calls.h"
+#include "calls_impl.h"
 
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "config.h"
 #include "copy.h"
 #include "rawsys.h"
 #include "shake.h"
 #include "stats.h"
 
 #define ENTRIES 1024u /* requests that have called something, at once; a power of two */
-#define WAYS 4u       /* places where the entry of a request may lie */
-#define GROUPS 16u    /* different calls of one request that are told apart */
-#define TEXT_MAX (CALLS_PEER_MAX + CALLS_OPERATION_MAX + CALLS_SUMMARY_MAX)
 
 /*
  * The word of an entry: whose it is (generation 32 bits, slot 21), closed, who is using it now.
@@ -23,26 +21,6 @@
 #define USERS_MAX 0x3ffu
 #define CLOSED 0x400u
 #define OWNER_SHIFT 11
-
-/* Calls that are the same.  Empty when hash is 0; all else only grows meanwhile. */
-struct group {
-	_Atomic uint64_t hash;
-	_Atomic uint64_t duration_ns;
-	_Atomic uint64_t end_ns;       /* the latest */
-	_Atomic uint64_t start_before; /* UINT64_MAX minus the earliest start; 0: none yet */
-	_Atomic uint32_t count;
-	_Atomic uint32_t overlapped; /* of them, those that began before another one had ended */
-	_Atomic uint32_t is_told;    /* text is whole */
-	uint8_t peer, operation, summary; /* lengths in text, in this order */
-	char text[TEXT_MAX];
-};
-
-struct entry {
-	_Atomic uint64_t duration_ns;
-	_Atomic uint32_t count;
-	_Atomic uint32_t other; /* calls that found no group */
-	struct group groups[GROUPS];
-};
 
 /* Some 4 MiB of addresses, of which only what is used is ever there; all zero is all free. */
 struct table {
@@ -93,6 +71,16 @@ static uint32_t place(struct span_ref ref, uint32_t way)
 	return (ref.slot + way) % ENTRIES;
 }
 
+static void folded_clear(struct folded *f)
+{
+	atomic_store_explicit(&f->count, 0, memory_order_relaxed);
+	atomic_store_explicit(&f->failed, 0, memory_order_relaxed);
+	atomic_store_explicit(&f->duration_ns, 0, memory_order_relaxed);
+	atomic_store_explicit(&f->slowest_ns, 0, memory_order_relaxed);
+	atomic_store_explicit(&f->start_before, 0, memory_order_relaxed);
+	atomic_store_explicit(&f->end_ns, 0, memory_order_relaxed);
+}
+
 static void entry_clear(struct entry *e)
 {
 	for (struct group *g = e->groups; g < e->groups + GROUPS; g++) {
@@ -104,11 +92,13 @@ static void entry_clear(struct entry *e)
 		atomic_store_explicit(&g->count, 0, memory_order_relaxed);
 		atomic_store_explicit(&g->overlapped, 0, memory_order_relaxed);
 		atomic_store_explicit(&g->is_told, 0, memory_order_relaxed);
+		folded_clear(&g->folded);
 		atomic_store_explicit(&g->hash, 0, memory_order_relaxed);
 	}
 	atomic_store_explicit(&e->duration_ns, 0, memory_order_relaxed);
 	atomic_store_explicit(&e->count, 0, memory_order_relaxed);
 	atomic_store_explicit(&e->other, 0, memory_order_relaxed);
+	folded_clear(&e->folded);
 }
 
 /* In a child of this thread's, made by a signal handler in our midst, it is not ours any more. */
@@ -251,132 +241,63 @@ static bool is_overlapped(struct group *g, const struct call *c)
 	return end > c->start_ns && (!before || UINT64_MAX - before < c->end_ns);
 }
 
-static void add(struct entry *e, const struct call *c)
+static void fold(struct folded *f, const struct call *c, uint64_t took)
+{
+	atomic_fetch_add(&f->count, 1);
+	atomic_fetch_add(&f->failed, c->has_failed);
+	atomic_fetch_add(&f->duration_ns, took);
+	raise_to(&f->slowest_ns, took);
+	raise_to(&f->start_before, UINT64_MAX - c->start_ns);
+	raise_to(&f->end_ns, c->end_ns);
+}
+
+/* True: it is one too many. */
+static bool add(struct entry *e, const struct call *c)
 {
 	uint64_t took = c->end_ns > c->start_ns ? c->end_ns - c->start_ns : 0;
 	struct group *g = group_get(e, c);
+	bool is_folded = atomic_fetch_add(&e->count, 1) >= config.max_spans_per_request;
 
-	atomic_fetch_add(&e->count, 1);
+	if (UNLIKELY(is_folded))
+		fold(g ? &g->folded : &e->folded, c, took);
 	atomic_fetch_add(&e->duration_ns, took);
 	if (!g) {
 		atomic_fetch_add(&e->other, 1);
-		return;
+		return is_folded;
 	}
 	atomic_fetch_add(&g->count, 1);
 	atomic_fetch_add(&g->duration_ns, took);
 	if (is_overlapped(g, c))
 		atomic_fetch_add(&g->overlapped, 1);
+	return is_folded;
 }
 
-void calls_add(struct span_ref parent, const struct call *call)
+bool calls_add(struct span_ref parent, const struct call *call)
 {
 	struct table *t = atomic_load_explicit(&the_table, memory_order_acquire);
+	bool is_folded;
 	uint32_t at;
 
 	if (!parent.slot)
-		return;
+		return false;
 	if (!span_get(parent)) {
 		stats_inc(STAT_CALLS_LATE);
-		return;
+		return false;
 	}
 	if (UNLIKELY(!t))
 		t = table_create();
 	at = t ? entry_join(t, parent) : ENTRIES;
 	if (UNLIKELY(at == ENTRIES)) {
 		stats_inc(STAT_CALLS_FULL);
-		return;
+		return false;
 	}
 	SHAKE();
-	add(&t->entries[at], call);
+	is_folded = add(&t->entries[at], call);
 	leave(t, at, owner_of(parent));
+	return is_folded;
 }
 
-/* --- telling --- */
-
-/* Entries of one request: one, or for threads that began at the same time more. */
-struct found {
-	struct entry *entries[WAYS];
-	uint32_t n;
-};
-
-struct sums {
-	uint64_t duration_ns;
-	uint32_t count;
-	uint32_t overlapped;
-};
-
-static struct sums group_sum(const struct found *f, uint64_t hash)
-{
-	struct sums sum = { 0, 0, 0 };
-
-	for (uint32_t i = 0; i < f->n; i++)
-		for (struct group *g = f->entries[i]->groups; g < f->entries[i]->groups + GROUPS;
-		     g++) {
-			if (atomic_load(&g->hash) != hash)
-				continue;
-			sum.duration_ns += atomic_load(&g->duration_ns);
-			sum.count += atomic_load(&g->count);
-			sum.overlapped += atomic_load(&g->overlapped);
-		}
-	return sum;
-}
-
-static void set_text(struct span *s, enum attr key, const char *text, uint8_t len)
-{
-	if (len)
-		span_set_str(s, key, (struct bytes){ text, len });
-}
-
-/* At least half of the repeats: one that was tried again makes no fan-out. */
-static bool is_fan_out(const struct sums *sum)
-{
-	return 2 * sum->overlapped >= sum->count - 1;
-}
-
-static void repeated_tell(struct span *s, const struct group *g, const struct sums *sum)
-{
-	span_set_int(s, ATTR_CALLS_REPEATED_COUNT, sum->count);
-	span_set_int(s, ATTR_CALLS_REPEATED_DURATION, (int64_t)(sum->duration_ns / 1000));
-	span_set_str(s, ATTR_CALLS_REPEATED_MODE,
-		     is_fan_out(sum) ? BYTES("overlapped") : BYTES("serial"));
-	if (!atomic_load_explicit(&g->is_told, memory_order_acquire))
-		return;
-	set_text(s, ATTR_CALLS_REPEATED_PEER, g->text, g->peer);
-	set_text(s, ATTR_CALLS_REPEATED_OPERATION, g->text + g->peer, g->operation);
-	set_text(s, ATTR_CALLS_REPEATED_SUMMARY, g->text + g->peer + g->operation, g->summary);
-}
-
-static void tell(struct span *s, const struct found *f)
-{
-	struct sums all = { 0, 0, 0 }, most = { 0, 1, 0 };
-	const struct group *repeated = NULL;
-	uint32_t other = 0;
-
-	for (uint32_t i = 0; i < f->n; i++) {
-		struct entry *e = f->entries[i];
-
-		all.count += atomic_load(&e->count);
-		all.duration_ns += atomic_load(&e->duration_ns);
-		other += atomic_load(&e->other);
-		for (const struct group *g = e->groups; g < e->groups + GROUPS; g++) {
-			uint64_t hash = atomic_load(&g->hash);
-			struct sums sum = hash ? group_sum(f, hash) : (struct sums){ 0, 0, 0 };
-
-			if (sum.count <= most.count)
-				continue;
-			most = sum;
-			repeated = g;
-		}
-	}
-	if (!all.count)
-		return;
-	span_set_int(s, ATTR_CALLS_COUNT, all.count);
-	span_set_int(s, ATTR_CALLS_DURATION, (int64_t)(all.duration_ns / 1000));
-	if (repeated)
-		repeated_tell(s, repeated, &most);
-	if (other)
-		span_set_int(s, ATTR_CALLS_OTHER, other);
-}
+/* --- the end --- */
 
 static NO_INLINE void close_found(struct table *t, struct span *s, bool is_told)
 {
@@ -392,7 +313,7 @@ static NO_INLINE void close_found(struct table *t, struct span *s, bool is_told)
 		f.entries[f.n++] = &t->entries[place(ref, i)];
 	}
 	if (is_told && f.n)
-		tell(s, &f);
+		calls_tell(s, &f);
 	while (f.n)
 		leave(t, places[--f.n], owner);
 }

@@ -284,6 +284,12 @@ static bool hang(struct span *root, struct span *s, uint32_t number, uint32_t fa
 	return true;
 }
 
+/* NULL: it is one, or that one has ended. */
+static struct span *root_of(const struct span *s)
+{
+	return s->root.slot ? span_get(s->root) : NULL;
+}
+
 static enum keep_end hold(struct store *st, struct span *root, struct span *s)
 {
 	uint32_t facts = has_failed(s) ? HELD_FAILED : 0;
@@ -319,12 +325,20 @@ void span_set_forced(struct span *s)
 
 enum keep_end keep_end(struct store *st, struct span *s)
 {
-	struct span *root = s->root.slot ? span_get(s->root) : NULL;
+	struct span *root = root_of(s);
 
 	/* Later than its root it is on its own. */
 	if (root)
 		return hold(st, root, s);
 	return decide(s, s->root.slot ? 0 : (uint32_t)atomic_fetch_or(&s->held, HELD_CLOSED));
+}
+
+void keep_fold(struct span *s)
+{
+	struct span *root = root_of(s);
+
+	if (root && has_failed(s))
+		(void)hang(root, s, 0, HELD_FAILED);
 }
 
 /* What hangs there, if it is what it should be: a number is anybody's word. */

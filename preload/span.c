@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What spans are made of; references to them: span_ref.c. */
+/* What spans are made of; how they end: span_end.c; references to them: span_ref.c. */
 #include "span.h"
 
 #include <stdatomic.h>
 
-#include "calls.h"
 #include "clock.h"
 #include "config.h"
 #include "copy.h"
@@ -408,80 +407,4 @@ void span_exclude(struct span *s)
 		return;
 	s->verdict = VERDICT_DROP;
 	s->flags = (uint8_t)(s->flags & ~TRACE_FLAG_SAMPLED);
-}
-
-/* --- closing --- */
-
-static NO_INLINE void forget(struct store *st, struct span *s)
-{
-	if (s->kind == SPAN_SERVER)
-		calls_close(s, false);
-	stats_inc(STAT_SPANS_UNSAMPLED);
-	slot_free(st, s);
-}
-
-static void hand_over(struct store *st, struct span *s)
-{
-	void (*start_exporter)(struct store *) = NULL;
-
-	if (!slot_publish(st, s))
-		return;
-	stats_inc(STAT_SPANS_ENDED);
-	if (UNLIKELY(!store_has_owner(st)))
-		start_exporter = atomic_load(&span_ended_without_owner);
-	if (start_exporter)
-		start_exporter(st);
-}
-
-/* Its end decides (keep.h). */
-static NO_INLINE void end_recorded(struct store *st, struct span *s)
-{
-	enum keep_end end = keep_end(st, s);
-
-	if (end == KEEP_HELD)
-		return;
-	if (s->kind == SPAN_SERVER)
-		calls_close(s, end == KEEP_SEND);
-	keep_settle(st, s, end == KEEP_SEND);
-	if (end == KEEP_SEND)
-		hand_over(st, s);
-	else
-		forget(st, s);
-}
-
-void span_end_at(struct span *s, uint64_t monotonic_ns)
-{
-	struct store *st = store_get();
-
-	if (!s)
-		return;
-	s->end_ns = monotonic_ns > s->start_ns ? monotonic_ns : s->start_ns;
-	/* Without an exporter nobody would ever collect it. */
-	if (config.traces_exporter == EXPORTER_NONE || s->verdict == VERDICT_DROP) {
-		forget(st, s);
-	} else if (UNLIKELY(s->verdict == VERDICT_RECORD)) {
-		end_recorded(st, s);
-	} else {
-		if (s->kind == SPAN_SERVER)
-			calls_close(s, true);
-		hand_over(st, s);
-	}
-}
-
-void span_end(struct span *s)
-{
-	if (s)
-		span_end_at(s, clock_monotonic_ns());
-}
-
-void span_discard(struct span *s)
-{
-	if (!s)
-		return;
-	if (s->kind == SPAN_SERVER)
-		calls_close(s, false);
-	if (UNLIKELY(s->verdict == VERDICT_RECORD))
-		keep_settle(store_get(), s, false);
-	stats_inc(STAT_SPANS_DISCARDED);
-	slot_free(store_get(), s);
 }

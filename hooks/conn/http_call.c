@@ -64,19 +64,19 @@ static struct bytes peer_of(struct bytes address, struct bytes port, char *buf, 
 	return (struct bytes){ buf, len };
 }
 
-static NO_INLINE void add(struct span_ref parent, const struct span *s, uint64_t now)
+static NO_INLINE bool add(struct span_ref parent, const struct span *s, uint64_t now)
 {
 	static const enum attr keys[] = { ATTR_SERVER_ADDRESS, ATTR_SERVER_PORT,
 					  ATTR_HTTP_REQUEST_METHOD, ATTR_URL_FULL };
 	struct bytes found[ARRAY_LEN(keys)];
 	char peer[CALLS_PEER_MAX], summary[CALLS_SUMMARY_MAX];
-	struct call c = { .start_ns = s->start_ns, .end_ns = now };
+	struct call c = { .start_ns = s->start_ns, .end_ns = now, .has_failed = span_has_error(s) };
 
 	span_find(s, keys, found, ARRAY_LEN(keys));
 	c.peer = peer_of(found[0], found[1], peer, sizeof(peer));
 	c.operation = found[2];
 	c.summary = summary_of(found[3], summary, sizeof(summary));
-	calls_add(parent, &c);
+	return calls_add(parent, &c);
 }
 
 void http_call_end(const struct exchange *x, struct span *s)
@@ -86,7 +86,8 @@ void http_call_end(const struct exchange *x, struct span *s)
 	if (!s)
 		return;
 	now = clock_monotonic_ns();
-	if (x->parent.slot && span_is_recording(s))
-		add(x->parent, s, now);
-	stack_end_span(s, now);
+	if (x->parent.slot && span_is_recording(s) && add(x->parent, s, now))
+		span_fold(s);
+	else
+		stack_end_span(s, now);
 }

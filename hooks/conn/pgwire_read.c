@@ -107,14 +107,16 @@ void pgwire_end(struct pgwire *w, struct pgwire_op *op)
 			     .operation = bytes_split(&rest, ' '),
 			     .summary = summary,
 			     .start_ns = op->started_ns,
-			     .end_ns = now };
+			     .end_ns = now,
+			     .has_failed = span_has_error(s) };
 
 	tell_batch(s, op);
 	if (op->rows && !span_has_error(s) && opt_in(ATTR_DB_RESPONSE_RETURNED_ROWS))
 		span_set_int(s, ATTR_DB_RESPONSE_RETURNED_ROWS, (int64_t)op->rows);
-	if (s && op->cause.slot)
-		calls_add(op->cause, &call);
-	stack_end_span(s, now);
+	if (s && calls_add(op->cause, &call))
+		span_fold(s);
+	else
+		stack_end_span(s, now);
 	pgwire_pop(w);
 }
 

@@ -17,7 +17,7 @@ static struct pq_op *op_at(struct pq_conn *c, uint32_t n)
 
 /* --- the end --- */
 
-static void add_to_calls(struct pq_conn *c, const struct pq_op *op, uint64_t now)
+static bool add_to_calls(struct pq_conn *c, const struct pq_op *op, uint64_t now)
 {
 	struct bytes summary = { op->summary, op->summary_len };
 	struct bytes rest = summary;
@@ -27,10 +27,10 @@ static void add_to_calls(struct pq_conn *c, const struct pq_op *op, uint64_t now
 		.summary = summary,
 		.start_ns = op->started_ns,
 		.end_ns = now,
+		.has_failed = op->has_failed,
 	};
 
-	if (op->cause.slot)
-		calls_add(op->cause, &call);
+	return calls_add(op->cause, &call);
 }
 
 static void op_end(struct pq_conn *c, struct pq_op *op)
@@ -46,9 +46,10 @@ static void op_end(struct pq_conn *c, struct pq_op *op)
 	op->replaced = 0;
 	if (op->has_rows && !op->has_failed)
 		pq_tell_rows(s, op->rows);
-	if (s)
-		add_to_calls(c, op, now);
-	stack_end_span(s, now);
+	if (s && add_to_calls(c, op, now))
+		span_fold(s);
+	else
+		stack_end_span(s, now);
 }
 
 void pq_ops_end(struct pq_conn *c)

@@ -16,7 +16,7 @@ TOLD = ("count", "duration_us", "other", "repeated.count", "repeated.duration_us
 def told(span):
     """interspan.calls.* without that prefix; times are only looked at."""
     found = {k[len("interspan.calls."):]: v for k, v in span["attributes"].items()
-             if k.startswith("interspan.")}
+             if k.startswith("interspan.calls.")}
     assert set(found) <= set(TOLD), found
     for key in [k for k in found if k.endswith("duration_us")]:
         assert found.pop(key) > 0, key
@@ -53,6 +53,16 @@ class Calls(Feature):
         # Each span's time is rounded to the nanosecond, the sum to the microsecond.
         spent = sum(s["end"] - s["start"] for s in calls)
         self.assertLessEqual(abs(spent - took * 1000), 1000)
+
+    def test_more_than_a_request_may_have(self):
+        """The first ones have spans of their own, the others one together."""
+        _, calls = self.ask("/many/30", 12, OTEL_INTERSPAN_MAX_SPANS_PER_REQUEST="10")
+        folded, = [s["attributes"] for s in calls if "interspan.folded.count" in s["attributes"]]
+        self.assertEqual((folded["interspan.folded.count"], folded["interspan.folded.summary"],
+                          folded["interspan.folded.peer"]),
+                         (20, "/item/*", f"127.0.0.1:{self.second.port}"))
+        self.assertGreaterEqual(folded["interspan.folded.duration_us"],
+                                folded["interspan.folded.slowest_us"])
 
     def test_fan_out_of_one_thread(self):
         self.assert_fan_out(self.ask("/fan/8", 9)[0])

@@ -23,6 +23,7 @@ static int setup(void **state)
 {
 	(void)state;
 	config_parse(&config, NULL);
+	config.max_spans_per_request = UINT32_MAX; /* but where that is what matters */
 	return 0;
 }
 
@@ -76,8 +77,8 @@ static void assert_no(enum attr key)
 
 static void call(const struct span *s, const char *summary, uint64_t start_us, uint64_t end_us)
 {
-	struct call c = { BYTES("shop:8080"), BYTES("GET"), bytes_from_str(summary), start_us * US,
-			  end_us * US };
+	struct call c = { BYTES("shop:8080"), BYTES("GET"), bytes_from_str(summary),
+			  start_us * US,      end_us * US,  false };
 
 	calls_add(span_ref(s), &c);
 }
@@ -156,10 +157,10 @@ static void test_calls_overlap_or_not(void **state)
 static void test_calls_differ_by_each_part(void **state)
 {
 	static const struct call calls[] = {
-		{ { "ab", 2 }, { "c", 1 }, { "d", 1 }, 1, 2 },
-		{ { "a", 1 }, { "bc", 2 }, { "d", 1 }, 1, 2 },
-		{ { "a", 1 }, { "b", 1 }, { "cd", 2 }, 1, 2 },
-		{ { "", 0 }, { "", 0 }, { "", 0 }, 1, 2 },
+		{ { "ab", 2 }, { "c", 1 }, { "d", 1 }, 1, 2, false },
+		{ { "a", 1 }, { "bc", 2 }, { "d", 1 }, 1, 2, false },
+		{ { "a", 1 }, { "b", 1 }, { "cd", 2 }, 1, 2, false },
+		{ { "", 0 }, { "", 0 }, { "", 0 }, 1, 2, false },
 	};
 	struct span *s = span_start(SPAN_SERVER, NULL);
 
@@ -174,7 +175,7 @@ static void test_calls_differ_by_each_part(void **state)
 static void test_calls_cut_long_texts(void **state)
 {
 	static const char a[200] = { [0 ... 199] = 'a' };
-	struct call c = { { a, 200 }, { a, 200 }, { a, 200 }, 1, 2 };
+	struct call c = { { a, 200 }, { a, 200 }, { a, 200 }, 1, 2, false };
 	struct span *s = span_start(SPAN_SERVER, NULL);
 
 	(void)state;
@@ -209,7 +210,7 @@ static void test_calls_after_the_end_are_nobodys(void **state)
 {
 	struct span *s = span_start(SPAN_SERVER, NULL);
 	struct span_ref ref = span_ref(s);
-	struct call c = { BYTES("p"), BYTES("o"), BYTES("s"), 1, 2 };
+	struct call c = { BYTES("p"), BYTES("o"), BYTES("s"), 1, 2, false };
 	uint64_t late = stats_read(STAT_CALLS_LATE);
 
 	(void)state;
@@ -223,6 +224,51 @@ static void test_calls_after_the_end_are_nobodys(void **state)
 	calls_add(ref, &c);
 	receive(s);
 	assert_nothing();
+}
+
+/* One span for those that are one too many, of each kind, ahead of their request's. */
+static void test_calls_are_folded(void **state)
+{
+	struct span *s = span_start_at(SPAN_SERVER, NULL, 5 * US);
+	struct store *st = store_get();
+	struct call c = { BYTES("shop:8080"), BYTES("GET"), BYTES("/a"), 0, 0, false };
+	uint32_t index[4], failed = 0;
+
+	(void)state;
+	config.max_spans_per_request = 2;
+	for (uint64_t i = 0; i < 5; i++) {
+		c.start_ns = (10 + 10 * i) * US;
+		c.end_ns = c.start_ns + (1 + i) * US;
+		c.has_failed = i == 3;
+		assert_int_equal(calls_add(span_ref(s), &c), i >= 2);
+	}
+	c.summary = BYTES("GET /b");
+	c.has_failed = false;
+	assert_true(calls_add(span_ref(s), &c));
+	span_end_at(s, 100 * US);
+	config.max_spans_per_request = UINT32_MAX;
+	assert_int_equal(store_collect(st, index, 4), 3);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(store_read(st, index[i], &record));
+		if (record.head.kind == SPAN_SERVER)
+			assert_number(ATTR_CALLS_COUNT, 6);
+		else if (record.head.status == SPAN_STATUS_UNSET)
+			assert_text(ATTR_FOLDED_SUMMARY, "GET /b");
+		else
+			failed = index[i];
+	}
+	assert_true(store_read(st, failed, &record));
+	assert_int_equal(record.head.kind, SPAN_CLIENT);
+	assert_int_equal(record.head.status, SPAN_STATUS_ERROR);
+	assert_int_equal(record.head.start_ns, 30 * US);
+	assert_int_equal(record.head.end_ns, 55 * US);
+	assert_number(ATTR_FOLDED_COUNT, 3);
+	assert_number(ATTR_FOLDED_DURATION, 3 + 4 + 5);
+	assert_number(ATTR_FOLDED_SLOWEST, 5);
+	assert_number(ATTR_FOLDED_ERRORS, 1);
+	assert_text(ATTR_FOLDED_PEER, "shop:8080");
+	assert_text(ATTR_FOLDED_SUMMARY, "/a");
+	store_give_back(st, index, 3);
 }
 
 /* More requests than there are entries: each is whole, or without any, and that is counted. */
@@ -284,7 +330,7 @@ static struct span_ref shared;
 
 static void *call_in_thread(void *unused)
 {
-	struct call c = { BYTES("p"), BYTES("o"), BYTES("s"), US, 2 * US };
+	struct call c = { BYTES("p"), BYTES("o"), BYTES("s"), US, 2 * US, false };
 
 	for (int i = 0; i < CALLS; i++)
 		calls_add(shared, &c);
@@ -324,7 +370,9 @@ static void *call_whoever_is_there(void *unused)
 		char name[12];
 		/* So that a call in somebody else's sums shows. */
 		int len = snprintf(name, sizeof(name), "%u", ref.generation);
-		struct call c = { BYTES("p"), BYTES("o"), { name, (size_t)len }, US, 2 * US };
+		struct call c = {
+			BYTES("p"), BYTES("o"), { name, (size_t)len }, US, 2 * US, false
+		};
 
 		calls_add(ref, &c);
 	}
@@ -368,6 +416,7 @@ int main(void)
 		cmocka_unit_test(test_calls_cut_long_texts),
 		cmocka_unit_test(test_calls_of_too_many_kinds_are_counted),
 		cmocka_unit_test(test_calls_after_the_end_are_nobodys),
+		cmocka_unit_test(test_calls_are_folded),
 		cmocka_unit_test(test_calls_are_bounded),
 		cmocka_unit_test(test_calls_of_a_parent_are_not_a_childs),
 		cmocka_unit_test(test_calls_of_threads_are_all_counted),

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <pthread.h>
 
+#include "calls.h"
 #include "compiler.h"
 #include "config.h"
 #include "keep.h"
@@ -275,6 +276,31 @@ static void test_request_with_too_many_calls(void **state)
 	assert_selected(2, "error");
 }
 
+/* A call that shares its span with others has failed: its request has. */
+static void test_folded_calls_are_known_to_their_root(void **state)
+{
+	struct call c = { BYTES("p"), BYTES("GET"), BYTES("/a"), 1, 2, true };
+	struct span *server, *s;
+
+	(void)state;
+	SET(OFF, "OTEL_INTERSPAN_KEEP=error", "OTEL_INTERSPAN_MAX_SPANS_PER_REQUEST=1");
+	server = span_start(SPAN_SERVER, NULL);
+	for (unsigned i = 0; i < 3; i++) {
+		s = call_of(server);
+		if (i == 2)
+			span_set_error(s, BYTES("timeout"));
+		if (calls_add(span_ref(server), &c))
+			span_fold(s);
+		else
+			span_end(s);
+	}
+	span_end(server);
+	assert_int_equal(receive(), 3);
+	assert_selected(3, "error");
+	assert_null(find(root_of(3), ATTR_PARTIAL).ptr);
+	assert_int_equal(stats_read(STAT_SPANS_FOLDED), 2);
+}
+
 static void test_request_that_is_too_old(void **state)
 {
 	struct span *server, *call;
@@ -441,6 +467,7 @@ int main(void)
 		cmocka_unit_test(test_excluded_request_has_no_calls),
 		cmocka_unit_test(test_request_that_never_was),
 		cmocka_unit_test(test_request_with_too_many_calls),
+		cmocka_unit_test(test_folded_calls_are_known_to_their_root),
 		cmocka_unit_test(test_request_that_is_too_old),
 		cmocka_unit_test(test_store_is_not_filled_by_what_waits),
 		cmocka_unit_test(test_storm_is_limited_by_reason),
