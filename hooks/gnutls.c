@@ -416,7 +416,7 @@ EXPORT void gnutls_deinit(gnutls_session_t session)
 
 	if (!t.function)
 		return;
-	if (t.copy && session)
+	if (session)
 		OBSERVE(tls_forget(session));
 	CALL(t, gnutls_deinit)(session);
 }

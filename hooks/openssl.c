@@ -302,7 +302,11 @@ EXPORT int SSL_shutdown(SSL *ssl)
 	return OPENSSL_CALL(t, SSL_shutdown)(ssl);
 }
 
-/* Before the call: afterwards the address may be another session's. */
+/*
+ * Before the call: afterwards the address may be another session's.  Not where the library itself
+ * clears it, as it does in the midst of a first handshake; but where it frees it, as BIO_free()
+ * does.
+ */
 EXPORT int SSL_clear(SSL *ssl)
 {
 	struct target t = OPENSSL_TARGET(SSL_clear);
@@ -320,7 +324,7 @@ EXPORT void SSL_free(SSL *ssl)
 
 	if (!t.function)
 		return;
-	if (t.copy && ssl)
+	if (ssl)
 		OBSERVE(tls_forget(ssl));
 	OPENSSL_CALL(t, SSL_free)(ssl);
 }

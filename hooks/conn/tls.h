@@ -36,8 +36,9 @@ struct tls {
 	bool is_established;
 	bool is_passed; /* tls_write.h: a record of the application's own bytes is not out yet */
 	uint32_t stage_index;
-	struct stage *stage; /* bytes that are under way; NULL: none */
-	size_t credit;       /* of the application, that are out and that it does not know of */
+	struct stage *stage;  /* bytes that are under way; NULL: none */
+	const char *credited; /* the application's buffer, of which so many bytes are out, */
+	size_t credit;        /* which it does not know of */
 	uint8_t random[TLS_RANDOM];
 };
 

@@ -225,7 +225,8 @@ void tls_passed(struct tls *t, enum tls_sent how)
 enum tls_sent tls_write(struct tls_call *call, size_t *ret_n)
 {
 	struct tls *t = call->tls;
-	size_t done = t->credit <= call->len ? t->credit : 0;
+	bool is_same = call->is_moving || call->buf == t->credited;
+	size_t done = t->credit < call->len && is_same ? t->credit : 0;
 
 	t->credit = 0;
 	do {
@@ -234,6 +235,7 @@ enum tls_sent tls_write(struct tls_call *call, size_t *ret_n)
 
 		if (how != TLS_SENT) {
 			t->credit = done;
+			t->credited = call->buf;
 			return how;
 		}
 		done += n;

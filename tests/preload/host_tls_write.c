@@ -193,6 +193,28 @@ static void give_up(const char *file, int how)
 	pair_close(&p);
 }
 
+/* Freed within the library, with part of a write out: another session gets its place. */
+static void free_inside(const char *file, const char *post, size_t post_len)
+{
+	struct pair p, next;
+	BIO *b = BIO_new(BIO_f_ssl());
+
+	mode = 0;
+	pair_open(&p, file, TLS1_3, mode, slow_bio);
+	pair_shake(&p);
+	quota = 20000;
+	CHECK(write_once(p.client, post, post_len) <= 0);
+	quota = -1;
+	BIO_ctrl(b, 109 /* SET_SSL */, 1, p.client);
+	BIO_free(b);
+	p.client = NULL;
+	pair_open(&next, file, TLS1_3, mode, slow_bio);
+	pair_shake(&next);
+	request(&next, simple, sizeof(simple) - 1, 0, 1, 30);
+	pair_close(&next);
+	pair_close(&p);
+}
+
 static void between(struct pair *p, int version)
 {
 	char nothing[1];
@@ -265,6 +287,7 @@ int main(int argc, char **argv)
 			is_ex = ex;
 			run(argv[1], ex ? TLS1_2 : TLS1_3, post, len);
 		}
+	free_inside(argv[1], post, len);
 	for (int how = 0; how < 4; how++)
 		for (int ex = 0; ex < 2; ex++) {
 			is_ex = ex;

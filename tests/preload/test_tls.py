@@ -8,7 +8,7 @@ from support.case import Feature, Transparency
 from support.progs import ROOT
 from test_process import host
 
-REQUESTS = {"write": 6560, "gnutls": 4016}
+REQUESTS = {"write": 6561, "gnutls": 4016}
 AFTER_RENEGOTIATION = {"write": 4, "gnutls": 0}  # another random: passed through
 
 
