@@ -53,13 +53,13 @@ static size_t authority_len(struct bytes url)
 }
 
 /* E101: the base, one slash, and the signal's path. */
-static void add_base(struct text *to, struct bytes url)
+static void add_base(struct text *to, struct bytes url, const char *signal)
 {
 	url = up_to(url, '?');
 	text_add(to, url);
 	if (url.ptr[url.len - 1] != '/')
 		text_add_char(to, '/');
-	text_add_str(to, "v1/traces");
+	text_add_str(to, signal);
 }
 
 /* E102: as it is, but for a path where there is none. */
@@ -80,12 +80,14 @@ static void add_grpc(struct text *to, struct bytes url)
 	text_add_str(to, "/opentelemetry.proto.collector.trace.v1.TraceService/Export");
 }
 
-enum endpoint_path { PATH_OF_BASE, PATH_VERBATIM, PATH_OF_GRPC };
+enum endpoint_path { PATH_OF_BASE, PATH_OF_METRICS, PATH_VERBATIM, PATH_OF_GRPC };
 
 static void add_path(struct text *to, struct bytes url, enum endpoint_path path)
 {
 	if (path == PATH_OF_BASE)
-		add_base(to, url);
+		add_base(to, url, "v1/traces");
+	else if (path == PATH_OF_METRICS)
+		add_base(to, url, "v1/metrics");
 	else if (path == PATH_VERBATIM)
 		add_verbatim(to, url);
 	else
@@ -278,6 +280,23 @@ void endpoint_init(struct endpoint *e, const struct config *cfg)
 bool endpoint_needs_tls_object(const struct endpoint *e)
 {
 	return e->kind == ENDPOINT_HTTPS || e->protocol == PROTOCOL_GRPC;
+}
+
+/* A base for gRPC is none for these. */
+void endpoint_init_metrics(struct endpoint *e, const struct config *cfg)
+{
+	bool is_base = cfg->otlp_metrics_endpoint.len == 0;
+	struct bytes base = first_of(cfg->otlp_endpoint, BYTES("http://localhost:4318"));
+
+	e->unix_path[0] = '\0';
+	e->protocol = PROTOCOL_HTTP_PROTOBUF;
+	e->wants_gzip = false;
+	e->certificate = e->client_key = e->client_certificate = (struct bytes){ NULL, 0 };
+	url_init(e, is_base ? base : cfg->otlp_metrics_endpoint,
+		 is_base ? PATH_OF_METRICS : PATH_VERBATIM, ENDPOINT_HTTP);
+	if (is_base && cfg->otlp_protocol == PROTOCOL_GRPC)
+		e->kind = ENDPOINT_UNKNOWN;
+	headers_init(e, cfg->otlp_headers);
 }
 
 void endpoint_init_zipkin(struct endpoint *e, const struct config *cfg)

@@ -14,6 +14,7 @@
 #include "exporter.h"
 #include "exporter_status.h"
 #include "isolate.h"
+#include "metrics.h"
 #include "orphan.h"
 #include "owner.h"
 #include "quiesce.h"
@@ -44,6 +45,7 @@ struct worker {
 	struct stacks stacks;
 	struct span_limits limits;
 	struct sinks sinks;
+	struct metrics metrics;
 };
 
 static struct worker *kept;
@@ -222,6 +224,7 @@ static enum exporter_end serve(struct worker *w)
 		if (is_hurried(x)) {
 			survey(w);
 			drain(w, true);
+			metrics_turn(&w->metrics, true);
 			flush_answer(x->store, seen.flush);
 		}
 		SHAKE();
@@ -230,6 +233,7 @@ static enum exporter_end serve(struct worker *w)
 		has_host = wait_for_work(w, seen);
 		survey(w);
 		drain(w, !has_host);
+		metrics_turn(&w->metrics, !has_host);
 		if (!has_host)
 			return EXPORTER_ALONE;
 	}
@@ -256,10 +260,12 @@ static struct worker *worker_get(struct exporter *x, unsigned int std_kept)
 	kept->given = kept->read = 0;
 	kept->survey_ns = 0;
 	kept->is_missed = false;
-	if (sinks_begin(&kept->sinks, x, std_kept))
-		return kept;
-	sinks_end(&kept->sinks);
-	return NULL;
+	if (!sinks_begin(&kept->sinks, x, std_kept)) {
+		sinks_end(&kept->sinks);
+		return NULL;
+	}
+	metrics_begin(&kept->metrics, x, &kept->sinks.resource);
+	return kept;
 }
 
 /*
@@ -291,11 +297,13 @@ static enum exporter_end run_quiet(struct exporter *x, unsigned int std_kept)
 		return EXPORTER_REFUSED;
 	if (!owner_take(x->store)) {
 		sinks_end(&w->sinks);
+		metrics_end(&w->metrics);
 		return EXPORTER_ASKED; /* another process came first, and delivers */
 	}
 	end = serve(w);
 	leave(w);
 	sinks_end(&w->sinks);
+	metrics_end(&w->metrics);
 	return end;
 }
 

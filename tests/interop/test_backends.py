@@ -3,6 +3,7 @@
 given go through gunicorn to a second service, and the backend is asked for both.  Literals throughout,
 worked out from the conventions (rows H, C, O); SHOP and STOCK stand for the ports of the two."""
 import os
+import time
 
 from support import backends
 from support.case import WAIT, Feature
@@ -137,6 +138,48 @@ class Collector(Backend):
 
     def test_collector_http_json_gzip(self):
         self.check(OTEL_EXPORTER_OTLP_PROTOCOL="http/json", OTEL_EXPORTER_OTLP_COMPRESSION="gzip")
+
+
+class Metrics(Backend):
+    """What interspan counts of itself (O86-O90)."""
+    SAMPLED = ("otel.span.sampling_result", "RECORD_AND_SAMPLE")
+    EXPECTED = {
+        ("otel.sdk.span.started", SAMPLED): (2, "{span}", True),
+        ("otel.sdk.span.started", ("otel.span.sampling_result", "DROP")): (0, "{span}", True),
+        ("otel.sdk.span.live", SAMPLED): (0, "{span}", False),
+        ("otel.sdk.processor.span.queue.size",): (0, "{span}", False),
+        ("otel.sdk.processor.span.queue.capacity",): (2048, "{span}", False),
+        ("otel.sdk.processor.span.processed",): (2, "{span}", True),
+        ("otel.sdk.processor.span.processed", ("error.type", "queue_full")): (0, "{span}", True),
+        ("otel.sdk.exporter.span.inflight",): (0, "{span}", False),
+        ("otel.sdk.exporter.span.exported",): (2, "{span}", True),
+        ("otel.sdk.exporter.span.exported", ("error.type", "rejected")): (0, "{span}", True),
+    }
+
+    def test_metrics_of_the_sdk(self):
+        self.need_backend("collector")
+        lab = self.lab()
+        collector = backends.Collector(lab)
+        self.make_spans(lab, OTEL_EXPORTER_OTLP_ENDPOINT=collector.http,
+                        OTEL_METRICS_EXPORTER="otlp", OTEL_METRIC_EXPORT_INTERVAL="0")
+        backends.wait_for(6, collector.look, 3 * WAIT)
+        deadline = time.monotonic() + WAIT
+        while (told := collector.look_metrics("stock")) != self.EXPECTED:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        self.assertEqual(told, self.EXPECTED)
+
+    def test_none_unless_asked_for(self):
+        self.need_backend("collector")
+        lab = self.lab()
+        collector = backends.Collector(lab)
+        self.make_spans(lab, OTEL_EXPORTER_OTLP_ENDPOINT=collector.http,
+                        OTEL_METRIC_EXPORT_INTERVAL="0")
+        self.assertEqual(len(backends.wait_for(6, collector.look, 3 * WAIT)), 6)
+        for program in lab.programs[1:]:
+            program.stop()
+        self.assertEqual(collector.look_metrics("stock"), {})
 
 
 class Jaeger(Backend):

@@ -71,15 +71,35 @@ def spans_of(data):
     return found
 
 
+def points_of(resource):
+    told = {}
+    for scope in resource["scopeMetrics"]:
+        for metric in scope["metrics"]:
+            data = metric["sum"]
+            for point in data["dataPoints"]:
+                attributes = attributes_of(point.get("attributes", []))
+                key = tuple(sorted((k, v) for k, v in attributes.items()
+                                   if not k.startswith("otel.component.")))
+                assert data["aggregationTemporality"] == 2  # cumulative
+                assert int(point["startTimeUnixNano"]) <= int(point["timeUnixNano"])
+                told[(metric["name"], *key)] = (int(point["asInt"]), metric["unit"],
+                                                data.get("isMonotonic", False))
+    return told
+
+
 COLLECTOR = """\
 receivers:
   otlp:
     protocols:
       grpc: {{endpoint: '127.0.0.1:{grpc}'}}
       http: {{endpoint: '127.0.0.1:{http}'}}
-exporters: {{file: {{path: '{file}'}}}}
+exporters:
+  file: {{path: '{file}'}}
+  file/metrics: {{path: '{metrics}'}}
 service:
-  pipelines: {{traces: {{receivers: [otlp], exporters: [file]}}}}
+  pipelines:
+    traces: {{receivers: [otlp], exporters: [file]}}
+    metrics: {{receivers: [otlp], exporters: [file/metrics]}}
 """
 
 
@@ -87,15 +107,29 @@ class Collector:
     """The OpenTelemetry Collector; http and grpc: its endpoints."""
 
     def __init__(self, lab):
-        http, grpc, self.file = free_port(), free_port(), lab.path("spans.jsonl")
-        config = lab.write("collector.yaml", COLLECTOR.format(http=http, grpc=grpc, file=self.file))
+        http, grpc = free_port(), free_port()
+        self.file, self.metrics = lab.path("spans.jsonl"), lab.path("metrics.jsonl")
+        config = lab.write("collector.yaml", COLLECTOR.format(http=http, grpc=grpc, file=self.file,
+                                                              metrics=self.metrics))
         lab.start([program("collector"), "--config", config], "collector", http, traced=False)
         self.http, self.grpc = f"http://127.0.0.1:{http}", f"http://127.0.0.1:{grpc}"
 
+    def lines(self, path):
+        with open(path, encoding="utf-8") as f:
+            return [json.loads(line) for line in f if line.endswith("\n")]
+
     def look(self, *_):
-        with open(self.file, encoding="utf-8") as f:
-            whole = [line for line in f if line.endswith("\n")]
-        return [span for line in whole for span in spans_of(json.loads(line))]
+        return [span for line in self.lines(self.file) for span in spans_of(line)]
+
+    def look_metrics(self, service):
+        """The latest: {(name, attributes but for component.*): (value, unit, is it monotonic)}."""
+        told = {}
+        for line in self.lines(self.metrics):
+            for resource in line["resourceMetrics"]:
+                about = attributes_of(resource["resource"]["attributes"])
+                if about["service.name"] == service:
+                    told.update(points_of(resource))
+        return told
 
 
 JAEGER = """\

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When metrics about ourselves are sent; what is in them, a Collector says (interop/test_backends).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "clock.h"
+#include "counts.h"
+#include "metrics.h"
+#include "stats.h"
+#include "test_exporter_server.h"
+
+#define MS 1000000u
+
+static struct server server;
+static struct config cfg;
+static struct exporter x;
+static struct resource resource;
+static struct metrics metrics;
+static char url[64];
+
+static void begin(const char *const *script, const char *exporter)
+{
+	stats_reset();
+	memset(&x, 0, sizeof(x));
+	memset(&cfg, 0, sizeof(cfg));
+	x.store = store_open();
+	x.config = &cfg;
+	assert_non_null(x.store);
+	server_start(&server, script);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d", server.port);
+	cfg.otlp_endpoint = bytes_from_str(url);
+	cfg.metrics_exporter = bytes_from_str(exporter);
+	cfg.metric_interval_ms = 3600000;
+	cfg.metric_timeout_ms = 30000;
+	resource_init_for(&resource, &cfg, BYTES("/bin/shop"), BYTES("host"));
+	metrics_begin(&metrics, &x, &resource);
+}
+
+static void end(void)
+{
+	metrics_end(&metrics);
+	server_stop(&server);
+}
+
+static const char *const fine[] = { OK_EMPTY, NULL };
+
+/* Nothing by itself: behind spans alone, not before the interval is over, and at the end. */
+static void test_metrics_go_out_behind_spans(void **state)
+{
+	(void)state;
+	begin(fine, "OTLP");
+	metrics_turn(&metrics, true);
+	assert_int_equal(server.requests, 0);
+	stats_inc(STAT_SPANS_STARTED);
+	metrics_turn(&metrics, false);
+	assert_int_equal(server.requests, 0);
+	metrics_turn(&metrics, true);
+	assert_int_equal(server.requests, 1);
+	metrics_turn(&metrics, true); /* nothing new */
+	assert_int_equal(server.requests, 1);
+	metrics.next_ns = 0;
+	stats_inc(STAT_SPANS_EXPORTED);
+	metrics_turn(&metrics, false);
+	assert_int_equal(server.requests, 2);
+	stats_inc(STAT_SPANS_EXPORTED);
+	metrics_turn(&metrics, false); /* the interval has begun anew */
+	assert_int_equal(server.requests, 2);
+	assert_memory_equal(server.head, "POST /v1/metrics HTTP/1.1\r\n", 27);
+	assert_non_null(strstr(server.head, "\r\nContent-Type: application/x-protobuf\r\n"));
+	end();
+}
+
+static void test_metrics_are_sent_to_a_place_of_their_own(void **state)
+{
+	char own[80];
+
+	(void)state;
+	begin(fine, "otlp");
+	metrics_end(&metrics);
+	snprintf(own, sizeof(own), "%s/elsewhere", url);
+	cfg.otlp_metrics_endpoint = bytes_from_str(own);
+	cfg.otlp_endpoint = BYTES("http://127.0.0.1:1");
+	metrics_begin(&metrics, &x, &resource);
+	stats_inc(STAT_SPANS_STARTED);
+	metrics_turn(&metrics, true);
+	assert_int_equal(server.requests, 1);
+	assert_memory_equal(server.head, "POST /elsewhere HTTP/1.1\r\n", 26);
+	end();
+}
+
+static void test_metrics_are_not_sent_unless_asked_for(void **state)
+{
+	static const char *const others[] = { "", "none", "console", "prometheus", "otlp2" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		begin(fine, others[i]);
+		stats_inc(STAT_SPANS_STARTED);
+		metrics_turn(&metrics, true);
+		assert_int_equal(server.requests, 0);
+		assert_null(metrics.transport);
+		end();
+	}
+}
+
+/* OTEL_METRIC_EXPORT_TIMEOUT, and never more than a second: spans wait meanwhile. */
+static void test_metrics_hold_up_nobody(void **state)
+{
+	static const char *const silent[] = { SERVER_SILENCE, NULL };
+	static const struct {
+		uint32_t timeout_ms;
+		uint64_t at_least_ms, at_most_ms;
+	} rows[] = { { 200, 200, 990 }, { 30000, 1000, 10000 }, { 0, 1000, 10000 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		uint64_t start;
+
+		begin(silent, "otlp");
+		cfg.metric_timeout_ms = rows[i].timeout_ms;
+		stats_inc(STAT_SPANS_STARTED);
+		start = clock_monotonic_ns();
+		metrics_turn(&metrics, true);
+		start = (clock_monotonic_ns() - start) / MS;
+		assert_true(start >= rows[i].at_least_ms);
+		/*
+		 * A busy machine may be late; not so late that it would have been the other bound.
+		 */
+		if (i > 0)
+			assert_true(start <= rows[i].at_most_ms);
+		end();
+	}
+}
+
+/* Of each process of the tree, and only so many as memory is there for. */
+static void test_metrics_of_the_tree(void **state)
+{
+	size_t alone, both;
+	struct counts *c;
+
+	(void)state;
+	begin(fine, "otlp");
+	stats_add(STAT_SPANS_STARTED, 300);
+	alone = metrics_encode(&metrics, 7).len;
+	assert_true(alone > 1000);
+	c = counts_of(x.store, 9);
+	c->pid = 1;
+	c->now.count[STAT_SPANS_STARTED] = 5;
+	x.store->counted = 10;
+	both = metrics_encode(&metrics, 7).len;
+	assert_true(both > alone + 500);
+	x.store->counted = UINT32_MAX; /* anybody's word */
+	assert_int_equal(metrics_encode(&metrics, 7).len, both);
+	for (uint32_t i = 1; i < STORE_COUNTS; i++)
+		counts_of(x.store, i)->pid = 1;
+	metrics.memory.limit = 128 << 10;
+	assert_true(metrics_encode(&metrics, 7).len >= alone);
+	for (uint32_t i = 1; i < STORE_COUNTS; i++)
+		counts_of(x.store, i)->pid = 0;
+	x.store->counted = 0;
+	scratch_done(&metrics.memory);
+	end();
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_metrics_go_out_behind_spans),
+		cmocka_unit_test(test_metrics_are_sent_to_a_place_of_their_own),
+		cmocka_unit_test(test_metrics_are_not_sent_unless_asked_for),
+		cmocka_unit_test(test_metrics_hold_up_nobody),
+		cmocka_unit_test(test_metrics_of_the_tree),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
