@@ -38,9 +38,9 @@ class NoContent(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):  # pylint: disable=invalid-name
+        self.server.paths.append(self.path)  # before anybody who has the answer looks
         self.send_response(204)
         self.end_headers()
-        self.server.paths.append(self.path)
 
 
 class Server(http.server.ThreadingHTTPServer):
