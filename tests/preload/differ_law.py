@@ -185,6 +185,10 @@ LAW = (
     Row("memory of our own", "changes nothing", calls=(
         r"mmap\(NULL, \d+, PROT_READ\|PROT_WRITE, (MAP_PRIVATE|MAP_SHARED)\|MAP_ANONYMOUS"
         r"(\|MAP_NORESERVE)?, -1, 0\) = PTR",
+        # A stack to walk another one from, with a guard below it.
+        r"mmap\(NULL, 65536, PROT_NONE, MAP_PRIVATE\|MAP_ANONYMOUS, -1, 0\) = PTR",
+        r"mmap\(PTR, 61440, PROT_READ\|PROT_WRITE, MAP_PRIVATE\|MAP_FIXED\|MAP_ANONYMOUS, "
+        r"-1, 0\) = PTR",
         r"madvise\(PTR, \d+, MADV_(DONTDUMP|WIPEONFORK)\) = 0", r"munmap\(PTR, \d+\) = 0")),
 )
 
