@@ -369,6 +369,22 @@ static void tell_given_up(struct store *st)
 	atomic_store(&told, waits);
 }
 
+/*
+ * Our thread is about to end with the process.  Whoever finished a span meanwhile relies on it: so
+ * it gives up the store, and looks once more, while it still can.
+ */
+static void retire(struct store *st, uint64_t until_ns)
+{
+	struct timespec pause = { 0, 50000 };
+	uint32_t who = atomic_load(&tid);
+
+	atomic_store(&exporter.stop, 1);
+	wake(st);
+	while (life_get() != ABSENT && who && (atomic_load(&st->owner) & STORE_OWNER_TID) == who &&
+	       clock_monotonic_ns() < until_ns)
+		raw_syscall3(SYS_nanosleep, (long)&pause, 0, 0);
+}
+
 void exporter_flush(enum host_end how)
 {
 	struct store *st = store_get();
@@ -390,6 +406,8 @@ void exporter_flush(enum host_end how)
 	if (left && life_get() != ABSENT) {
 		atomic_store(&exporter.deadline_ns, deadline_within(begin, left));
 		flush_wait(st, begin + left);
+		if (is_final(how))
+			retire(st, begin + left);
 		atomic_store(&exporter.deadline_ns, 0); /* a failed exec goes on */
 		atomic_fetch_add(&waited_ns, clock_monotonic_ns() - begin);
 	}
