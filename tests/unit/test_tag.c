@@ -44,6 +44,7 @@ static int set_up(void **state)
 	assert_int_equal(dup2(fd, FD), FD);
 	close(fd);
 	config_parse(&config, NULL);
+	atomic_store(&span_ended_without_owner, NULL); /* no thread that reads the settings */
 	stats_reset();
 	conn_accepted(FD);
 	return 0;
