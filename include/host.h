@@ -43,6 +43,12 @@ enum host_end {
 	HOST_ABORTS,
 };
 
+/* Neither a failed exec nor a handler that jumps out of abort(): nobody comes back. */
+static inline bool host_end_is_final(enum host_end how)
+{
+	return how == HOST_EXITS || how == HOST_STOPS;
+}
+
 /*
  * Delivers what waits, for shutdown_timeout_ms at most over all calls, and writes the line of
  * counters.  Signal-safe; nothing at all in a vfork child.  errno is kept.

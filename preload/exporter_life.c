@@ -327,12 +327,6 @@ static void flush_wait(struct store *st, uint64_t until_ns)
 	}
 }
 
-/* Neither a failed exec nor a handler that jumps out of abort(): nobody comes back. */
-static bool is_final(enum host_end how)
-{
-	return how == HOST_EXITS || how == HOST_STOPS;
-}
-
 /* Does this process have to see to it that the store is emptied? */
 static bool must_deliver(struct store *st, enum host_end how)
 {
@@ -341,7 +335,7 @@ static bool must_deliver(struct store *st, enum host_end how)
 	if (store_has_owner(st))
 		return false;
 	/* Where a process was killed something may be left to tell, and nobody come after us. */
-	if (atomic_load(&st->done) == 0 && !(is_final(how) && store_owner_died(st)))
+	if (atomic_load(&st->done) == 0 && !(host_end_is_final(how) && store_owner_died(st)))
 		return false;
 	if (how == HOST_EXITS || (how != HOST_ABORTS && !thread_self.inside && !may_be_handler()))
 		start(st);
@@ -398,7 +392,7 @@ void exporter_flush(enum host_end how)
 			tell_given_up(st);
 		return;
 	}
-	if (is_final(how))
+	if (host_end_is_final(how))
 		atomic_store(&exiting, 1);
 	if (!must_deliver(st, how))
 		return;
@@ -406,7 +400,7 @@ void exporter_flush(enum host_end how)
 	if (left && life_get() != ABSENT) {
 		atomic_store(&exporter.deadline_ns, deadline_within(begin, left));
 		flush_wait(st, begin + left);
-		if (is_final(how))
+		if (host_end_is_final(how))
 			retire(st, begin + left);
 		atomic_store(&exporter.deadline_ns, 0); /* a failed exec goes on */
 		atomic_fetch_add(&waited_ns, clock_monotonic_ns() - begin);

@@ -185,7 +185,7 @@ void host_ends(enum host_end how)
 	/* Not the guard: a handler that interrupted a hook may end the process, too. */
 	if (!host_is_observed() || thread_self.in_vfork || thread_self.ours)
 		return;
-	if (how == HOST_EXITS || how == HOST_STOPS)
+	if (host_end_is_final(how))
 		connections_end();
 	if (UNLIKELY(config.process_spans) && how != HOST_EXECS && how != HOST_ABORTS) {
 		children_leave();
