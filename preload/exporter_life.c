@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "config.h"
 #include "exporter.h"
+#include "give_up.h"
 #include "guard.h"
 #include "process.h"
 #include "rawsys.h"
@@ -343,27 +344,6 @@ static bool must_deliver(struct store *st, enum host_end how)
 }
 
 /*
- * What waits, and what our thread still holds: nobody waits any longer for what becomes of it.
- * Past its deadline the thread takes no more, so none is counted twice, nor between two chairs.
- *
- * An exec may fail: what waits, and was told once, is not told again until some was delivered.
- */
-static void tell_given_up(struct store *st)
-{
-	static _Atomic uint32_t told, accepted;
-	uint32_t owner = atomic_load(&st->owner) & STORE_OWNER_TID;
-	uint32_t seen = atomic_load(&exporter.accepted);
-	uint32_t waits = atomic_load(&st->done);
-
-	if (owner && owner == atomic_load(&tid))
-		stats_add(STAT_SPANS_LATE, store_account(st, STORE_MAX_SLOTS));
-	if (atomic_exchange(&accepted, seen) != seen || atomic_load(&told) > waits)
-		atomic_store(&told, 0);
-	stats_add(STAT_SPANS_LATE, waits - atomic_load(&told));
-	atomic_store(&told, waits);
-}
-
-/*
  * Our thread is about to end with the process.  Whoever finished a span meanwhile relies on it: so
  * it gives up the store, and looks once more, while it still can.
  */
@@ -384,12 +364,13 @@ void exporter_flush(enum host_end how)
 	struct store *st = store_get();
 	uint64_t left = budget_left_ns();
 	uint64_t begin;
+	bool is_late;
 
 	if (!st || !atomic_load(&span_ended_without_owner))
 		return;
 	if (atomic_load(&forbidden)) {
 		if (!store_has_owner(st))
-			tell_given_up(st);
+			give_up_for_now(st, 0, atomic_load(&exporter.accepted));
 		return;
 	}
 	if (host_end_is_final(how))
@@ -397,15 +378,20 @@ void exporter_flush(enum host_end how)
 	if (!must_deliver(st, how))
 		return;
 	begin = clock_monotonic_ns();
-	if (left && life_get() != ABSENT) {
+	is_late = !left || life_get() == ABSENT;
+	if (!is_late) {
 		atomic_store(&exporter.deadline_ns, deadline_within(begin, left));
 		flush_wait(st, begin + left);
+		is_late = clock_monotonic_ns() >= atomic_load(&exporter.deadline_ns);
 		if (host_end_is_final(how))
 			retire(st, begin + left);
 		atomic_store(&exporter.deadline_ns, 0); /* a failed exec goes on */
 		atomic_fetch_add(&waited_ns, clock_monotonic_ns() - begin);
 	}
-	tell_given_up(st);
+	if (host_end_is_final(how))
+		give_up_for_good(st, atomic_load(&tid), atomic_load(&exporter.accepted), is_late);
+	else
+		give_up_for_now(st, atomic_load(&tid), atomic_load(&exporter.accepted));
 }
 
 /* --- leaving, at the host's word --- */

@@ -59,14 +59,17 @@ static size_t word_collect(struct store *st, uint32_t word, uint64_t mask, uint3
 	uint64_t take = 0;
 	size_t n = 0;
 
-	for (; seen && n < max; seen &= seen - 1) {
+	for (; seen && n < max; seen &= seen - 1, n++)
 		take |= seen & -seen;
-		ret_index[n++] = word * 64 + (uint32_t)__builtin_ctzll(seen);
-	}
 	SHAKE();
-	/* Pairs with slot_publish(): the records are whole from here on. */
+	/*
+	 * Pairs with slot_publish(): the records are whole from here on.  A process that ends may
+	 * take some off, too (exporter_life.c): each is one's.
+	 */
 	if (take)
-		atomic_fetch_and_explicit(done_word(st, word), ~take, memory_order_acquire);
+		take &= atomic_fetch_and_explicit(done_word(st, word), ~take, memory_order_acquire);
+	for (n = 0; take; take &= take - 1)
+		ret_index[n++] = word * 64 + (uint32_t)__builtin_ctzll(take);
 	return n;
 }
 
