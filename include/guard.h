@@ -17,16 +17,17 @@
 
 /* All that we keep per thread; the budget is 256 bytes of every thread's stack (design 7). */
 struct thread {
-	uint8_t inside;   /* in our own code */
-	uint8_t in_vfork; /* between vfork and exec: this is a child in our memory (law 9) */
-	uint8_t ours;     /* the exporter thread: never observed */
-	uint8_t crowded;  /* context.c: more requests under way than open[] holds */
-	uint8_t in_doubt; /* context.c: until the next wait */
-	int wait_fd;      /* context.c: the one descriptor that the last wait was for */
-	uint32_t waits;   /* context.c: waits of this thread so far */
-	uint32_t wait_ms; /* loop.c: when the last of them was over; of the monotonic clock */
-	uint32_t due_ms;  /* context.c: when a timer may fire */
-	uint32_t tid;     /* cached; 0: not asked yet */
+	uint8_t inside;        /* in our own code */
+	uint8_t in_vfork;      /* between vfork and exec: this is a child in our memory (law 9) */
+	uint8_t ours;          /* the exporter thread: never observed */
+	uint8_t crowded;       /* context.c: more requests under way than open[] holds */
+	uint8_t in_doubt;      /* context.c: until the next wait */
+	uint8_t said_in_doubt; /* said.c: it has waited for several, and may do another task's work */
+	int wait_fd;           /* context.c: the one descriptor that the last wait was for */
+	uint32_t waits;        /* context.c: waits of this thread so far */
+	uint32_t wait_ms;      /* loop.c: when the last of them was over; of the monotonic clock */
+	uint32_t due_ms;       /* context.c: when a timer may fire */
+	uint32_t tid;          /* cached; 0: not asked yet */
 	uint64_t rng[4];
 	uint32_t rng_owner;        /* process epoch for which rng was seeded, 0: never */
 	struct span_ref current;   /* context.c: the request that this thread works for */

@@ -9,7 +9,9 @@
  * "Current" is what outgoing calls of the calling thread are parented to: the innermost span that
  * it has started with interspan_start_span(), else the request that it serves.  Where that is not
  * proven (event loops of runtimes, greenlets, threads of a pool that got their work from another)
- * there is none, and these functions do nothing: never is anything said of another request.
+ * there is none, and these functions do nothing: never is anything said of another request.  For
+ * that reason a span that was started outside of all requests is current until the thread waits for
+ * several descriptors at once, as an event loop does.
  *
  * All functions: any thread, async-signal-safe, no allocation, no lock; errno is kept.  Texts are
  * copied, need a NUL and should be UTF-8; keys longer than 255 bytes are ignored, values longer

@@ -49,6 +49,7 @@ void context_waited(int fd, bool is_own)
 	t->waits++;
 	t->wait_fd = fd;
 	t->in_doubt = 0;
+	t->said_in_doubt |= fd == CONTEXT_MANY;
 	/* Waiting for what is one's own is part of the request's work, all else may end it. */
 	if (!is_own || context_is_loop())
 		t->current = none;

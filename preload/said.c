@@ -38,7 +38,8 @@ struct span_ref said_parent(struct span_ref request)
 
 	if (LIKELY(!t->said.slot) || !is_same(t->said_for, request))
 		return request;
-	if (!request.slot && !context_is_plain())
+	/* Where no request tells, the next task of an event loop is not the one that started it. */
+	if (!request.slot && (t->said_in_doubt || !context_is_plain()))
 		return request;
 	return span_get(t->said) ? t->said : request;
 }
@@ -147,6 +148,8 @@ uint64_t said_span_start(struct bytes name)
 		return 0;
 	if (t->said.slot && (!is_same(t->said_for, request) || !mine(t->said)))
 		abandon(t);
+	if (!t->said.slot)
+		t->said_in_doubt = 0;
 	has_parent = current_context(&parent, state, sizeof(state));
 	s = span_start(SPAN_INTERNAL, has_parent ? &parent : NULL);
 	if (!s)

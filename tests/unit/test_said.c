@@ -127,6 +127,27 @@ static void test_said_spans_end_with_the_outer_one(void **state)
 	assert_int_equal(receive(), 0);
 }
 
+/* Without a request: after a wait for several an event loop may run another task on this thread. */
+static void test_said_span_is_of_its_task_alone(void **state)
+{
+	struct span_ref none = { 0, 0 };
+	uint64_t own = said_span_start(BYTES("own"));
+	char trace[33];
+
+	(void)state;
+	context_waited(7, false);
+	assert_int_equal(said_parent(none).slot, (uint32_t)own);
+	context_waited(CONTEXT_MANY, false);
+	assert_int_equal(said_parent(none).slot, 0);
+	assert_int_equal(said_trace_id(trace), 0);
+	said_span_end(own);
+	assert_int_equal(receive(), 1);
+	own = said_span_start(BYTES("next"));
+	assert_int_equal(said_parent(none).slot, (uint32_t)own);
+	said_span_end(own);
+	assert_int_equal(receive(), 1);
+}
+
 static void test_said_span_is_of_its_request_alone(void **state)
 {
 	struct span *first = request(), *second;
@@ -209,6 +230,7 @@ int main(void)
 		TEST(of_nobody),
 		TEST(by_tasks_of_one_thread),
 		TEST(spans_end_with_the_outer_one),
+		TEST(span_is_of_its_task_alone),
 		TEST(span_is_of_its_request_alone),
 		TEST(span_is_ended_by_its_process),
 		TEST(too_much),
