@@ -22,7 +22,7 @@ struct thread {
 	uint8_t ours;          /* the exporter thread: never observed */
 	uint8_t crowded;       /* context.c: more requests under way than open[] holds */
 	uint8_t in_doubt;      /* context.c: until the next wait */
-	uint8_t said_in_doubt; /* said.c: it has waited for several, and may do another task's work */
+	uint8_t said_in_doubt; /* said.c: it may do another task's work */
 	int wait_fd;           /* context.c: the one descriptor that the last wait was for */
 	uint32_t waits;        /* context.c: waits of this thread so far */
 	uint32_t wait_ms;      /* loop.c: when the last of them was over; of the monotonic clock */
