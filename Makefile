@@ -369,11 +369,10 @@ teeth:
 # clang, in a directory of its own: every object carries the fuzzer's coverage.
 fuzz:
 	@$(MAKE) -j$(JOBS) CC=clang BUILD=$(BUILD)/fuzz RESULTS=$(RESULTS) \
-		SAN=fuzzer-no-link,address,undefined fuzz-run
+		SAN=fuzzer-no-link,address,undefined TEST_JOBS=$(JOBS) fuzz-run
 fuzz-run: $(FUZZERS)
 	@mkdir -p $(dir $(RESULTS))
-	@for f in $(FUZZERS); do FUZZ_SECONDS=$(FUZZ_SECONDS) $(RUN) fuzz scripts/fuzz-one $$f || \
-		exit 1; done
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) WITH=scripts/fuzz-one $(RUN) --programs fuzz $(FUZZERS)
 
 .PHONY: quick check demo bench format clean
 quick:
