@@ -6,6 +6,7 @@
 #include "origin.h"
 #include "pool.h"
 #include "said.h"
+#include "sql_shapes.h"
 #include "stats.h"
 
 #define SCRATCH_CHUNKS 4u
@@ -35,9 +36,16 @@ struct db_text db_describe(struct db_scratch *room, struct bytes sql, enum sql_b
 {
 	struct sql_out text = { room->text, sizeof(room->text), 0, false };
 	struct sql_out summary = { room->summary, SQL_SUMMARY_BYTES, 0, false };
+	uint64_t key;
+	const struct sql_shape *known = sql_shapes_find(sql, b, has_parameters, &key);
+	struct db_text t;
 
+	if (known)
+		return (struct db_text){ sql_shape_text(known), sql_shape_summary(known) };
 	sql_describe(sql, b, has_parameters, &text, &summary);
-	return (struct db_text){ { text.to, text.len }, { summary.to, summary.len } };
+	t = (struct db_text){ { text.to, text.len }, { summary.to, summary.len } };
+	sql_shapes_add(key, sql, b, has_parameters, t.text, t.summary);
+	return t;
 }
 
 struct span *db_span_start(struct db_scratch *room, uint64_t started_ns)

@@ -30,7 +30,7 @@ struct db_text {
 	struct bytes summary;
 };
 
-/* In room, without values. */
+/* Without values; in room, or what was said of the same before. */
 struct db_text db_describe(struct db_scratch *room, struct bytes sql, enum sql_backslash b,
 			   bool has_parameters);
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A text that may be SQL, behind a byte of settings.  Tokens together are the text; what is masked
- * has no value left, and is masked no further; the summary is made of what the text has.
+ * has no value left, and is masked no further; the summary is made of what the text has.  A text
+ * that fits another one's shape is told of as that shape says.
  */
 #include <stdlib.h>
 
 #include "sql_comment.h"
+#include "sql_shape.h"
 #include "sql_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -81,6 +83,56 @@ static void check_comment(struct bytes sql, enum sql_backslash b)
 	}
 }
 
+static void check_fits(const struct sql_shape *shape, struct bytes sql, enum sql_backslash b,
+		       bool has_parameters)
+{
+	static char text[SQL_TEXT_BYTES], summary[SQL_SUMMARY_BYTES];
+	struct sql_out t = { text, sizeof(text), 0, false };
+	struct sql_out s = { summary, sizeof(summary), 0, false };
+
+	if (!sql_shape_fits(shape, sql, b, has_parameters))
+		return;
+	sql_describe(sql, b, has_parameters, &t, &s);
+	check(bytes_equal((struct bytes){ text, t.len }, sql_shape_text(shape)));
+	check(bytes_equal((struct bytes){ summary, s.len }, sql_shape_summary(shape)));
+}
+
+/* Others are made of it: a byte in four is another, and digits are digits mostly. */
+static void check_shape(struct bytes sql, enum sql_backslash b, bool has_parameters, char *text,
+			char *summary)
+{
+	static char other[1 << 13];
+	struct sql_out t = { text, SQL_TEXT_BYTES, 0, false };
+	struct sql_out s = { summary, SQL_SUMMARY_BYTES, 0, false };
+	uint32_t seed = (uint32_t)sql_shape_key(sql);
+	struct sql_shape *shape;
+	size_t bytes;
+
+	sql_describe(sql, b, has_parameters, &t, &s);
+	bytes = sql_shape_bytes(sql, b, (struct bytes){ text, t.len },
+				(struct bytes){ summary, s.len });
+	if (!bytes)
+		return;
+	shape = malloc(bytes);
+	sql_shape_make(shape, sql, b, has_parameters, (struct bytes){ text, t.len },
+		       (struct bytes){ summary, s.len });
+	check_fits(shape, sql, b, has_parameters);
+	for (int round = 0; round < 4; round++) {
+		for (size_t i = 0; i < sql.len; i++) {
+			bool is_digit = sql.ptr[i] >= '0' && sql.ptr[i] <= '9';
+
+			seed = seed * 1664525u + 1013904223u;
+			other[i] = sql.ptr[i];
+			if (is_digit && seed >> 30)
+				other[i] = "0123456789'.ex$_"[seed >> 8 & 15];
+			else if (!(seed >> 28))
+				other[i] = "019'.$eExXuU&_-a\\ \n\""[(seed >> 8) % 20];
+		}
+		check_fits(shape, (struct bytes){ other, sql.len }, b, has_parameters);
+	}
+	free(shape);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char text[SQL_TEXT_BYTES], again[SQL_TEXT_BYTES], summary[SQL_SUMMARY_BYTES];
@@ -94,6 +146,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	sql = (struct bytes){ (const char *)data + 1, size - 1 };
 	check_tokens(sql, b);
 	check_comment(sql, b);
+	check_shape(sql, b, data[0] & 64, text, summary);
 	for (size_t cap = 16; cap <= sizeof(text); cap *= 8) {
 		struct sql_out t = { text, cap, 0, false };
 		struct sql_out s = { summary, cap < sizeof(summary) ? cap : sizeof(summary), 0,
