@@ -16,6 +16,8 @@
 #   make fuzz       FUZZ_SECONDS=60 for each parser
 #   make format     lays the sources out as `make quick` wants them
 #   make install    PREFIX=/usr/local DESTDIR=; make uninstall
+#   make dist       a tarball of what is installed, in build/dist: its target needs no compiler
+#   make deb        a package for Debian 11 and later
 #   make clean
 #
 # CC=gcc|clang  BUILD=build  WERROR=1  LTO= (a quicker build)  SAN=address,undefined|thread (unit tests only)  V=1
@@ -147,6 +149,11 @@ PKG_cmocka := libcmocka-dev
 TOOL_PKGS := libmicrohttpd libprotobuf-c jansson zlib
 TOOL_CFLAGS = $(foreach p,$(TOOL_PKGS),$(call pkg,--cflags,$(p)))
 TOOL_LIBS = $(foreach p,$(TOOL_PKGS),$(call pkg,--libs,$(p)))
+# The program's own, static where there is an archive: an old system may have older ones, or none.
+archive = $(or $(filter /%,$(shell $(CC) -print-file-name=lib$(1).a)),-l$(1))
+TOOL_OWN = $(call pkg,--libs,libmicrohttpd) $(foreach l,protobuf-c jansson z,$(call archive,$(l)))
+# Names that libc has had under a newer version since (tools/old_libc.c).
+TOOL_WRAP := stat fstat pthread_sigmask getrandom __libc_start_main
 
 STATIC_LIBS := $(addprefix $(STATIC)/lib/,libcurl.a libcares.a libprotobuf-c.a libz.a \
 	libunwind.a)
@@ -186,7 +193,7 @@ $(TLS_LIB): $(TLS_OBJ) $(BUILD)/static-tls.stamp
 
 $(TOOL): $(TOOLS_OBJ) $(GEN_OBJ)
 	@echo "  LD      $@"
-	$(Q)$(LINK) -o $@ $^ $(TOOL_LIBS)
+	$(Q)$(LINK) $(addprefix -Wl$(comma)--wrap=,$(TOOL_WRAP)) -Wl,--exclude-libs,ALL -o $@ $^ $(TOOL_OWN)
 
 # Every object that a unit test may want: all but the interposed symbols and main().  P: members by
 # path, since rooms may have files of one name.
@@ -455,16 +462,27 @@ install: all
 	install -m 755 $(TOOL) $(DESTDIR)$(PREFIX)/bin/interspan
 	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib/interspan/libinterspan.so
 	install -m 644 $(TLS_LIB) $(DESTDIR)$(PREFIX)/lib/interspan/libinterspan-tls.so
-	install -m 644 LICENSE THIRD-PARTY README.md $(DOC)
+	install -m 644 LICENSE THIRD-PARTY README.md CHANGELOG.md SECURITY.md $(DOC)
 	install -d $(MAN)/man1 $(MAN)/man7 $(COMPLETION)
 	$(MAN_CONFIG) docs/man/interspan.1 >$(MAN)/man1/interspan.1
 	$(MAN_CONFIG) docs/man/interspan.7.in >$(MAN)/man7/interspan.7
 	install -m 644 docs/completion/interspan.bash $(COMPLETION)/interspan
 	for part in $(STATIC)/notices/* $(STATIC_TLS)/notices/*; do install -m 644 $$part $(DOC)/notice-$${part##*/}; done
+	for part in $(wildcard /usr/share/doc/libjansson-dev/copyright); do install -m 644 $$part $(DOC)/notice-jansson; done
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/interspan $(DESTDIR)$(PREFIX)/lib/interspan/libinterspan*.so
 	rm -f $(DESTDIR)$(PREFIX)/include/interspan.h
-	rm -f $(DOC)/LICENSE $(DOC)/THIRD-PARTY $(DOC)/README.md $(DOC)/notice-*
+	rm -f $(addprefix $(DOC)/,LICENSE THIRD-PARTY README.md CHANGELOG.md SECURITY.md notice-*)
 	rm -f $(MAN)/man1/interspan.1 $(MAN)/man7/interspan.7 $(COMPLETION)/interspan
 	-rmdir $(DESTDIR)$(PREFIX)/lib/interspan $(DOC)
+
+# Both from what `make install` lays out; the dates in them are SOURCE_DATE_EPOCH, or the release's.
+.PHONY: dist deb
+dist: STAGED := /usr/local
+deb: STAGED := /usr
+dist deb: all
+	@rm -rf $(BUILD)/stage-$@
+	@$(MAKE) PREFIX=$(STAGED) DESTDIR=$(abspath $(BUILD))/stage-$@ install >/dev/null
+	@VERSION=$(VERSION) LIBS="$$(readelf -dW $(TOOL) | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')" \
+		scripts/package $@ $(BUILD)/stage-$@ $(BUILD)/dist
