@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The linker sends these names here (ld --wrap): libc's own would be bound by versions that came later
- * than GLIBC_2.17, and a program that is built on a new system did not start on an old one.
+ * The linker sends these names here (ld --wrap): libc's own would be bound by versions that came
+ * later than GLIBC_2.17, and a program that is built on a new system did not start on an old one.
  * scripts/check-imports tells when another name is wanted.
  */
 #include <errno.h>
@@ -49,8 +49,10 @@ ssize_t __wrap_getrandom(void *to, size_t len, unsigned flags)
 #define OLDEST "GLIBC_2.17"
 #endif
 
-/* What the start file calls; since 2.34 libc runs the constructors of a program by itself.  Before, it
- * does so by INIT: the program has none. */
+/*
+ * What the start file calls.  Since 2.34 libc runs the constructors of a program by itself, before
+ * it did so by init: the program has none.
+ */
 int old_libc_start_main(int (*program)(int, char **, char **), int argc, char **argv,
 			void (*init)(void), void (*fini)(void), void (*loader_fini)(void),
 			void *stack_end);
