@@ -4,13 +4,16 @@
  * of what it is given, tells how much that was, and wants to be called again, with the same or with
  * nothing, as long as it says that it could not send.
  */
+#include "gnutls_failure.h"
 #include "hook.h"
 #include "library.h"
+#include "tls_failure.h"
 #include "tls_write.h"
 
 typedef struct gnutls_session_int *gnutls_session_t;
 typedef struct mbuffer_st *gnutls_packet_t;
 struct gnutls_range_st;
+struct gnutls_typed_vdata_st;
 
 typedef struct {
 	unsigned char *data;
@@ -39,6 +42,10 @@ ssize_t gnutls_record_send_range(gnutls_session_t session, const void *data, siz
 				 const struct gnutls_range_st *range);
 ssize_t gnutls_record_send_early_data(gnutls_session_t session, const void *data, size_t len);
 ssize_t gnutls_record_send_file(gnutls_session_t session, int fd, off_t *at, size_t count);
+int gnutls_certificate_verify_peers(gnutls_session_t session, struct gnutls_typed_vdata_st *data,
+				    unsigned elements, unsigned *status);
+int gnutls_certificate_verify_peers2(gnutls_session_t session, unsigned *status);
+int gnutls_certificate_verify_peers3(gnutls_session_t session, const char *name, unsigned *status);
 int gnutls_bye(gnutls_session_t session, int how);
 void gnutls_deinit(gnutls_session_t session);
 
@@ -55,6 +62,8 @@ enum extra {
 	EXTRA_protocol_get_version = EXTRAS_NEEDED,
 	EXTRA_alpn_get_selected_protocol,
 	EXTRA_ciphersuite_get,
+	EXTRA_alert_get,
+	EXTRA_session_get_verify_cert_status,
 };
 
 static const struct library_kind gnutls = {
@@ -66,7 +75,8 @@ static const struct library_kind gnutls = {
 #undef HOOK
 		,
 	.extras = "gnutls_session_get_random\0gnutls_protocol_get_version\0"
-		  "gnutls_alpn_get_selected_protocol\0gnutls_ciphersuite_get\0",
+		  "gnutls_alpn_get_selected_protocol\0gnutls_ciphersuite_get\0gnutls_alert_get\0"
+		  "gnutls_session_get_verify_cert_status\0",
 	.needed = EXTRAS_NEEDED,
 };
 static struct library_sites sites;
@@ -124,7 +134,25 @@ static struct tls_facts facts_of(const struct call *c)
 	return f;
 }
 
-static void shake_end(struct call *c, int r)
+static bool is_to_be_repeated(ssize_t r)
+{
+	return r == AGAIN || r == INTERRUPTED || r == WARNING_ALERT_RECEIVED || r == REHANDSHAKE ||
+	       r == GOT_APPLICATION_DATA;
+}
+
+static void shake_failed(struct call *c, int r, int error)
+{
+	unsigned (*get_status)(gnutls_session_t) =
+		ASK(c, unsigned (*)(gnutls_session_t), session_get_verify_cert_status);
+	int (*get_alert)(gnutls_session_t) = ASK(c, int (*)(gnutls_session_t), alert_get);
+
+	tls_failed(c->tls,
+		   gnutls_failure(r, get_alert ? (unsigned)get_alert(c->session) : 0,
+				  get_status ? get_status(c->session) : 0),
+		   error);
+}
+
+static void shake_end(struct call *c, int r, int error)
 {
 	void (*get_random)(gnutls_session_t, gnutls_datum_t *, gnutls_datum_t *) =
 		ASK(c, void (*)(gnutls_session_t, gnutls_datum_t *, gnutls_datum_t *),
@@ -143,6 +171,8 @@ static void shake_end(struct call *c, int r)
 
 		tls_established(c->tls, &facts);
 	}
+	if (is_bound && r < 0 && !is_to_be_repeated(r))
+		shake_failed(c, r, error);
 }
 
 static void started(struct call *c, unsigned flags)
@@ -173,24 +203,53 @@ EXPORT int gnutls_handshake(gnutls_session_t session)
 {
 	struct target t = TARGET(gnutls_handshake);
 	struct call c;
-	int r;
+	int r, error;
 
 	if (!t.function)
 		return AGAIN;
 	c = call_begin(session, &t);
 	r = CALL(t, gnutls_handshake)(session);
+	error = errno;
 	if (c.copy)
-		OBSERVE(shake_end(&c, r));
+		OBSERVE(shake_end(&c, r, error));
 	return r;
 }
 
-/* --- reads --- */
+/* The application's own check of the peer, after the handshake. */
+#define VERIFY(name, ...)                                                            \
+	do {                                                                         \
+		struct target t_ = TARGET(name);                                     \
+		struct call c_;                                                      \
+		int r_;                                                              \
+                                                                                     \
+		if (!t_.function)                                                    \
+			return MEMORY_ERROR;                                         \
+		c_ = call_begin(session, &t_);                                       \
+		r_ = CALL(t_, name)(__VA_ARGS__);                                    \
+		if (c_.copy && r_ == 0)                                              \
+			OBSERVE(tls_unverified(c_.tls, gnutls_unverified(*status))); \
+		return r_;                                                           \
+	} while (0)
 
-static bool is_to_be_repeated(ssize_t r)
+EXPORT int gnutls_certificate_verify_peers(gnutls_session_t session,
+					   struct gnutls_typed_vdata_st *data, unsigned elements,
+					   unsigned *status)
 {
-	return r == AGAIN || r == INTERRUPTED || r == WARNING_ALERT_RECEIVED || r == REHANDSHAKE ||
-	       r == GOT_APPLICATION_DATA;
+	VERIFY(gnutls_certificate_verify_peers, session, data, elements, status);
 }
+
+EXPORT int gnutls_certificate_verify_peers2(gnutls_session_t session, unsigned *status)
+{
+	VERIFY(gnutls_certificate_verify_peers2, session, status);
+}
+
+EXPORT int gnutls_certificate_verify_peers3(gnutls_session_t session, const char *name,
+					    unsigned *status)
+{
+	VERIFY(gnutls_certificate_verify_peers3, session, name, status);
+}
+
+/* --- reads --- */
 
 static void read_begin(struct call *c)
 {

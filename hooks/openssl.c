@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Handshakes, reads and the end of sessions of OpenSSL. */
 #include "openssl.h"
+#include "tls_failure.h"
 
 const struct library_kind openssl_kind = {
 	.library = { "SSL_", "SSL_CTX_new" },
@@ -11,8 +12,9 @@ const struct library_kind openssl_kind = {
 #undef HOOK
 		,
 	.extras = "SSL_get_client_random\0SSL_is_server\0SSL_in_init\0SSL_want\0SSL_get_shutdown\0"
-		  "SSL_ctrl\0SSL_version\0SSL_get0_alpn_selected\0SSL_get_current_cipher\0"
-		  "SSL_CIPHER_standard_name\0",
+		  "SSL_ctrl\0SSL_get_error\0SSL_version\0SSL_get0_alpn_selected\0SSL_get_current_"
+		  "cipher\0"
+		  "SSL_CIPHER_standard_name\0SSL_get_verify_result\0",
 	.needed = EXTRAS_NEEDED,
 };
 struct library_sites openssl_sites;
@@ -91,7 +93,7 @@ struct openssl_call openssl_begin(SSL *ssl, const struct target *target)
 	return c;
 }
 
-bool openssl_follow(struct openssl_call *c)
+bool openssl_follow(struct openssl_call *c, int r, int error)
 {
 	bool is_new = c->tls->state == TLS_NEW;
 
@@ -102,13 +104,15 @@ bool openssl_follow(struct openssl_call *c)
 
 		tls_established(c->tls, &facts);
 	}
+	if (UNLIKELY(r <= 0 && c->tls->state == TLS_BOUND && !c->tls->is_established))
+		openssl_shake_failed(c, r, error);
 	return is_new && c->tls->state == TLS_BOUND;
 }
 
 /* Of a call that moved nothing: as a read or write of a socket would have said it. */
-static ssize_t why_nothing(const struct openssl_call *c, int *error)
+static ssize_t why_nothing(const struct openssl_call *c, int r, int *error)
 {
-	if (OPENSSL_ASK(c, openssl_int *, want)(c->ssl) != WANT_NOTHING) {
+	if (!openssl_has_failed(c, r)) {
 		*error = EAGAIN;
 		return -1;
 	}
@@ -127,29 +131,30 @@ static void shake_begin(struct openssl_call *c)
 		c->tls->state = TLS_NEW;
 }
 
-static void shake_end(struct openssl_call *c)
+static void shake_end(struct openssl_call *c, int r, int error)
 {
 	if (c->tls->state == TLS_BOUND && c->tls->is_established)
 		look_for_connection(c);
-	openssl_follow(c);
+	openssl_follow(c, r, error);
 }
 
-#define HANDSHAKE(name)                                 \
-	EXPORT int name(SSL *ssl)                       \
-	{                                               \
-		struct target t = OPENSSL_TARGET(name); \
-		struct openssl_call c;                  \
-		int r;                                  \
-                                                        \
-		if (!t.function)                        \
-			return -1;                      \
-		c = openssl_begin(ssl, &t);             \
-		if (c.copy)                             \
-			OBSERVE(shake_begin(&c));       \
-		r = OPENSSL_CALL(t, name)(ssl);         \
-		if (c.copy)                             \
-			OBSERVE(shake_end(&c));         \
-		return r;                               \
+#define HANDSHAKE(name)                                   \
+	EXPORT int name(SSL *ssl)                         \
+	{                                                 \
+		struct target t = OPENSSL_TARGET(name);   \
+		struct openssl_call c;                    \
+		int r, error;                             \
+                                                          \
+		if (!t.function)                          \
+			return -1;                        \
+		c = openssl_begin(ssl, &t);               \
+		if (c.copy)                               \
+			OBSERVE(shake_begin(&c));         \
+		r = OPENSSL_CALL(t, name)(ssl);           \
+		error = errno;                            \
+		if (c.copy)                               \
+			OBSERVE(shake_end(&c, r, error)); \
+		return r;                                 \
 	}
 
 HANDSHAKE(SSL_do_handshake)
@@ -166,13 +171,14 @@ static void read_begin(struct openssl_call *c)
 static void read_end(struct openssl_call *c, void *buf, size_t len, ssize_t n, int error)
 {
 	struct iovec iov = { buf, len };
+	int r = n > 0 ? 1 : (int)n;
 
-	if (openssl_follow(c))
+	if (openssl_follow(c, r, error))
 		c->token = tls_look(c->tls, true);
 	if (!c->token.entry)
 		return;
 	if (n <= 0)
-		n = why_nothing(c, &error);
+		n = why_nothing(c, r, &error);
 	conn_read_done(c->tls->fd, c->token, &iov, 1, n, len, error);
 }
 
@@ -212,7 +218,7 @@ EXPORT int SSL_read_ex(SSL *ssl, void *buf, size_t len, size_t *ret)
 		return 0;
 	c = openssl_begin(ssl, &t);
 	READ(c, buf, len, r = OPENSSL_CALL(t, SSL_read_ex)(ssl, buf, len, ret),
-	     r > 0 ? (ssize_t)*ret : -1);
+	     r > 0 ? (ssize_t)*ret : 0);
 	return r;
 }
 
@@ -234,7 +240,7 @@ EXPORT int SSL_read_early_data(SSL *ssl, void *buf, size_t len, size_t *ret)
 	if (c.copy && r == EARLY_DATA_SUCCESS)
 		OBSERVE(c.token = tls_look(c.tls, true); read_end(&c, buf, len, (ssize_t)*ret, 0));
 	else if (c.copy)
-		OBSERVE(openssl_follow(&c));
+		OBSERVE(openssl_follow(&c, 1, 0));
 	return r;
 }
 
@@ -248,7 +254,7 @@ static void peek_begin(struct openssl_call *c)
 /* What came with the end of the handshake is shown before we could be told: it is not tagged. */
 static void peek_end(struct openssl_call *c, ssize_t n)
 {
-	if (openssl_follow(c))
+	if (openssl_follow(c, 1, 0))
 		peek_begin(c);
 	conn_peek_done(c->tls->fd, c->token, n);
 }
@@ -316,6 +322,22 @@ EXPORT int SSL_clear(SSL *ssl)
 	if (t.copy)
 		OBSERVE(tls_forget(ssl));
 	return OPENSSL_CALL(t, SSL_clear)(ssl);
+}
+
+/* It is the application's own check of the peer, if it is made at all. */
+EXPORT long SSL_get_verify_result(const SSL *ssl)
+{
+	struct target t = OPENSSL_TARGET(SSL_get_verify_result);
+	struct openssl_call c;
+	long r;
+
+	if (!t.function)
+		return VERIFY_UNSPECIFIED;
+	c = openssl_begin((SSL *)(uintptr_t)ssl, &t);
+	r = OPENSSL_CALL(t, SSL_get_verify_result)(ssl);
+	if (c.copy)
+		OBSERVE(tls_unverified(c.tls, openssl_unverified(r)));
+	return r;
 }
 
 EXPORT void SSL_free(SSL *ssl)

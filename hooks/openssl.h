@@ -18,6 +18,7 @@ typedef struct ssl_st SSL;
 #define WANT_NOTHING 1
 #define WANT_WRITING 2
 #define SHUTDOWN_RECEIVED 2
+#define VERIFY_UNSPECIFIED 1
 
 int SSL_do_handshake(SSL *ssl);
 int SSL_connect(SSL *ssl);
@@ -33,6 +34,7 @@ int SSL_write_early_data(SSL *ssl, const void *buf, size_t len, size_t *ret);
 ssize_t SSL_sendfile(SSL *ssl, int fd, off_t at, size_t len, int flags);
 int SSL_shutdown(SSL *ssl);
 int SSL_clear(SSL *ssl);
+long SSL_get_verify_result(const SSL *ssl);
 void SSL_free(SSL *ssl);
 
 enum {
@@ -50,11 +52,13 @@ enum extra {
 	EXTRA_want,
 	EXTRA_get_shutdown,
 	EXTRA_ctrl,
+	EXTRA_get_error,
 	EXTRAS_NEEDED,
 	EXTRA_version = EXTRAS_NEEDED,
 	EXTRA_get0_alpn_selected,
 	EXTRA_get_current_cipher,
 	EXTRA_CIPHER_standard_name,
+	EXTRA_get_verify_result,
 };
 
 extern const struct library_kind openssl_kind;
@@ -80,8 +84,23 @@ typedef int openssl_int(const SSL *ssl);
 struct openssl_call openssl_begin(SSL *ssl, const struct target *target);
 
 /*
- * After a call that may have been, or ended, the handshake.  True: the session has just been bound.
+ * After a call that may have been, or ended, the handshake.  r: what it returned, as
+ * SSL_get_error() wants it, and the errno behind it.  True: the session has just been bound.
  */
-bool openssl_follow(struct openssl_call *c);
+bool openssl_follow(struct openssl_call *c, int r, int error);
+
+/* --- openssl_failure.c --- */
+
+/* A call of a session in its handshake returned r, which is 0 or less. */
+void openssl_shake_failed(struct openssl_call *c, int r, int error);
+
+/* What SSL_get_verify_result() says, as error.type; NULL: the peer is who it should be. */
+const char *openssl_unverified(long result);
+
+/*
+ * Has a call that moved nothing failed for good, which SSL_want() does not tell of a socket that
+ * does not work any more?
+ */
+bool openssl_has_failed(const struct openssl_call *c, int r);
 
 #endif

@@ -37,7 +37,7 @@ static enum tls_sent send_plaintext(struct tls_call *call, const char *buf, size
 	if (w->returned > 0)
 		return TLS_SENT;
 	want = OPENSSL_ASK(&w->c, openssl_int *, want)(w->c.ssl);
-	if (want == WANT_NOTHING)
+	if (openssl_has_failed(&w->c, w->returned))
 		return TLS_FAILED;
 	return want == WANT_WRITING && !OPENSSL_ASK(&w->c, openssl_int *, in_init)(w->c.ssl) ?
 		       TLS_PENDING :
@@ -50,9 +50,10 @@ static void write_begin(struct openssl_call *c)
 }
 
 /* A handshake may have been part of it: then its bytes went out before we knew where to. */
-static void write_end(struct openssl_call *c, const struct iovec *iov, ssize_t n, int error)
+static void write_end(struct openssl_call *c, const struct iovec *iov, ssize_t n, int returned,
+		      int error)
 {
-	if (openssl_follow(c))
+	if (openssl_follow(c, n > 0 ? 1 : returned, error))
 		c->token = tls_look(c->tls, false);
 	conn_wrote(c->tls->fd, c->token, iov, 1, n, error);
 }
@@ -87,13 +88,16 @@ static int write_watched(struct writing *w, const void *buf, size_t len)
 		w->tls.can_edit = w->how != EARLY;
 		read_mode(w);
 		how = tls_write(&w->tls, &n);
+		error = errno;
+		if (UNLIKELY(!c->tls->is_established))
+			OBSERVE(openssl_follow(c, how == TLS_SENT ? 1 : w->returned, error));
 	} else {
 		how = send_plaintext(&w->tls, buf, len, &n);
 		error = errno;
 		tls_passed(c->tls, how);
 		if (how != TLS_SENT)
 			error = how != TLS_FAILED ? EAGAIN : error ? error : EPIPE;
-		OBSERVE(write_end(c, &iov, how == TLS_SENT ? (ssize_t)n : -1, error));
+		OBSERVE(write_end(c, &iov, how == TLS_SENT ? (ssize_t)n : -1, w->returned, error));
 	}
 	if (how != TLS_SENT)
 		return w->returned;

@@ -32,4 +32,10 @@ struct provider {
 /* Of the function name of such a library, for the code at caller. */
 struct provider provider_of(const struct library *library, const char *name, const void *caller);
 
+/*
+ * The function that an object, which is in use, reaches by that name: its own, or that to which the
+ * dynamic linker has bound it.  NULL: none, or it has not called it yet.  No lock; signal-safe.
+ */
+void *provider_bound(const struct link_map *object, const char *name);
+
 #endif

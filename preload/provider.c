@@ -167,3 +167,24 @@ struct provider provider_of(const struct library *library, const char *name, con
 	dl_iterate_phdr(answer, &q);
 	return q.answer;
 }
+
+void *provider_bound(const struct link_map *object, const char *name)
+{
+	void *own = resolve_in(object, name);
+	struct imports in;
+
+	imports_read(&in, object);
+	for (int t = 0; t < 2 && !own && in.sym && in.str; t++) {
+		for (size_t i = 0; in.rela[t] && i < in.bytes[t] / sizeof(*in.rela[t]); i++) {
+			const ElfW(Rela) *r = &in.rela[t][i];
+			size_t symbol = ELF64_R_SYM(r->r_info);
+			void *slot;
+
+			if (!symbol || strcmp(in.str + in.sym[symbol].st_name, name) != 0)
+				continue;
+			slot = *(void *const *)(object->l_addr + r->r_offset);
+			return slot && !resolve_is_in(object, slot) ? slot : NULL;
+		}
+	}
+	return own;
+}

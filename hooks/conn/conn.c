@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <netinet/tcp.h>
 #include <sys/syscall.h>
 
 #include "capture.h"
@@ -24,6 +25,7 @@
 #include "shake.h"
 #include "socket.h"
 #include "stats.h"
+#include "tls_failure.h"
 
 struct pool conn_pool;
 /* Connections with is_timed_out. */
@@ -219,9 +221,29 @@ static void note_timeout(struct conn *c, int fd)
 		set_timed_out(c, true);
 }
 
+/* What came to the descriptor of a handshake is not taken in: the kernel knows. */
+static void note_end(struct conn *c, int fd)
+{
+	switch (socket_state(fd)) {
+	case TCP_CLOSE_WAIT:
+	case TCP_LAST_ACK:
+		c->is_eof = true;
+		break;
+	case TCP_CLOSE:
+		c->error = ECONNRESET;
+		break;
+	default:
+		break;
+	}
+}
+
 /* What the end of a request that has no answer is called depends on things that end with fd. */
 static void ask_before_end(struct conn *c, int fd)
 {
+	if (tls_is_shaking(c)) {
+		note_timeout(c, fd);
+		note_end(c, fd);
+	}
 	if (!exchange_count(c))
 		return;
 	if (c->role == CONN_CLIENT)

@@ -44,6 +44,7 @@ enum layer {
 
 #define TLS_RANDOM 32u
 #define TLS_CIPHER 48u
+#define TLS_NAME 96u /* a longer one is not kept */
 
 struct conn_tls {
 	int fd;       /* that its first record was seen on */
@@ -52,7 +53,11 @@ struct conn_tls {
 	uint16_t calls;          /* on the descriptor, while nobody has found the connection */
 	uint16_t version;        /* 0x0303, 0x0304; 0: not known */
 	char cipher[TLS_CIPHER]; /* by its registered name; empty: not known */
+	char name[TLS_NAME];     /* client: whom it wants to talk to; empty: not known */
 	uint64_t established_ns; /* CLOCK_MONOTONIC; 0: not yet */
+	const char *unverified;  /* client: why it cannot trust the peer; NULL: it may */
+	_Atomic bool is_told;    /* that it has failed */
+	bool is_announced;       /* client: a session of this process has made its random */
 };
 
 #define VECTOR_MAX 1024u /* UIO_MAXIOV */

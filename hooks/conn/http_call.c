@@ -74,7 +74,7 @@ static NO_INLINE bool add(struct span_ref parent, const struct span *s, uint64_t
 
 	span_find(s, keys, found, ARRAY_LEN(keys));
 	c.peer = peer_of(found[0], found[1], peer, sizeof(peer));
-	c.operation = found[2];
+	c.operation = found[2].ptr ? found[2] : BYTES("TLS handshake");
 	c.summary = summary_of(found[3], summary, sizeof(summary));
 	return calls_add(parent, &c);
 }

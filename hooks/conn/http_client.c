@@ -8,6 +8,7 @@
 #include "http_call.h"
 #include "http_side.h"
 #include "pgwire.h"
+#include "tls_failure.h"
 #include "tracer.h"
 
 /* Once for a head, however often it was tried. */
@@ -149,6 +150,8 @@ void client_over(struct conn *c, bool is_forked)
 
 	if (c->wire)
 		pgwire_over(c, is_forked);
+	if (UNLIKELY(c->tls.seen) && !is_forked)
+		tls_over(c);
 	if (exchange_withdraw(c) && c->has_pending)
 		span_discard(span_mine(c->pending.span)); /* its request never left as a whole */
 	c->has_pending = false;

@@ -133,18 +133,16 @@ static uint64_t start_of(const struct conn *c, struct span_ref from, uint64_t no
 {
 	const struct span *server = span_get(from);
 	uint64_t start = c->connect_ns;
+	uint64_t ready = c->tls.established_ns ? c->tls.established_ns : c->opened_ns;
 
-	if (!c->is_fresh || !start || (c->opened_ns && now - c->opened_ns > IDLE_NS))
+	if (!c->is_fresh || !start || (ready && now - ready > IDLE_NS))
 		return now;
 	if (server && start < server->start_ns)
 		return now;
 	return start;
 }
 
-/*
- * What a request belongs to, of whatever it was made for; its trace state in buf, or for ever.
- */
-static bool parent_get(struct span_ref from, struct span_context *ret, char *buf, size_t cap)
+bool request_parent(struct span_ref from, struct span_context *ret, char *buf, size_t cap)
 {
 	return span_ref_context(said_parent(from), ret, buf, cap) || origin_context(ret);
 }
@@ -155,7 +153,7 @@ static struct span *open_span(struct conn *c, int fd, const struct head *head,
 	struct span_context parent;
 	char *state = c->out.scratch->edit;
 	uint64_t now = clock_monotonic_ns();
-	bool has_parent = parent_get(from, &parent, state, TRACESTATE_BYTES);
+	bool has_parent = request_parent(from, &parent, state, TRACESTATE_BYTES);
 	struct span *s;
 
 	if (!has_parent)
@@ -189,7 +187,7 @@ static void edit(struct conn *c, const struct head *head, const struct written *
 	} else if (s) {
 		ctx = span_get_context(s);
 		inject_headers(c, head, w, header, &what);
-	} else if (config.sdk_disabled && parent_get(from, &ctx, NULL, 0)) {
+	} else if (config.sdk_disabled && request_parent(from, &ctx, NULL, 0)) {
 		inject_headers(c, head, w, header, &what);
 	}
 }

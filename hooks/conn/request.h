@@ -12,6 +12,12 @@ void request_decide(struct conn *c, int fd, const struct head *head, const struc
 /* Nothing of it left: as if it had not been decided. */
 void request_undecide(struct conn *c);
 
+/*
+ * What a call belongs to, of whatever request it was made for; its trace state in buf, or for ever.
+ * False: to nothing.
+ */
+MUST_USE bool request_parent(struct span_ref from, struct span_context *ret, char *buf, size_t cap);
+
 /* The rest of it leaves by a call that is not to be changed: no edit, unless part of it is out. */
 void request_give_up(struct conn *c);
 

@@ -72,3 +72,11 @@ uint64_t socket_sent(int fd)
 		return 0;
 	return info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes;
 }
+
+unsigned socket_state(int fd)
+{
+	struct tcp_info info = { .tcpi_state = 0 };
+
+	ask(fd, IPPROTO_TCP, TCP_INFO, &info, sizeof(info));
+	return info.tcpi_state;
+}

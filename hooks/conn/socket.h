@@ -20,4 +20,7 @@ bool socket_option_counts(int level, int name);
 /* Bytes that were written to it by anybody; 0: not TCP, or a kernel that does not count (4.19). */
 uint64_t socket_sent(int fd);
 
+/* TCP_ESTABLISHED ...; 0: not TCP. */
+unsigned socket_state(int fd);
+
 #endif

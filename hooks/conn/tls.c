@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tls.h"
 
+#include "client_hello.h"
 #include "clock.h"
 #include "conn_impl.h"
 #include "context.h"
@@ -129,6 +130,18 @@ static bool is_alive(uint64_t entry)
 	return c != NULL;
 }
 
+/*
+ * Randoms that sessions have made and that no connection has carried yet, which are on their way
+ * through memory of the application's.  One of them may take another's place.
+ */
+#define ANNOUNCED 256u
+static _Atomic uint64_t announced[ANNOUNCED];
+
+static _Atomic uint64_t *announcement_of(uint64_t key)
+{
+	return &announced[(key >> 1) % ANNOUNCED];
+}
+
 /* Room for one more: where nobody waits any more, or else where it hits somebody at random. */
 static struct waiting *room_in(struct waiting *nest, uint64_t key)
 {
@@ -144,6 +157,8 @@ static void wait_for_session(struct conn *c)
 	struct waiting *nest = nest_of(key), *room;
 
 	atomic_store_explicit(&c->layer, LAYER_WAITING, memory_order_release);
+	c->tls.is_announced =
+		atomic_load_explicit(announcement_of(key), memory_order_relaxed) == key;
 	for (unsigned i = 0; i < NEST; i++) {
 		uint64_t entry = atomic_load(&nest[i].entry);
 
@@ -232,6 +247,11 @@ bool tls_bind(struct tls *t, const uint8_t random[static TLS_RANDOM], int role)
 	if (is_bound_to(t, random))
 		return true;
 	c = role < 0 ? find_only(random) : find(random, (enum conn_role)role);
+	if (!c && role == CONN_CLIENT) {
+		uint64_t key = key_of(random, CONN_CLIENT);
+
+		atomic_store_explicit(announcement_of(key), key, memory_order_relaxed);
+	}
 	if (!c)
 		return false;
 	if (begin(c)) {
@@ -325,6 +345,16 @@ static bool take_byte(struct conn_tls *t, uint8_t byte)
 	return at == RECORD_TYPE_AT ? byte == 22 : at == MESSAGE_TYPE_AT ? byte == 1 : true;
 }
 
+static void keep_name(struct conn_tls *t, struct bytes name)
+{
+	if (name.len >= TLS_NAME)
+		return;
+	for (size_t i = 0; i < name.len; i++)
+		if (name.ptr[i] <= ' ' || name.ptr[i] > '~')
+			return;
+	copy_short(t->name, name.ptr, name.len);
+}
+
 bool tls_hello(struct conn *c, int fd, const struct iovec *iov, size_t count, size_t n)
 {
 	struct conn_tls *t = &c->tls;
@@ -341,6 +371,8 @@ bool tls_hello(struct conn *c, int fd, const struct iovec *iov, size_t count, si
 		const uint8_t *p = iov[i].iov_base;
 		size_t part = iov[i].iov_len < n ? iov[i].iov_len : n;
 
+		if (!t->seen && c->role == CONN_CLIENT)
+			keep_name(t, client_hello_name((struct bytes){ iov[i].iov_base, part }));
 		for (size_t k = 0; k < part && t->seen < HELLO_BYTES; k++)
 			if (!take_byte(t, p[k]))
 				return false;

@@ -2,6 +2,8 @@
 """TLS: the plaintext that a library decrypts and encrypts is parsed as that of a socket is.  More
 programs, and more ways to write: tests/interop/test_https.py."""
 import json
+import socket
+import threading
 
 from support import certificates, servers_tls
 from support.case import Feature, Transparency, brief
@@ -82,6 +84,37 @@ class Https(Feature):
             self.assertEqual(line, [("second", "SERVER", "https"), ("edge", "CLIENT", None),
                                     ("edge", "SERVER", "https"), ("shell", "CLIENT", None)],
                              brief(spans))
+
+
+class Failed(Feature):
+    """More ways to fail, and programs: tests/interop/test_handshakes.py."""
+
+    def check(self, why, port, **env):
+        lab = self.lab()
+        done = lab.run(["curl", "-sS", f"https://localhost:{port}/"], **env)
+        self.assertNotEqual(done.returncode, 0)
+        span, = self.spans(lab, 1)
+        self.assertEqual((span["kind"], span["name"], span["status"], span["parent_span_id"]),
+                         ("CLIENT", "TLS handshake", "ERROR", ""))
+        self.assert_attributes(span, error_type=why, server_address="localhost", server_port=port,
+                               network_peer_address="127.0.0.1", network_peer_port=port)
+
+    def test_not_trusted(self):
+        lab = self.lab()
+        server = lab.python_server("second.py", traced=False, CERTIFICATE=certificates.make().both)
+        self.check("certificate_verify_failed.untrusted", server.port)
+
+    def test_peer_ends(self):
+        """One span, though the call of the library fails, and the connection ends unfinished."""
+        def end():
+            sock, _ = listener.accept()
+            sock.recv(65536)
+            sock.close()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            thread = threading.Thread(target=end, daemon=True)
+            thread.start()
+            self.check("closed_by_peer", listener.getsockname()[1], **certificates.make().trusted)
+            thread.join(20)
 
 
 class SameBytes(Transparency):

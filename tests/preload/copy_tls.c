@@ -13,6 +13,7 @@ int SSL_in_init(const void *ssl);
 int SSL_want(const void *ssl);
 int SSL_get_shutdown(const void *ssl);
 long SSL_ctrl(void *ssl, int cmd, long larg, void *parg);
+int SSL_get_error(const void *ssl, int r);
 
 /* No two of them are of one size. */
 char copy_room[WHO * 65536] = { WHO };
@@ -70,6 +71,12 @@ int SSL_get_shutdown(const void *ssl)
 {
 	(void)ssl;
 	return 0;
+}
+
+int SSL_get_error(const void *ssl, int r)
+{
+	(void)ssl;
+	return r > 0 ? 0 : 1;
 }
 
 long SSL_ctrl(void *ssl, int cmd, long larg, void *parg)

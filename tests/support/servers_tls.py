@@ -51,7 +51,7 @@ http {{
 """
 
 
-def nginx(lab, upstream, workers=1, **env):
+def nginx(lab, upstream, workers=1, authority=None, **env):
     """.ports: HTTP/1, HTTP/2, HTTP/2 in cleartext; below /files/ are the lab's files."""
     ca, prefix = certificates.make(), lab.path(f"nginx-{len(lab.programs)}")
     ports = [free_port() for _ in range(3)]
@@ -59,8 +59,9 @@ def nginx(lab, upstream, workers=1, **env):
     config = os.path.join(prefix, "nginx.conf")
     with open(config, "w", encoding="ascii") as f:
         f.write(NGINX.format(user=root_user("user {user};"), workers=workers, prefix=prefix,
-                             port=ports[0], ports=ports, upstream=upstream, certificate=ca.certificate, key=ca.key,
-                             authority=ca.file, directory=lab.directory))
+                             port=ports[0], ports=ports, upstream=upstream,
+                             certificate=ca.certificate, key=ca.key,
+                             authority=authority or ca.file, directory=lab.directory))
     argv = ["/usr/sbin/nginx", "-p", prefix, "-e", f"{prefix}/error.log", "-c", config]
     program = lab.start(argv, "nginx", ports[0], **env)
     program.ports = ports
