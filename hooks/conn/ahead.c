@@ -8,7 +8,7 @@
 /* As far as it matters for edits, each of which is compared once more when it is made. */
 static bool is_same(const struct ahead *a, const struct edits *e, uint64_t closing)
 {
-	return e->closing == closing && e->traceparents == a->head.traceparents &&
+	return e->closing == closing && e->traceparents == a->head.fields.traceparents &&
 	       e->tracestates == a->head.tracestates;
 }
 
@@ -53,6 +53,26 @@ static bool lend(struct ahead *a, struct half *h)
 	return true;
 }
 
+/* A head that lies whole in front of us, at that position; false: none does, or there was one. */
+static ALWAYS_INLINE bool look_whole(struct ahead *a, struct conn *c, const struct io_call *call,
+				     struct bytes *in, uint64_t at)
+{
+	struct half *h = &c->out;
+	struct http1_others others;
+	size_t before = in->len;
+
+	if (!http1_is_fresh(&a->parser) || a->has_start || a->has_head || a->has_end ||
+	    a->parser.tell & HEAD_TELL_MORE || !half_borrow(h) ||
+	    !http1_whole_request(&a->parser, in, &a->head.fields, &others))
+		return false;
+	head_whole(&a->head, h->scratch->text, &others);
+	a->has_start = a->has_head = true;
+	a->written.lines = at;
+	a->written.is_line_start = true;
+	closing(a, c, call, at + (before - in->len) - 2);
+	return true;
+}
+
 /* One piece of input, at that position; false: there is no more to find out. */
 static bool look(struct ahead *a, struct conn *c, const struct io_call *call, struct bytes in,
 		 uint64_t at)
@@ -60,6 +80,8 @@ static bool look(struct ahead *a, struct conn *c, const struct io_call *call, st
 	struct half *h = &c->out;
 	const char *from = in.ptr;
 
+	if (in.len)
+		look_whole(a, c, call, &in, at);
 	for (;;) {
 		enum http1_event e = http1_step(&a->parser, &in);
 		uint64_t here = at + (uint64_t)(in.ptr - from);

@@ -11,7 +11,7 @@
 #include "word.h"
 
 /* Longest that is kept of each; of the target, what a span value may hold. */
-#define FIELD_MAX 1024u
+#define FIELD_MAX HTTP1_WHOLE_FIELD
 #define TARGET_MAX 8192u
 #define LINE_MAX 8192u
 
@@ -38,17 +38,19 @@ static enum head_field field_of(struct bytes name)
 	}
 }
 
+#define TEXT_AT 8 /* 0 is "no line" */
+
 void head_init(struct head *h)
 {
-	*h = (struct head){ .used = 8 }; /* 0 is "no line" */
+	*h = (struct head){ .used = TEXT_AT };
 }
 
 /* Its bytes are there. */
 static ALWAYS_INLINE void kept(struct head *h, enum head_field which, size_t len)
 {
-	h->field[which] = (struct head_piece){ h->used, (uint16_t)len };
+	h->fields.piece[which] = (struct head_piece){ h->used, (uint16_t)len };
 	h->used = (uint16_t)(h->used + len);
-	h->seen = (uint16_t)(h->seen | 1u << which);
+	h->fields.seen = (uint16_t)(h->fields.seen | 1u << which);
 }
 
 static NO_INLINE void keep_long(struct head *h, char *text, enum head_field which,
@@ -101,24 +103,24 @@ static void chain(struct head *h, char *text, struct line_head l, uint16_t *firs
 }
 
 /* A list: what does not fit loses whole members, never part of one (C44, C66). */
-static void keep_line(struct head *h, char *text, const struct http1 *p, uint16_t *first,
+static void keep_line(struct head *h, char *text, struct bytes value, bool is_cut, uint16_t *first,
 		      uint16_t *last)
 {
 	struct line_head l = { 0, 0 };
-	size_t room = HEAD_TEXT_BYTES - h->used, len = p->value.len;
+	size_t room = HEAD_TEXT_BYTES - h->used, len = value.len;
 
 	room = room < sizeof(l) ? 0 : room - sizeof(l);
 	room = room < LINE_MAX ? room : LINE_MAX;
-	if (p->is_cut || len > room) {
+	if (is_cut || len > room) {
 		h->is_full = true;
 		len = len < room ? len : room;
-		while (len && p->value.ptr[len - 1] != ',')
+		while (len && value.ptr[len - 1] != ',')
 			len--;
 	}
 	if (!len)
 		return;
 	l.len = (uint16_t)len;
-	memcpy(text + h->used + sizeof(l), p->value.ptr, len);
+	memcpy(text + h->used + sizeof(l), value.ptr, len);
 	chain(h, text, l, first, last);
 }
 
@@ -204,6 +206,25 @@ static uint8_t count(uint8_t n)
 	return n < 255 ? n + 1 : n;
 }
 
+/* What is neither kept in a place of its own nor counted as a traceparent. */
+static void line_field(struct head *h, char *text, struct bytes name, struct bytes value,
+		       bool is_cut)
+{
+	if (word_is(name, BYTES("tracestate"))) {
+		if (UNLIKELY(!config_propagates(PROPAGATOR_TRACECONTEXT)))
+			return;
+		h->tracestates = count(h->tracestates);
+		keep_line(h, text, value, is_cut, &h->tracestate_first, &h->tracestate_last);
+	} else if (word_is(name, BYTES("baggage"))) {
+		if (UNLIKELY(!config_propagates(PROPAGATOR_BAGGAGE)))
+			return;
+		h->baggages = 1;
+		keep_line(h, text, value, is_cut, &h->baggage_first, &h->baggage_last);
+	} else if (signature_is_name(name)) {
+		h->signed_names |= (uint8_t)(is_cut ? SIGNED_ALL : signature_in_value(value));
+	}
+}
+
 void head_field(struct head *h, char *text, const struct http1 *p)
 {
 	struct bytes name = p->name;
@@ -216,19 +237,23 @@ void head_field(struct head *h, char *text, const struct http1 *p)
 	} else if (traceparent_is_name(name)) {
 		if (UNLIKELY(!config_propagates(PROPAGATOR_TRACECONTEXT)))
 			return;
-		h->traceparents = count(h->traceparents);
+		h->fields.traceparents = count(h->fields.traceparents);
 		keep(h, text, HEAD_TRACEPARENT, p->value, FIELD_MAX);
-	} else if (word_is(name, BYTES("tracestate"))) {
-		if (UNLIKELY(!config_propagates(PROPAGATOR_TRACECONTEXT)))
-			return;
-		h->tracestates = count(h->tracestates);
-		keep_line(h, text, p, &h->tracestate_first, &h->tracestate_last);
-	} else if (word_is(name, BYTES("baggage"))) {
-		if (UNLIKELY(!config_propagates(PROPAGATOR_BAGGAGE)))
-			return;
-		h->baggages = 1;
-		keep_line(h, text, p, &h->baggage_first, &h->baggage_last);
-	} else if (signature_is_name(name)) {
-		h->signed_names |= (uint8_t)(p->is_cut ? SIGNED_ALL : signature_in_value(p->value));
+	} else {
+		line_field(h, text, name, p->value, p->is_cut);
 	}
+}
+
+void head_whole(struct head *h, char *text, const struct http1_others *others)
+{
+	memset((char *)h + offsetof(struct head, used), 0,
+	       sizeof(*h) - offsetof(struct head, used));
+	h->used = TEXT_AT;
+	if (UNLIKELY(!config_propagates(PROPAGATOR_TRACECONTEXT))) {
+		h->fields.traceparents = 0;
+		h->fields.seen &= (uint16_t) ~(1u << HEAD_TRACEPARENT);
+	}
+	h->signed_names = (uint8_t)signature_in_target(head_get(h, text, HEAD_TARGET));
+	for (unsigned i = 0; i < others->count; i++)
+		line_field(h, text, others->line[i].name, others->line[i].value, false);
 }

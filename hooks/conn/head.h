@@ -13,41 +13,24 @@
 
 #include "bytes.h"
 #include "format.h"
+#include "head_field.h"
 #include "http1.h"
+#include "http1_whole.h"
 
 #define HEAD_TEXT_BYTES 40960u
 #define HEAD_EDIT_BYTES 17408u /* three lines of ours at most: traceparent, tracestate, baggage */
 
-enum head_field {
-	HEAD_METHOD,
-	HEAD_TARGET,
-	HEAD_HOST,
-	HEAD_USER_AGENT,
-	HEAD_FORWARDED,
-	HEAD_X_FORWARDED_FOR,
-	HEAD_X_FORWARDED_PROTO,
-	HEAD_X_FORWARDED_HOST,
-	HEAD_TRACEPARENT,
-	HEAD_FIELDS
-};
-
-struct head_piece {
-	uint16_t at;
-	uint16_t len;
-};
-
 struct head {
-	uint16_t used; /* of the text */
-	uint16_t seen; /* bit per field */
-	uint8_t traceparents;
-	uint8_t tracestates; /* lines, as above */
+	struct head_fields fields;
+	/* From here on all is 0 at first. */
+	uint16_t used;       /* of the text; what lies below its beginning is "no line" */
+	uint8_t tracestates; /* lines, as traceparents */
 	uint8_t baggages;
 	uint8_t others;           /* of other formats, lines */
 	uint8_t signed_names;     /* enum signature: those are never changed */
 	bool is_forced;           /* OTEL_INTERSPAN_FORCE_HEADER is there */
 	bool is_full;             /* members of tracestate or baggage did not fit */
 	uint64_t traceparent_end; /* of a request that is read: where the line behind it begins */
-	struct head_piece field[HEAD_FIELDS];
 	/*
 	 * Lines of tracestate and baggage are chained in the text, each behind a struct head_piece.
 	 */
@@ -79,16 +62,30 @@ void head_start(struct head *h, char *text, const struct http1 *p);
 
 void head_field(struct head *h, char *text, const struct http1 *p);
 
+/*
+ * The same for all of a head that http1_whole_request() has put into h->fields, which stay views
+ * into its input: head_forget() when that is gone.  Not where HEAD_TELL_MORE is set.
+ */
+void head_whole(struct head *h, char *text, const struct http1_others *others);
+
+static inline void head_forget(struct head *h)
+{
+	h->fields.base = NULL;
+	h->fields.seen = 0;
+}
+
 static inline bool head_has(const struct head *h, enum head_field which)
 {
-	return h->seen >> which & 1;
+	return h->fields.seen >> which & 1;
 }
 
 static inline struct bytes head_get(const struct head *h, const char *text, enum head_field which)
 {
+	const char *base = h->fields.base ? h->fields.base : text;
+
 	if (!head_has(h, which))
 		return (struct bytes){ NULL, 0 };
-	return (struct bytes){ text + h->field[which].at, h->field[which].len };
+	return (struct bytes){ base + h->fields.piece[which].at, h->fields.piece[which].len };
 }
 
 /* What is there of other formats; of several lines of one name the first (C52). */

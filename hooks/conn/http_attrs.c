@@ -259,7 +259,7 @@ static void set_server_request(struct span *s, struct conn *c, int fd, const str
 {
 	struct url u = url_split(head_get(h, text, HEAD_TARGET), p->is_connect);
 	struct common_key k = key_of(h, text, p, true);
-	bool is_common = !u.authority.len && !(h->seen & BY_PROXIES);
+	bool is_common = !u.authority.len && !(h->fields.seen & BY_PROXIES);
 
 	set_url(s, &u, c->in.scratch->edit, HEAD_EDIT_BYTES);
 	if (!is_common) {

@@ -118,11 +118,14 @@ bool client_read(struct conn *c, struct bytes in)
 		return false; /* the server speaks first: not HTTP */
 	h->bytes += in.len;
 	for (;;) {
-		enum http1_event e = http1_step(&h->parser, &in);
 		struct exchange *x = exchange_first(c);
+		bool is_whole;
+		enum http1_event e = half_step_response(h, &in, x, &is_whole);
 
 		if (e == HTTP1_NEED_MORE)
 			return true;
+		if (is_whole)
+			response_begun(h, x);
 		if (e == HTTP1_START_LINE && !x && exchange_take(c))
 			x = exchange_first(c);
 		if (e == HTTP1_START_LINE && !x) /* an answer that nobody asked for */

@@ -30,9 +30,9 @@ static ALWAYS_INLINE bool inbound_w3c(const struct head *h, const char *text, ch
 	uint16_t at = h->tracestate_first;
 	struct bytes line;
 
-	if (!h->traceparents)
+	if (!h->fields.traceparents)
 		return false;
-	if (h->traceparents > 1 ||
+	if (h->fields.traceparents > 1 ||
 	    traceparent_parse(head_get(h, text, HEAD_TRACEPARENT), &ret->trace, &ret->span,
 			      &ret->flags) == TRACEPARENT_INVALID) {
 		stats_inc(STAT_INBOUND_INVALID);
@@ -196,6 +196,7 @@ static bool request_begun(struct conn *c, int fd)
 		x.span = (struct span_ref){ 0 };
 	if (s)
 		context_request_read(x.span, is_synchronous(c, fd));
+	head_forget(&h->head);
 	half_settle(h);
 	return true;
 }
@@ -210,7 +211,7 @@ bool server_read(struct conn *c, int fd, struct bytes in)
 		return false;
 	h->bytes += in.len;
 	for (;;) {
-		enum http1_event e = http1_step(&h->parser, &in);
+		enum http1_event e = half_step_request(h, &in);
 
 		if (e == HTTP1_NEED_MORE)
 			return true;
@@ -314,10 +315,13 @@ bool server_wrote(struct conn *c, struct bytes in)
 	}
 	h->bytes += in.len;
 	for (;;) {
-		enum http1_event e = http1_step(&h->parser, &in);
+		bool is_whole;
+		enum http1_event e = half_step_response(h, &in, exchange_first(c), &is_whole);
 
 		if (e == HTTP1_NEED_MORE)
 			return true;
+		if (is_whole)
+			response_begun(c);
 		if (!response_event(c, e))
 			return false;
 		if (e == HTTP1_MESSAGE_END && !in.len)

@@ -49,6 +49,32 @@ static inline bool half_take(struct half *h, enum http1_event e)
 	}
 }
 
+/*
+ * The next event of a request that is read: where its whole head is there the last one of that, and
+ * all others have been dealt with.
+ */
+static ALWAYS_INLINE enum http1_event half_step_request(struct half *h, struct bytes *in)
+{
+	struct http1_others others;
+
+	if (!http1_is_fresh(&h->parser) || !in->len || h->parser.tell & HEAD_TELL_MORE ||
+	    !http1_whole_request(&h->parser, in, &h->head.fields, &others))
+		return http1_step(&h->parser, in);
+	if (!half_borrow(h))
+		return HTTP1_DEAD;
+	head_whole(&h->head, h->scratch->text, &others);
+	return HTTP1_HEAD_END;
+}
+
+/* The same for a response to x, of whose headers nobody wants to be told; NULL: step by step. */
+static ALWAYS_INLINE enum http1_event half_step_response(struct half *h, struct bytes *in,
+							 const struct exchange *x, bool *ret_whole)
+{
+	*ret_whole = x && http1_is_fresh(&h->parser) && !h->parser.tell && in->len &&
+		     http1_whole_response(&h->parser, in, x->is_head, x->is_connect);
+	return *ret_whole ? HTTP1_HEAD_END : http1_step(&h->parser, in);
+}
+
 /* Gives the scratch back where nothing in it is needed any more. */
 static inline void half_settle(struct half *h)
 {

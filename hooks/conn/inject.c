@@ -165,8 +165,8 @@ static bool find(struct conn *c, const struct head *head, const struct written *
 	lines_find(w->bytes, w->lines, w->closing, w->is_line_start, ret);
 	if (ret->is_full)
 		edits_refuse(&c->edits, STAT_INJECT_REFUSED);
-	else if (ret->traceparents != head->traceparents || ret->tracestates != head->tracestates ||
-		 ret->others != head->others)
+	else if (ret->traceparents != head->fields.traceparents ||
+		 ret->tracestates != head->tracestates || ret->others != head->others)
 		edits_refuse(&c->edits, STAT_INJECT_LATE);
 	return !c->edits.why_not;
 }

@@ -30,7 +30,7 @@ static NO_INLINE bool header_get_of_many(const struct conn *c, const struct head
 	for (uint32_t order = config.propagators.order; order; order >>= 4) {
 		enum config_propagator p = order & 15;
 
-		if (p == PROPAGATOR_TRACECONTEXT && head->traceparents == 1 &&
+		if (p == PROPAGATOR_TRACECONTEXT && head->fields.traceparents == 1 &&
 		    traceparent_parse(head_get(head, text, HEAD_TRACEPARENT), ret_trace, ret_span,
 				      &flags) != TRACEPARENT_INVALID)
 			return true;
@@ -49,11 +49,11 @@ static ALWAYS_INLINE bool header_get(const struct conn *c, const struct head *he
 {
 	uint8_t flags;
 
-	if (LIKELY(!(head->traceparents | head->others)))
+	if (LIKELY(!(head->fields.traceparents | head->others)))
 		return false;
 	if (UNLIKELY(head->others))
 		return header_get_of_many(c, head, ret_trace, ret_span);
-	return head->traceparents == 1 &&
+	return head->fields.traceparents == 1 &&
 	       traceparent_parse(head_get(head, c->out.scratch->text, HEAD_TRACEPARENT), ret_trace,
 				 ret_span, &flags) != TRACEPARENT_INVALID;
 }
@@ -107,7 +107,7 @@ static enum header classify(const struct conn *c, const struct head *head, struc
 	struct trace_id trace;
 	struct span_id span;
 
-	if (!(head->traceparents | head->others))
+	if (!(head->fields.traceparents | head->others))
 		return HEADER_NONE;
 	if (is_signed(head))
 		return HEADER_FOREIGN;
@@ -210,7 +210,7 @@ static void decide(struct conn *c, int fd, const struct head *head, const struct
 	c->has_pending = c->pending_decided = true;
 	edits_clear(&c->edits);
 	c->edits.closing = w->closing;
-	c->edits.traceparents = head->traceparents;
+	c->edits.traceparents = head->fields.traceparents;
 	c->edits.tracestates = head->tracestates;
 	if (head_is_otlp(head, c->out.scratch->text)) {
 		stats_inc(STAT_CONNS_OTLP);

@@ -213,6 +213,23 @@ static bool value_find(const struct arrival *a, uint64_t line_end, struct bytes 
 	return copy_at(a, at, got, sizeof(got), false) && memcmp(got, value.ptr, sizeof(got)) == 0;
 }
 
+/* The same of a value that the parser has seen in the very bytes of this call. */
+static ALWAYS_INLINE bool value_place(const struct arrival *a, struct bytes value, uint64_t *ret_at)
+{
+	size_t left = a->len;
+
+	for (size_t i = 0; i < a->count && left; i++) {
+		size_t n = a->iov[i].iov_len < left ? a->iov[i].iov_len : left;
+		size_t skip = (uintptr_t)value.ptr - (uintptr_t)a->iov[i].iov_base;
+
+		*ret_at = a->at + (a->len - left) + skip;
+		if (skip < n)
+			return value.len <= n - skip;
+		left -= n;
+	}
+	return false;
+}
+
 /* Does what is there lie in one place only?  Vectors may name the same memory twice. */
 static bool is_apart(const struct arrival *a)
 {
@@ -256,7 +273,13 @@ static bool is_peeked(const struct conn *c, uint64_t at)
 static void write_id(const struct arrival *a, uint64_t at, const struct span_id *id)
 {
 	char hex[SPAN_ID_HEX];
+	size_t run;
+	char *to = arrival_at(a, at + PARENT_AT, &run);
 
+	if (LIKELY(to && run >= sizeof(hex))) {
+		hex_encode(to, id->bytes, sizeof(id->bytes));
+		return;
+	}
 	hex_encode(hex, id->bytes, sizeof(id->bytes));
 	copy_at(a, at + PARENT_AT, hex, sizeof(hex), true);
 }
@@ -273,12 +296,29 @@ static void write_all(const struct arrival *a, uint64_t at, size_t len,
 		copy_at(a, at + i, &blank, 1, true);
 }
 
+/* Where in this call is the value?  False: that is counted. */
+static bool find(const struct arrival *a, const struct head *h, struct bytes value,
+		 uint64_t *ret_at)
+{
+	uint64_t at = 0;
+	bool is_found = a->count <= PIECES_MAX &&
+			(LIKELY(h->fields.base) ? value_place(a, value, &at) :
+						  value_find(a, h->traceparent_end, value, &at));
+
+	if (!is_found || (a->count > 1 && !is_apart(a))) {
+		stats_inc(at < a->at ? STAT_TAG_LATE : STAT_TAG_REFUSED);
+		return false;
+	}
+	*ret_at = at;
+	return true;
+}
+
 static bool write_tag(struct conn *c, const struct span_context *own, bool is_all)
 {
 	const struct arrival *a = c->arrival;
 	const struct head *h = &c->in.head;
 	struct bytes value = head_get(h, c->in.scratch->text, HEAD_TRACEPARENT);
-	uint64_t at = 0;
+	uint64_t at;
 
 	if (!tag_is_allowed())
 		return false;
@@ -286,15 +326,12 @@ static bool write_tag(struct conn *c, const struct span_context *own, bool is_al
 		stats_inc(STAT_TAG_SIGNED);
 		return false;
 	}
-	if (!a || h->traceparent_end <= a->at) {
+	if (!a || (!h->fields.base && h->traceparent_end <= a->at)) {
 		stats_inc(STAT_TAG_LATE);
 		return false;
 	}
-	if (a->count > PIECES_MAX || !value_find(a, h->traceparent_end, value, &at) ||
-	    !is_apart(a)) {
-		stats_inc(at < a->at ? STAT_TAG_LATE : STAT_TAG_REFUSED);
+	if (!find(a, h, value, &at))
 		return false;
-	}
 	if (is_peeked(c, at)) {
 		stats_inc(STAT_TAG_PEEKED);
 		return false;

@@ -176,6 +176,12 @@ void http1_tunnel(struct http1 *p);
  */
 MUST_USE bool http1_eof(struct http1 *p);
 
+/* The next byte begins a message, as far as one can tell without it. */
+static inline bool http1_is_fresh(const struct http1 *p)
+{
+	return !p->state && !p->has_cr;
+}
+
 /* No byte of a message is taken that its MESSAGE_END (1xx: HEAD_END) is not told for. */
 bool http1_is_between(const struct http1 *p);
 

@@ -13,7 +13,7 @@
 #include "token.h"
 
 enum http1_state {
-	HTTP1_AT_START,       /* the first byte of a message; blank lines before it are skipped */
+	HTTP1_AT_START = 0,   /* the first byte of a message; blank lines before it are skipped */
 	HTTP1_AT_START_LINE,  /* until LF */
 	HTTP1_AT_HEADER,      /* a line: a header, or the empty one */
 	HTTP1_AT_FOLD,        /* a header's line is whole: does the next one continue it? */

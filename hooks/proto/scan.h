@@ -52,9 +52,9 @@ static ALWAYS_INLINE unsigned int scan_bits(scan_block set)
 #endif
 }
 
-static ALWAYS_INLINE size_t scan_first(unsigned int bits)
+static ALWAYS_INLINE size_t scan_first(uint64_t bits)
 {
-	return (unsigned int)__builtin_ctz(bits);
+	return (size_t)__builtin_ctzll(bits);
 }
 
 /* Integers: the sixteenth byte before end may lie in front of all. */

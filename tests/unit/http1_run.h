@@ -25,9 +25,11 @@
 #include <unistd.h>
 
 #include "http1.h"
+#include "http1_whole_run.h"
 
 struct http1_run {
 	struct http1 p;
+	struct whole_run whole;
 	bool is_response;
 	const char *expect; /* what responses answer, a letter each: H(EAD), C(ONNECT), other */
 	char *line;         /* what is lent when asked for; NULL: the parser is killed */
@@ -76,6 +78,7 @@ static inline void http1_run_init(struct http1_run *r, bool is_response, const c
 	r->line_cap = line_cap;
 	r->taken = 0;
 	r->is_over = false;
+	r->whole.is_whole = false;
 	r->log_len = 0;
 	r->log[0] = 0;
 	if (is_response)
@@ -109,6 +112,26 @@ static inline void http1_run_facts(struct http1_run *r)
 	http1_run_note(
 		r, "%s%s%s%s\n", p->is_chunked ? " chunked" : "", p->is_close ? " close" : "",
 		!r->is_response && p->is_connect ? " connect" : "", p->has_upgrade ? " up" : "");
+}
+
+static inline void http1_run_whole(struct http1_run *r, enum http1_event e, size_t left)
+{
+	switch (e) {
+	case HTTP1_START_LINE:
+		whole_run_start(&r->whole, &r->p);
+		break;
+	case HTTP1_HEADER:
+		whole_run_header(&r->whole, &r->p);
+		break;
+	case HTTP1_HEAD_END:
+		whole_run_end(&r->whole, &r->p, left);
+		break;
+	case HTTP1_HEAD_CLOSING:
+		break;
+	default:
+		whole_must(!r->whole.is_whole);
+		break;
+	}
 }
 
 static inline void http1_run_event(struct http1_run *r, enum http1_event e)
@@ -150,8 +173,12 @@ static inline void http1_run_feed(struct http1_run *r, struct bytes in)
 {
 	while (!r->is_over) {
 		size_t before = in.len;
-		enum http1_event e = http1_step(&r->p, &in);
+		enum http1_event e;
 
+		if (!r->whole.is_whole)
+			whole_run_begin(&r->whole, &r->p, in, *r->expect);
+		e = http1_step(&r->p, &in);
+		http1_run_whole(r, e, in.len);
 		r->taken += before - in.len;
 		if (e == HTTP1_NEED_MORE) {
 			if (in.len)

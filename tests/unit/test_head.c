@@ -11,6 +11,7 @@
 
 #include "config.h"
 #include "head.h"
+#include "signature.h"
 
 static struct head h;
 static char text[HEAD_TEXT_BYTES];
@@ -147,8 +148,91 @@ static void test_head_more_lines_than_a_count_holds(void **state)
 	(void)state;
 	for (int i = 0; i < 300; i++)
 		field("traceparent", "x", 1, false);
-	assert_int_equal(h.traceparents, 255); /* and not 44 */
+	assert_int_equal(h.fields.traceparents, 255); /* and not 44 */
 	assert_kept(HEAD_TRACEPARENT, "x");
+}
+
+#define HEAD                                                                                 \
+	"GET /?SignedHeaders=tracestate HTTP/1.1\r\nHost: a\r\nHost: b\r\n"                  \
+	"traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n"           \
+	"tracestate: a=b\r\ntracestate: c=d\r\nbaggage: e=f\r\nX-Forwarded-For: 1.2.3.4\r\n" \
+	"Signature-Input: sig=(\"baggage\")\r\nUser-Agent: c\r\n\r\n"
+
+static void whole(struct bytes in)
+{
+	struct http1_others others;
+	struct http1 p;
+
+	http1_init_request(&p);
+	memset(&h, 0xee, sizeof(h)); /* of a head before */
+	assert_true(http1_whole_request(&p, &in, &h.fields, &others));
+	head_whole(&h, text, &others);
+}
+
+static void assert_line(uint16_t *at, const char *want)
+{
+	struct bytes got;
+
+	assert_true(head_line(text, at, &got));
+	assert_int_equal(got.len, strlen(want));
+	assert_memory_equal(got.ptr, want, got.len);
+}
+
+/* C1-C3, C30, C63: the same as line by line, and nothing is copied but what is in lists. */
+static void test_head_whole(void **state)
+{
+	struct bytes in = BYTES(HEAD), host;
+	uint16_t at;
+
+	(void)state;
+	whole(in);
+	host = head_get(&h, text, HEAD_HOST);
+	assert_true(host.ptr > in.ptr && host.ptr < in.ptr + in.len);
+	assert_kept(HEAD_METHOD, "GET");
+	assert_kept(HEAD_TARGET, "/?SignedHeaders=tracestate");
+	assert_kept(HEAD_HOST, "a");
+	assert_kept(HEAD_USER_AGENT, "c");
+	assert_kept(HEAD_X_FORWARDED_FOR, "1.2.3.4");
+	assert_kept(HEAD_TRACEPARENT, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+	assert_false(head_has(&h, HEAD_FORWARDED));
+	assert_int_equal(h.fields.traceparents, 1);
+	assert_int_equal(h.tracestates, 2);
+	assert_int_equal(h.baggages, 1);
+	assert_int_equal(h.signed_names, SIGNED_TRACESTATE | SIGNED_BAGGAGE);
+	at = h.tracestate_first;
+	assert_line(&at, "a=b");
+	assert_line(&at, "c=d");
+	assert_int_equal(at, 0);
+	at = h.baggage_first;
+	assert_line(&at, "e=f");
+	assert_int_equal(at, 0);
+	assert_false(h.is_full || h.is_forced || h.others || h.captured_first || h.others_first);
+}
+
+static void test_head_whole_is_forgotten(void **state)
+{
+	(void)state;
+	whole(BYTES(HEAD));
+	head_forget(&h);
+	for (unsigned i = 0; i < HEAD_FIELDS; i++)
+		assert_null(head_get(&h, text, (enum head_field)i).ptr);
+	assert_null(h.fields.base);
+}
+
+/* OTEL_PROPAGATORS without tracecontext (C50): nobody has sent a parent. */
+static void test_head_whole_without_trace_context(void **state)
+{
+	char setting[] = "OTEL_PROPAGATORS=baggage";
+	char *env[] = { setting, NULL };
+
+	(void)state;
+	config_parse(&config, env);
+	whole(BYTES(HEAD));
+	assert_false(head_has(&h, HEAD_TRACEPARENT));
+	assert_int_equal(h.fields.traceparents, 0);
+	assert_int_equal(h.tracestates, 0);
+	assert_int_equal(h.baggages, 1);
+	assert_kept(HEAD_HOST, "a");
 }
 
 int main(void)
@@ -162,6 +246,9 @@ int main(void)
 		TEST(list_cut_by_the_parser_loses_its_last_member),
 		TEST(lists_end_where_the_text_does),
 		TEST(more_lines_than_a_count_holds),
+		TEST(whole),
+		TEST(whole_is_forgotten),
+		TEST(whole_without_trace_context),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
