@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <pty.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
@@ -114,16 +115,44 @@ static void by_posix_spawn(void)
 	reap(pid);
 }
 
-static void by_system(void)
+/* The same program, for a shell. */
+static const char *shell_command(void)
 {
-	char command[4200];
+	static char command[4200];
 	char path[4096];
 	ssize_t n = readlink(program, path, sizeof(path) - 1);
 
 	path[n > 0 ? n : 0] = '\0';
 	snprintf(command, sizeof(command), "%s %s child %s", path, port_text, fd_text);
-	if (system(command) != 0)
+	return command;
+}
+
+static void by_system(void)
+{
+	if (system(shell_command()) != 0)
 		exit(7);
+}
+
+static void by_popen(void)
+{
+	FILE *f = popen(shell_command(), "r");
+
+	if (!f || fgetc(f) != EOF || pclose(f) != 0)
+		exit(12);
+}
+
+/* libc's own fork, and a terminal. */
+static void by_forkpty(void)
+{
+	int terminal = -1;
+	pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
+
+	if (pid == 0) {
+		child(done[1]);
+		exit(0);
+	}
+	reap(pid);
+	close(terminal);
 }
 
 static void by_double_fork(void)
@@ -210,8 +239,9 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*make)(void);
 	} ways[] = {
-		WAY(fork),   WAY(_Fork),       WAY(clone),  WAY(vfork),      WAY(posix_spawn),
-		WAY(system), WAY(double_fork), WAY(daemon), WAY(clone_call),
+		WAY(fork),        WAY(_Fork),   WAY(clone),       WAY(vfork),
+		WAY(posix_spawn), WAY(system),  WAY(double_fork), WAY(daemon),
+		WAY(clone_call),  WAY(forkpty), WAY(popen),
 	};
 
 	if (argc < 4)

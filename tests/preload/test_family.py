@@ -13,8 +13,8 @@ from test_process import WithServer
 HOST = os.path.join(BUILD, "tests", "host_family")
 CHILDREN = int(os.environ.get("FAMILY_CHILDREN", "8"))
 # In the parent's memory, or a copy of it, and as programs of their own.
-FORKS = ["fork", "_Fork", "clone", "clone_call", "double_fork", "daemon"]
-STARTS = ["vfork", "posix_spawn", "system"]
+FORKS = ["fork", "_Fork", "clone", "clone_call", "double_fork", "daemon", "forkpty"]
+STARTS = ["vfork", "posix_spawn", "system", "popen"]
 # The exporter is always at work; what is told at an end is told however busy the machine is.
 SETTINGS = {"OTEL_BSP_SCHEDULE_DELAY": "1", "OTEL_INTERSPAN_SHUTDOWN_TIMEOUT": "60000"}
 
