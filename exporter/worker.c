@@ -326,7 +326,7 @@ enum exporter_end exporter_run(struct exporter *x)
 
 	if (!isolate(wanted(x->config), &std_kept))
 		return EXPORTER_REFUSED;
-	quiesce_begin(&x->quiesce);
+	quiesce_begin(x->quiesce);
 	status_open(x);
 	end = run_quiet(x, std_kept);
 	status_close();

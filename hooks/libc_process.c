@@ -20,6 +20,15 @@ _Static_assert(offsetof(struct thread, inherited.slot) == THREAD_INHERITED, "stu
 
 /* --- fork --- */
 
+/*
+ * A write to this thread's page costs parent and child a copy of it each: none but if it must be.
+ */
+static void errno_keep(int saved)
+{
+	if (UNLIKELY(errno != saved))
+		errno = saved;
+}
+
 EXPORT pid_t fork(void)
 {
 	struct host_fork before = host_before_fork();
@@ -30,7 +39,7 @@ EXPORT pid_t fork(void)
 		host_after_fork_in_child(before);
 	else
 		host_after_fork_in_parent(before, child);
-	errno = saved;
+	errno_keep(saved);
 	return child;
 }
 
@@ -105,7 +114,7 @@ EXPORT int daemon(int stays_in_directory, int keeps_output)
 	} else {
 		host_after_fork_in_parent(before, -1);
 	}
-	errno = saved;
+	errno_keep(saved);
 	return r;
 }
 

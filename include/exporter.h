@@ -25,9 +25,10 @@ struct exporter {
 	/*
 	 * Quiesce lock Q: held by the exporter thread whenever it runs code of libc or libcurl,
 	 * released while it sleeps.  fork() in the host takes it first, so that no child inherits a
-	 * lock of libc that our thread held.  0 free, 1 held, 2 held and waited for.
+	 * lock of libc that our thread held.  0 free, 1 held, 2 held and waited for.  Lies in
+	 * process_words().
 	 */
-	_Atomic uint32_t quiesce;
+	_Atomic uint32_t *quiesce;
 	_Atomic uint32_t stop; /* raise, then wake the store: leave after a last flush */
 	/* CLOCK_MONOTONIC ns by which everything must have been sent; 0: no deadline. */
 	_Atomic uint64_t deadline_ns;

@@ -7,6 +7,7 @@
  * kernels are asked for the pid each time).  A vfork child shares its parent's memory:
  * thread_self.in_vfork keeps it out of here.  All functions: any thread, async-signal-safe.
  */
+#include <stdatomic.h>
 #include <stdint.h>
 
 uint32_t process_pid(void);
@@ -19,6 +20,16 @@ uint32_t process_forks(void);
 
 /* For the fork hook, before the call. */
 void process_will_fork(void);
+
+/*
+ * What fork() writes to before and after: in a page of which no copy is made then.  0 in a process
+ * that has just begun.
+ */
+struct process_words {
+	_Atomic uint32_t quiesce; /* exporter.h: Q */
+	_Atomic uint32_t forking; /* exporter_life.c: the thread that holds it for a fork */
+};
+struct process_words *process_words(void);
 
 /* For the fork hook, first thing in the child: not needed, but counters start at 0 right here. */
 void process_forked(void);

@@ -187,7 +187,7 @@ static void start(struct store *st)
 	exporter.store = st;
 	exporter.config = &config;
 	exporter.is_alone = is_alone;
-	atomic_store(&exporter.quiesce, 0); /* a parent's thread may have held it */
+	exporter.quiesce = &process_words()->quiesce;
 	atomic_store(&exporter.stop, 0);
 	/* Without a main thread it must not be there for long. */
 	atomic_store(&exporter.deadline_ns,
@@ -448,35 +448,34 @@ void exporter_main_gone(void)
 
 /* --- around fork --- */
 
-/* Which thread holds Q for a fork: its signal handler may fork, too. */
-static _Atomic uint32_t forking;
-
 bool exporter_quiesce(void)
 {
+	struct process_words *w = process_words();
 	uint32_t self;
 
 	if (!store_get() || life_get() == ABSENT)
 		return false;
 	self = (uint32_t)raw_gettid();
-	if (atomic_load(&forking) == self || !quiesce_lock(&exporter.quiesce, QUIESCE_MS))
+	/* Its signal handler may fork, too. */
+	if (atomic_load(&w->forking) == self || !quiesce_lock(&w->quiesce, QUIESCE_MS))
 		return false;
 	SHAKE();
-	atomic_store(&forking, self);
+	atomic_store(&w->forking, self);
 	return true;
 }
 
 void exporter_resume(void)
 {
-	atomic_store(&forking, 0);
-	quiesce_unlock(&exporter.quiesce);
+	struct process_words *w = process_words();
+
+	atomic_store(&w->forking, 0);
+	quiesce_unlock(&w->quiesce);
 }
 
 void exporter_forget(void)
 {
 	atomic_store(&tid, 0);
 	atomic_store(&exiting, 0);
-	atomic_store(&forking, 0);
-	atomic_store(&exporter.quiesce, 0);
 	atomic_store(&exporter.stop, 0);
 	atomic_store(&exporter.deadline_ns, 0);
 	atomic_store(&exporter.main_gone, false);

@@ -24,8 +24,11 @@
 struct identity {
 	_Atomic uint32_t pid;
 	_Atomic uint32_t epoch;
+	_Atomic uint32_t forks;
+	struct process_words words;
 };
 
+/* For each process its own, and never copied: to write to it after a fork is free. */
 static _Atomic(struct identity *) page;
 static struct identity unwiped;     /* what serves when the kernel does not wipe */
 static _Atomic uint32_t last_epoch; /* inherited: the next one is new to the whole line */
@@ -107,24 +110,30 @@ uint32_t process_epoch(void)
 	return atomic_load_explicit(&identity_get()->epoch, memory_order_relaxed);
 }
 
+struct process_words *process_words(void)
+{
+	return &identity_get()->words;
+}
+
 void process_forked(void)
 {
 	struct identity *id = atomic_load_explicit(&page, memory_order_acquire);
 
-	if (id == &unwiped) /* a child in a new pid namespace may have its parent's number */
+	if (id == &unwiped) { /* a child in a new pid namespace may have its parent's number */
 		atomic_store(&id->epoch, 0);
+		atomic_store(&id->words.quiesce, 0);
+		atomic_store(&id->words.forking, 0);
+	}
 	identity_get();
 	stats_forked(); /* also when the parent had never asked who it is */
 }
 
-static _Atomic uint32_t forks;
-
 uint32_t process_forks(void)
 {
-	return atomic_load_explicit(&forks, memory_order_relaxed);
+	return atomic_load_explicit(&identity_get()->forks, memory_order_relaxed);
 }
 
 void process_will_fork(void)
 {
-	atomic_fetch_add_explicit(&forks, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&identity_get()->forks, 1, memory_order_relaxed);
 }

@@ -81,6 +81,7 @@ void stack_end_span(struct span *s, uint64_t monotonic_ns)
 
 /* The epoch of the process that holds it << 1 | HELD; 0: nobody does. */
 static _Atomic uint64_t holder;
+static _Atomic bool is_used; /* a stack has been taken, or is about to be */
 
 /* Of what another thread of our parent's was doing nothing can be known. */
 static bool lock_try(void)
@@ -101,6 +102,12 @@ bool stack_quiesce(void)
 {
 	struct timespec turn = { 0, QUIESCE_TURN_NS };
 
+	/*
+	 * To take it and to leave it costs each fork a copy of its page.  Who takes a first stack
+	 * right now leaves a child that takes none.
+	 */
+	if (!atomic_load(&is_used))
+		return false;
 	for (uint32_t i = 0; i < QUIESCE_TURNS; i++) {
 		uint64_t seen;
 
@@ -220,6 +227,7 @@ static bool take_now(struct span *s)
 	kernel_sigset old = mask_swap(~(kernel_sigset)0);
 	bool has_taken = false;
 
+	atomic_store(&is_used, true);
 	/* A handler runs with its own signal blocked: an empty mask says that this is none. */
 	if (!old && lock_try()) {
 		SHAKE();

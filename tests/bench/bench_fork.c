@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_fork PORT COUNT MIB: so many calls of fork(2), a request before every fourth, by a process
- * that has touched so much memory: the least of what a call took in the parent, in microseconds.
+ * bench_fork PORT COUNT MIB [thread]: so many calls of fork(2), a request before every fourth, by a
+ * process that has touched so much memory: the least of what a call took in the parent, in
+ * microseconds.  thread: it has a second one, which sleeps.
  */
+#include <pthread.h>
 #include <stdint.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -17,8 +19,15 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static void *sleeps(void *unused)
+{
+	pause();
+	return unused;
+}
+
 int main(int argc, char **argv)
 {
+	pthread_t thread;
 	uint64_t least = UINT64_MAX;
 	size_t bytes;
 	char *memory;
@@ -27,7 +36,7 @@ int main(int argc, char **argv)
 		return 2;
 	bytes = (size_t)atoi(argv[3]) << 20;
 	memory = malloc(bytes + 1);
-	if (!memory)
+	if (!memory || (argc > 4 && pthread_create(&thread, NULL, sleeps, NULL) != 0))
 		return 3;
 	memset(memory, 1, bytes);
 	for (int i = 0; i < atoi(argv[2]); i++) {

@@ -363,13 +363,13 @@ static void children_leave_it_to_the_parent(void)
 	end_a_span();
 	CHECK(comes_to(&delivered, 1));
 	held = exporter_quiesce();
-	CHECK(held && atomic_load(&exporter.quiesce) == 1);
+	CHECK(held && atomic_load(&process_words()->quiesce) == 1);
 	CHECK(!exporter_quiesce() && lock_tries == 1); /* a handler that forks meanwhile */
 	child = fork();
 	if (child == 0) {
 		process_forked();
 		exporter_forget();
-		CHECK(atomic_load(&exporter.quiesce) == 0);
+		CHECK(atomic_load(&process_words()->quiesce) == 0);
 		end_a_span();
 		CHECK(our_threads() == 0);
 		CHECK(flush_takes_ms(HOST_EXITS) < 50);
@@ -377,7 +377,7 @@ static void children_leave_it_to_the_parent(void)
 		_exit(0);
 	}
 	exporter_resume();
-	CHECK(atomic_load(&exporter.quiesce) == 0);
+	CHECK(atomic_load(&process_words()->quiesce) == 0);
 	CHECK(waitpid(child, &status, 0) == child && status == 0);
 	CHECK(comes_to(&delivered, 2));
 }

@@ -26,7 +26,8 @@
 #include "sleep.h"
 #include "status.h"
 
-static struct exporter x;
+static _Atomic uint32_t quiesce;
+static struct exporter x = { .quiesce = &quiesce };
 static struct config cfg;
 static struct endpoint endpoint;
 
@@ -211,7 +212,7 @@ static void test_status_is_not_there_under_a_filter(void **state)
 		    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
 			_exit(2);
 		status_open(&x);
-		_exit(page_fd() == -1 && !status_wait(&x.quiesce, 0, SLEEP_FOR_EVER) ? 0 : 1);
+		_exit(page_fd() == -1 && !status_wait(&quiesce, 0, SLEEP_FOR_EVER) ? 0 : 1);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);

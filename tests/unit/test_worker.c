@@ -30,7 +30,8 @@
 static struct server server;
 static struct store *st;
 static struct config cfg;
-static struct exporter x;
+static _Atomic uint32_t quiesce;
+static struct exporter x = { .quiesce = &quiesce };
 static char url[64];
 static pthread_t thread;
 static _Atomic enum exporter_end ended;
@@ -148,6 +149,8 @@ static int setup(void **state)
 	cfg.bsp_queue_size = 2048;
 	st->batch = BATCH;
 	memset(&x, 0, sizeof(x));
+	x.quiesce = &quiesce;
+	atomic_store(&quiesce, 0);
 	x.store = st;
 	x.config = &cfg;
 	tells_alone = false;
@@ -307,10 +310,10 @@ static void test_worker_sleeps_without_q(void **state)
 	(void)state;
 	launch_idle();
 	usleep(20000);
-	assert_true(quiesce_lock(&x.quiesce, 0));
-	quiesce_unlock(&x.quiesce);
+	assert_true(quiesce_lock(x.quiesce, 0));
+	quiesce_unlock(x.quiesce);
 	stop();
-	assert_int_equal(x.quiesce, 0);
+	assert_int_equal(*x.quiesce, 0);
 }
 
 static void test_worker_leaves_no_owner(void **state)
@@ -545,7 +548,7 @@ static void take_over(int report)
 {
 	uint64_t exported;
 
-	atomic_store(&x.quiesce, 0);
+	atomic_store(x.quiesce, 0);
 	if (!eventually(is_orphaned, 3000))
 		_exit(1);
 	stats_reset();
@@ -575,7 +578,7 @@ static void test_worker_starts_again_in_a_child(void **state)
 		launch_idle();
 		stats_reset();
 		spans(BATCH);
-		if (!eventually(has_exported_a_batch, 2000) || !quiesce_lock(&x.quiesce, 1000))
+		if (!eventually(has_exported_a_batch, 2000) || !quiesce_lock(x.quiesce, 1000))
 			_exit(1);
 		if (fork() == 0)
 			take_over(report[1]);

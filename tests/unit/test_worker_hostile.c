@@ -30,7 +30,8 @@
 static struct server server;
 static struct store *st;
 static struct config cfg;
-static struct exporter x;
+static _Atomic uint32_t quiesce;
+static struct exporter x = { .quiesce = &quiesce };
 static char url[64];
 
 static void configure(void)
@@ -43,6 +44,7 @@ static void configure(void)
 	cfg.bsp_batch_size = 64;
 	cfg.bsp_queue_size = 2048;
 	memset(&x, 0, sizeof(x));
+	x.quiesce = &quiesce;
 	x.store = st;
 	x.config = &cfg;
 	stats_reset();
@@ -259,7 +261,7 @@ static void test_hostile_forks_lose_nothing(void **state)
 	(void)state;
 	assert_int_equal(pthread_create(&t, NULL, run, NULL), 0);
 	for (int i = 0; i < FORKS; i++) {
-		bool is_held = quiesce_lock(&x.quiesce, 1000);
+		bool is_held = quiesce_lock(x.quiesce, 1000);
 		pid_t pid;
 
 		assert_true(is_held);
@@ -268,7 +270,7 @@ static void test_hostile_forks_lose_nothing(void **state)
 			span_end(span_start(SPAN_CLIENT, NULL));
 			_exit(0);
 		}
-		quiesce_unlock(&x.quiesce);
+		quiesce_unlock(x.quiesce);
 		assert_int_equal(waitpid(pid, NULL, 0), pid);
 		span_end(span_start(SPAN_SERVER, NULL));
 	}
