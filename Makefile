@@ -6,6 +6,7 @@
 #   make demo       one request through curl, nginx and two Python services, shown as a waterfall
 #   make teeth      breaks the code on purpose, in many ways; each must fail a test (ten minutes)
 #   make bench      what it costs: figures against bare, side by side; BENCH=name,... PAIRS=30
+#   make soak       10,000 requests a second through nginx for ten minutes, and what came of them
 #   make bench-compare OLD=libinterspan.so   the same for another build and this one
 #   make coverage   which lines the unit tests run, file by file
 #   make shake      threads that give way where it is most awkward: SHAKE_ROUNDS=10
@@ -439,6 +440,9 @@ bench bench-compare: all $(BENCHES)
 	@[ $@ = bench ] || [ -e "$(OLD)" ] || { echo "OLD: another build's libinterspan.so"; exit 1; }
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py --pairs $(PAIRS) \
 		$(if $(findstring compare,$@),--old "$(OLD)") "$(BENCH)"
+.PHONY: soak
+soak: all $(BENCHES)
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/flow.py $(SOAK_SECONDS)
 bench-report:
 	@$(PYTHON) tests/bench/kit/report.py "$(RAW)" docs/overhead.md
 
