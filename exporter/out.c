@@ -45,22 +45,25 @@ static long write_some(int fd, struct bytes part)
 	return n;
 }
 
-static size_t write_all(int fd, struct exporter *x, struct bytes lines, uint64_t until_ns)
+static size_t write_all(struct out *o, struct exporter *x, struct bytes lines, uint64_t until_ns)
 {
-	bool is_whole = is_file(fd);
+	bool is_whole = is_file(o->fd);
 	size_t done = 0;
 
+	o->error = 0;
 	while (done < lines.len) {
 		struct bytes part = bytes_skip(lines, done);
 		long n;
 
 		if (!is_whole && part.len > PIPE_PART)
 			part.len = PIPE_PART;
-		if (!wait_writable(fd, x, until_ns))
+		if (!wait_writable(o->fd, x, until_ns))
 			break;
-		n = write_some(fd, part);
-		if (n <= 0)
+		n = write_some(o->fd, part);
+		if (n <= 0) {
+			o->error = (int)-n;
 			break;
+		}
 		done += (size_t)n;
 	}
 	return done;
@@ -72,10 +75,10 @@ bool out_write(struct out *o, struct exporter *x, struct bytes lines, uint64_t u
 
 	if (o->fd < 0)
 		return false;
-	if (o->is_broken && write_all(o->fd, x, BYTES("\n"), until_ns) != 1)
+	if (o->is_broken && write_all(o, x, BYTES("\n"), until_ns) != 1)
 		return false;
 	o->is_broken = false;
-	done = write_all(o->fd, x, lines, until_ns);
+	done = write_all(o, x, lines, until_ns);
 	o->is_broken = done > 0 && done < lines.len;
 	return done == lines.len;
 }

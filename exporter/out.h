@@ -15,6 +15,7 @@
 struct out {
 	int fd;         /* -1: none */
 	bool is_broken; /* the last line could only be written in part */
+	int error;      /* errno of what last failed; 0: nobody read in time */
 };
 
 /*

@@ -62,7 +62,7 @@ void __wrap_qsort(void *base, size_t n, size_t bytes, __compar_fn_t compare)
 	}
 }
 
-/* --- what libcurl writes into its messages --- */
+/* --- what libcurl and we write into messages --- */
 
 static const struct {
 	int error;
@@ -70,14 +70,18 @@ static const struct {
 } texts[] = {
 	{ EACCES, "Permission denied" },
 	{ EADDRNOTAVAIL, "Cannot assign requested address" },
+	{ EBADF, "Bad file descriptor" },
 	{ ECONNREFUSED, "Connection refused" },
 	{ ECONNRESET, "Connection reset by peer" },
+	{ EFBIG, "File too large" },
 	{ EHOSTUNREACH, "No route to host" },
 	{ EMFILE, "Too many open files" },
 	{ ENETUNREACH, "Network is unreachable" },
 	{ ENOENT, "No such file or directory" },
+	{ ENOSPC, "No space left on device" },
 	{ EPERM, "Operation not permitted" },
 	{ EPIPE, "Broken pipe" },
+	{ EROFS, "Read-only file system" },
 	{ ETIMEDOUT, "Connection timed out" },
 };
 

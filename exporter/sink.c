@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sink.h"
 
+#include <errno.h>
+
 #include "clock.h"
 #include "exporter_status.h"
 #include "gzip.h"
 #include "rawsys.h"
+#include "text.h"
 #include "wrap.h"
 
 #define MS_NS 1000000u
@@ -13,6 +16,9 @@
 #define HOLD_NS (100 * MS_NS)
 #define WAIT_MS 5
 #define FDS_MAX 16u
+
+/* The log is told of the first loss, and then at most once in a minute: counters say how many. */
+#define LOG_EVERY_NS (60ull * 1000 * MS_NS)
 
 #define FILE_FLAGS (O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
 
@@ -79,8 +85,10 @@ static void file_open(struct sink *s)
 {
 	struct bytes path = s->all->x->config->otlp_file;
 
-	if (s->kind == SINK_FILE && s->out.fd < 0 && path.len)
-		s->out.fd = (int)raw_open(path.ptr, FILE_FLAGS, 0600);
+	if (s->kind != SINK_FILE || s->out.fd >= 0)
+		return;
+	s->out.fd = path.len ? (int)raw_open(path.ptr, FILE_FLAGS, 0600) : -ENOENT;
+	s->out.error = s->out.fd < 0 ? -s->out.fd : 0;
 }
 
 static enum batch_format format_of(const struct sink *s)
@@ -122,6 +130,7 @@ static bool sink_begin(struct sink *s, enum sink_kind kind, unsigned int kept)
 	s->filling = 0;
 	s->is_due = false;
 	s->was_good = true;
+	s->logged_ns = 0;
 	s->transport = NULL;
 	s->out = (struct out){ .fd = -1 };
 	s->endpoint.wants_gzip = false;
@@ -203,12 +212,31 @@ static uint64_t patience_ends(const struct sink *s)
 	return ns ? clock_monotonic_ns() + ns : UINT64_MAX;
 }
 
+static void say_lost(struct sink *s)
+{
+	uint64_t now = clock_monotonic_ns();
+	char buf[256], why[64] = "nobody reads it";
+	struct text line = TEXT_IN(buf);
+
+	if (!exporter_log || (s->logged_ns && now - s->logged_ns < LOG_EVERY_NS))
+		return;
+	s->logged_ns = now;
+	if (s->out.error)
+		(void)__wrap___xpg_strerror_r(s->out.error, why, sizeof(why));
+	text_add_str(&line, "spans were lost: ");
+	text_add_str(&line, s->kind == SINK_FILE ? "OTEL_INTERSPAN_OTLP_FILE: " : "the output: ");
+	text_add_str(&line, why);
+	exporter_log(text_bytes(&line));
+}
+
 static void tell(struct sink *s, bool is_written, size_t spans)
 {
-	if (is_written)
+	if (is_written) {
 		tally_accepted(&s->tally, spans, 0);
-	else
-		tally_lost(&s->tally, spans, is_too_late(s->all->x));
+		return;
+	}
+	tally_lost(&s->tally, spans, is_too_late(s->all->x));
+	say_lost(s);
 }
 
 static void console_take(struct sink *s, const struct record *r)

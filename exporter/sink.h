@@ -25,6 +25,7 @@ struct sink {
 	bool is_due;          /* what is being filled should go as soon as it can */
 	bool was_good;        /* of the last batch: delivered at the first attempt */
 	uint64_t began_ns;    /* to deliver the one on its way */
+	uint64_t logged_ns;   /* when the log was last told that nothing could be written */
 	struct transport *transport;
 	struct deliver deliver;
 	struct out out;

@@ -9,100 +9,28 @@ import os
 import re
 import signal
 import socket
-import struct
 import subprocess
 import threading
 import time
 
 from support.case import WAIT, Feature
 from support.collector import Collector
+from support.faults import Always, Names, Partial, Rude, read_slowly, reset
+from support.grpc_collector import GrpcCollector
 from support.progs import BUILD, free_port
+from support.tls_files import certificates, expire, server_context
 
 TOOL = os.path.join(BUILD, "interspan")
 CONNECTIONS, EACH = 4, 2500
-PRODUCED = CONNECTIONS * EACH
 REQUEST = b"GET / HTTP/1.1\r\nHost: faults\r\n\r\n"
 DROPPED = ("spans_dropped_queue_full", "spans_dropped_no_slot", "spans_dropped_export_failed",
            "spans_dropped_shutdown", "spans_dropped_damaged")
-# nginx takes 4 MiB; the store 8, and what a batch may need besides.
-MEMORY_KB = 32 << 10
+MEMORY_KB = 16 << 10  # nginx takes 1 MiB; the store 8 at most, and what a batch may need besides
 
 
-class Always(list):
-    """A receiver's answers: first those, then this one for ever."""
-
-    def __init__(self, last, first=()):
-        super().__init__(first)
-        self.last = last
-
-    def __bool__(self):
-        return True
-
-    def pop(self, index=-1):
-        return super().pop(index) if len(self) else self.last
-
-
-class Partial(Collector):
-    """Takes all but three spans of each request (O15)."""
-    rejected = 0
-
-    def received(self, path, headers, data):
-        before = len(self.spans)  # one connection, one request at a time
-        behaviour = super().received(path, headers, data)
-        if behaviour != 200:
-            return behaviour
-        rejected = min(3, len(self.spans) - before)
-        with self.changed:
-            self.rejected += rejected
-        # ExportTraceServiceResponse{partial_success{rejected_spans, error_message: "odd"}}
-        return 200, {}, b"\x0a\x07\x08" + bytes([rejected]) + b"\x12\x03odd"
-
-
-class Rude:
-    """Takes connections, and does with them what it is told; delivers nothing."""
-
-    def __init__(self, serve):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self.endpoint = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        self.serve, self.kept, self.spans = serve, [], []
-        if serve:
-            threading.Thread(target=self.run, daemon=True).start()
-
-    def run(self):
-        while True:
-            try:
-                s, _ = self.listener.accept()
-            except OSError:
-                return
-            self.kept.append(s)
-            threading.Thread(target=self.one, args=(s,), daemon=True).start()
-
-    def one(self, s):
-        try:
-            self.serve(s)
-        except OSError:
-            pass
-
-    def close(self):
-        for s in (self.listener, *self.kept):
-            s.close()
-
-
-def read_slowly(s):
-    while s.recv(1):
-        time.sleep(1)
-
-
-def reset(s):
-    s.recv(1000)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    s.close()
-
-
-def keep_asking(port, answered):
+def keep_asking(port, each, answered):
     with socket.create_connection(("127.0.0.1", port), WAIT) as s:
-        for _ in range(EACH):
+        for _ in range(each):
             s.sendall(REQUEST)
             got = b""
             while not got.endswith(b"\r\n\r\nok"):
@@ -113,25 +41,32 @@ def keep_asking(port, answered):
             answered.append(1)
 
 
-class Faults(Feature):
+class Loaded(Feature):
+    produced = 0
+
     def setUp(self):
         self.need("nginx")
 
-    def load(self, lab, endpoint, **settings):
+    def load(self, lab, endpoint, under=(), **settings):
         """nginx under a load that is over."""
         settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_TIMEOUT": "1500",
                     **settings}
         nginx = lab.nginx(1, service="edge", location="location = / { return 200 ok; }",
-                          **settings)
+                          under=under, **settings)
+        self.produced = 0
+        self.ask(nginx, EACH)
+        return nginx
+
+    def ask(self, nginx, each):
         answered = []
-        threads = [threading.Thread(target=keep_asking, args=(nginx.port, answered))
+        threads = [threading.Thread(target=keep_asking, args=(nginx.port, each, answered))
                    for _ in range(CONNECTIONS)]
         for t in threads:
             t.start()
         for t in threads:
             t.join(120)
-        self.assertEqual(len(answered), PRODUCED, "requests that were answered")
-        return nginx
+        self.assertEqual(len(answered), CONNECTIONS * each, "requests that were answered")
+        self.produced += len(answered)
 
     def worker(self, nginx):
         with open(f"/proc/{nginx.pid}/task/{nginx.pid}/children", encoding="ascii") as f:
@@ -145,7 +80,7 @@ class Faults(Feature):
             done = subprocess.run([TOOL, "status", "--json", self.worker(nginx)],
                                   capture_output=True, check=False)
             counters = json.loads(done.stdout).get("processes", [{}])[0]
-            if sum(counters.get(n, 0) for n in ("spans_exported", *DROPPED)) == PRODUCED:
+            if sum(counters.get(n, 0) for n in ("spans_exported", *DROPPED)) == self.produced:
                 return
             time.sleep(0.05)
 
@@ -160,7 +95,7 @@ class Faults(Feature):
         self.assertLess(memory, MEMORY_KB)
         os.kill(nginx.pid, signal.SIGQUIT)
         nginx.process.wait(60)
-        self.assertEqual(lab.total("spans_started"), PRODUCED, lab.counters())
+        self.assertEqual(lab.total("spans_started"), self.produced, lab.counters())
         dropped = {name: lab.total(name) for name in DROPPED if lab.total(name)}
         if "spans_dropped_export_failed" in dropped:
             with open(lab.log, encoding="utf-8") as f:
@@ -170,17 +105,19 @@ class Faults(Feature):
     def assert_balance(self, lab, delivered, dropped):
         """delivered: the receiver's spans."""
         ids = {s["span_id"] for s in delivered}
-        self.assertEqual(len(ids) + sum(dropped.values()), PRODUCED, (len(ids), dropped))
+        self.assertEqual(len(ids) + sum(dropped.values()), self.produced, (len(ids), dropped))
         self.assertEqual(lab.total("spans_exported"), len(ids), lab.counters())
 
-    def lost(self, endpoint, **settings):
+    def lost(self, endpoint, under=(), **settings):
         """Nothing is delivered: all is dropped, and counted."""
         lab = self.lab()
-        nginx = self.load(lab, endpoint, **settings)
+        nginx = self.load(lab, endpoint, under, **settings)
         dropped = self.finish(lab, nginx)
         self.assert_balance(lab, [], dropped)
         return lab, dropped
 
+
+class Faults(Loaded):
     def test_no_listener(self):
         self.lost(f"http://127.0.0.1:{free_port()}")
 
@@ -247,7 +184,7 @@ class Faults(Feature):
             dropped = self.finish(lab, nginx)
             kept = len(collector.spans) - collector.rejected
             self.assertEqual(lab.total("spans_exported"), kept)
-            self.assertEqual(kept + sum(dropped.values()), PRODUCED, dropped)
+            self.assertEqual(kept + sum(dropped.values()), self.produced, dropped)
             self.assertGreaterEqual(dropped["spans_dropped_export_failed"], collector.rejected)
             self.assertEqual(lab.total("export_retries"), 0)
 
@@ -263,6 +200,22 @@ class Faults(Feature):
             self.assert_balance(lab, collector.spans, dropped)
             self.assertGreater(lab.total("export_retries"), 0)
 
+    def test_receiver_that_comes_back_after_a_minute(self):
+        """What waited longer than an export may take is lost; what comes then is delivered."""
+        lab = self.lab()
+        port = free_port()
+        nginx = self.load(lab, f"http://127.0.0.1:{port}", OTEL_EXPORTER_OTLP_TIMEOUT="10000")
+        back = time.monotonic() + 60
+        while time.monotonic() < back:
+            self.ask(nginx, 5)
+            time.sleep(0.2)
+        with Collector(port) as collector:
+            self.ask(nginx, EACH)
+            self.assertGreater(len(collector.wait_for(513, 3 * WAIT)), 512)
+            self.settle(nginx)
+            dropped = self.finish(lab, nginx)
+            self.assert_balance(lab, collector.spans, dropped)
+
     def test_receiver_that_is_slow(self):
         """The queue runs over while it thinks."""
         lab = self.lab()
@@ -271,3 +224,203 @@ class Faults(Feature):
         self.settle(nginx)
         dropped = self.finish(lab, nginx)
         self.assert_balance(lab, lab.collector.spans, dropped)
+
+
+def in_a_namespace(*mounts):
+    """What becomes a program with mounts of its own."""
+    return ["unshare", "-m", "sh", "-ec", " && ".join(mounts) + ' && exec "$0" "$@"']
+
+
+class DnsFaults(Loaded):
+    """Names are resolved on our own, from the system's resolv.conf: here one of the test's."""
+
+    def one(self, name, **settings):
+        if os.getuid() != 0:
+            self.skipTest("needs the superuser, for a name server and a resolv.conf of its own")
+        lab = self.lab()
+        with Names() as names:
+            path = lab.write("resolv.conf", f"nameserver {names.address}\n")
+            under = in_a_namespace(f"mount --bind {path} /etc/resolv.conf")
+            nginx = self.load(lab, f"http://{name}:{lab.collector.port}", under, **settings)
+            if settings:
+                self.settle(nginx)
+            dropped = self.finish(lab, nginx)
+            self.assert_balance(lab, lab.collector.spans, dropped)
+            self.assertIn(name, names.asked)
+        return lab, dropped
+
+    def test_name_that_is_known(self):
+        lab, _ = self.one("receiver.test", OTEL_EXPORTER_OTLP_TIMEOUT="10000")
+        self.assertGreater(lab.total("spans_exported"), 0)
+
+    def test_name_that_is_not(self):
+        self.one("nobody.test")
+
+    def test_name_that_nobody_tells(self):
+        self.one("silent.test")
+
+    def test_server_of_names_that_fails(self):
+        self.one("broken.test")
+
+
+class FileFaults(Loaded):
+    ROOM = 1 << 20  # of what is three times as long
+
+    def whole_lines(self, data):
+        """Span ids in those lines that are JSON; the one that was cut is not."""
+        found = []
+        for line in data.split(b"\n"):
+            try:
+                told = json.loads(line)
+            except ValueError:
+                continue
+            found += [s["spanId"] for r in told["resourceSpans"] for scope in r["scopeSpans"]
+                      for s in scope["spans"]]
+        return found
+
+    def full(self, lab, path, under, outside):
+        """outside: where the test finds the file, as a function of nginx."""
+        nginx = self.load(lab, "", under, OTEL_TRACES_EXPORTER="otlp/file",
+                          OTEL_INTERSPAN_OTLP_FILE=path, OTEL_LOG_LEVEL="info")
+        self.settle(nginx)
+        with open(outside(nginx), "rb") as f:
+            data = f.read()
+        dropped = self.finish(lab, nginx)
+        self.assertLessEqual(len(data), self.ROOM)
+        ids = self.whole_lines(data)
+        self.assertEqual(len(set(ids)), len(ids))
+        self.assertGreater(len(ids), 0)
+        self.assertEqual(lab.total("spans_exported"), len(ids), lab.counters())
+        self.assertEqual(len(ids) + sum(dropped.values()), self.produced, dropped)
+        self.assertGreater(dropped["spans_dropped_export_failed"], 0)
+        with open(lab.log, encoding="utf-8") as f:
+            return f.read()
+
+    def test_limit_of_a_file(self):
+        self.need("prlimit")
+        lab = self.lab()
+        path = lab.path("spans.jsonl")
+        os.chmod(lab.directory, 0o777)  # the worker has given up root
+        log = self.full(lab, path, ["prlimit", f"--fsize={self.ROOM}"], lambda _: path)
+        self.assertIn("spans were lost: OTEL_INTERSPAN_OTLP_FILE: File too large", log)
+
+    def test_disk_that_is_full(self):
+        if os.getuid() != 0:
+            self.skipTest("needs the superuser, for a disk that is small")
+        lab = self.lab()
+        disk = lab.path("disk")
+        os.mkdir(disk)
+        under = in_a_namespace(f"mount -t tmpfs -o size={self.ROOM} none {disk}",
+                               f"chmod 777 {disk}")
+        log = self.full(lab, f"{disk}/spans.jsonl", under,
+                        lambda nginx: f"/proc/{nginx.pid}/root{disk}/spans.jsonl")
+        self.assertIn("spans were lost: OTEL_INTERSPAN_OTLP_FILE: No space left on device", log)
+
+
+class TlsFaults(Loaded):
+    """The same by libinterspan-tls.so: gRPC, in TLS and without."""
+    GRPC = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+
+    def setUp(self):
+        super().setUp()
+        self.need("openssl", "module:h2")
+
+    def trusted(self, lab):
+        certificates(lab.directory)
+        os.chmod(lab.path("ca.pem"), 0o644)
+        return {"OTEL_EXPORTER_OTLP_CERTIFICATE": lab.path("ca.pem")}
+
+    def expired(self, protocol):
+        """Nothing is sent, and the log says why."""
+        lab = self.lab()
+        trusted = self.trusted(lab)
+        expire(lab.directory)
+        with GrpcCollector(ssl=server_context(lab.directory)) as c:
+            nginx = self.load(lab, c.endpoint, OTEL_EXPORTER_OTLP_PROTOCOL=protocol, **trusted)
+            dropped = self.finish(lab, nginx)
+            self.assertEqual(c.requests, [])
+            self.assert_balance(lab, [], dropped)
+        self.assertEqual(lab.total("export_retries"), 0)
+        with open(lab.log, encoding="utf-8") as f:
+            self.assertIn("certificate has expired", f.read())
+
+    def test_expired_certificate(self):
+        self.expired("http/protobuf")
+
+    def test_expired_certificate_grpc(self):
+        self.expired("grpc")
+
+    def test_tls_no_listener(self):
+        self.lost(f"https://127.0.0.1:{free_port()}", **self.GRPC)
+
+    def test_tls_black_hole(self):
+        with Rude(None) as rude:
+            self.lost(rude.endpoint.replace("http:", "https:"), **self.GRPC)
+
+    def test_tls_slow_reader(self):
+        with Rude(read_slowly) as rude:
+            self.lost(rude.endpoint.replace("http:", "https:"))
+
+    def test_tls_reset(self):
+        """In the middle of the handshake."""
+        with Rude(reset) as rude:
+            self.lost(rude.endpoint.replace("http:", "https:"), **self.GRPC)
+
+    def test_tls_reset_in_the_middle_of_the_body(self):
+        lab = self.lab()
+        trusted = self.trusted(lab)
+        context = server_context(lab.directory, alpn=())
+
+        def serve(s):
+            with context.wrap_socket(s, server_side=True, do_handshake_on_connect=True) as tls:
+                reset(tls)
+
+        with Rude(serve) as rude:
+            nginx = self.load(lab, f"https://localhost:{rude.port}", **trusted)
+            self.assert_balance(lab, [], self.finish(lab, nginx))
+
+    def test_grpc_black_hole(self):
+        with Rude(None) as rude:
+            self.lost(rude.endpoint, **self.GRPC)
+
+    def test_grpc_slow_reader(self):
+        with Rude(read_slowly) as rude:
+            self.lost(rude.endpoint, **self.GRPC)
+
+    def test_grpc_reset(self):
+        with Rude(reset) as rude:
+            self.lost(rude.endpoint, **self.GRPC)
+
+    def replied(self, replies, settles=True, secret=True, **settings):
+        lab = self.lab()
+        trusted = self.trusted(lab) if secret else {}
+        with GrpcCollector(ssl=server_context(lab.directory) if secret else None) as c:
+            c.replies = replies
+            nginx = self.load(lab, c.endpoint, **self.GRPC, **trusted, **{
+                "OTEL_EXPORTER_OTLP_TIMEOUT": "10000" if settles else "1500", **settings})
+            if settles:
+                self.settle(nginx)
+            dropped = self.finish(lab, nginx)
+            self.assert_balance(lab, c.spans, dropped)
+        return lab, dropped
+
+    def test_grpc_all_is_well(self):
+        for secret in False, True:
+            for compression in "none", "gzip":
+                with self.subTest(f"{secret} {compression}"):
+                    lab, _ = self.replied([], secret=secret,
+                                          OTEL_EXPORTER_OTLP_COMPRESSION=compression)
+                    self.assertGreater(lab.total("spans_exported"), 0)
+
+    def test_grpc_unavailable_for_a_while(self):
+        lab, _ = self.replied([(14, "later", {}, b""), (14, "later", {}, b"")])
+        self.assertGreaterEqual(lab.total("export_retries"), 1)
+        self.assertGreater(lab.total("spans_exported"), 0)
+
+    def test_grpc_unavailable_for_ever(self):
+        self.replied(Always((14, "never", {}, b"")), settles=False)
+
+    def test_grpc_invalid(self):
+        lab, dropped = self.replied(Always((3, "odd", {}, b"")))
+        self.assertEqual(lab.total("export_retries"), 0)
+        self.assertGreater(dropped["spans_dropped_export_failed"], 0)

@@ -213,8 +213,8 @@ class Lab:
         return self.start(["node", os.path.join(APPS, app), str(port), *map(str, args)], "node",
                           port, service=service, **env)
 
-    def nginx(self, upstream, service="", workers=1, location="", **env):
-        """A proxy that keeps connections to its upstream alive."""
+    def nginx(self, upstream, service="", workers=1, location="", under=(), **env):
+        """A proxy that keeps connections to its upstream alive.  under: a command that becomes it."""
         port = free_port()
         user = "user www-data;" if os.getuid() == 0 else ""
         number = len(self.programs)
@@ -223,7 +223,7 @@ class Lab:
         with open(os.path.join(prefix, "nginx.conf"), "w", encoding="ascii") as f:
             f.write(NGINX.format(user=user, workers=workers, prefix=prefix, port=port,
                                  upstream=upstream, location=location))
-        argv = ["/usr/sbin/nginx", "-p", prefix, "-e", f"{prefix}/error.log", "-c",
+        argv = [*under, "/usr/sbin/nginx", "-p", prefix, "-e", f"{prefix}/error.log", "-c",
                 f"{prefix}/nginx.conf"]
         return self.start(argv, "nginx", port, service=service, **env)
 

@@ -22,6 +22,33 @@ def certificates(directory):
                 "-CAcreateserial", "-out", f"{name}.pem", "-days", "2", "-extfile", f"{name}.ext")
 
 
+EXPIRED = """
+[ca]
+default_ca = one
+[one]
+database = index
+new_certs_dir = .
+rand_serial = yes
+default_md = sha256
+policy = any
+x509_extensions = names
+[any]
+commonName = supplied
+[names]
+subjectAltName = DNS:localhost
+"""
+
+
+def expire(directory):
+    """The server's certificate, anew: of one day that is long gone."""
+    for name, text in ("expired.cnf", EXPIRED), ("index", ""):
+        with open(f"{directory}/{name}", "w", encoding="ascii") as f:
+            f.write(text)
+    openssl(directory, "ca", "-batch", "-notext", "-config", "expired.cnf", "-cert", "ca.pem",
+            "-keyfile", "ca.key", "-in", "server.csr", "-out", "server.pem", "-startdate",
+            "20200101000000Z", "-enddate", "20200102000000Z")
+
+
 def server_context(directory, wants_client=False, alpn=("h2",)):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(f"{directory}/server.pem", f"{directory}/server.key")

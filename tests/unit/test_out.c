@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lines for what may be full, gone or read slowly. */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -52,6 +53,7 @@ static void test_out_full_pipe_is_given_up(void **state)
 	assert_false(write_to(&o, LONG, 60));
 	assert_true(clock_monotonic_ns() - begin < 2000u * MS);
 	assert_true(o.is_broken);
+	assert_int_equal(o.error, 0);
 	/* Without having set anything on it. */
 	assert_int_equal(fcntl(fd[1], F_GETFL) & O_NONBLOCK, 0);
 	n = read(fd[0], got, sizeof(got));
@@ -64,6 +66,7 @@ static void test_out_full_pipe_is_given_up(void **state)
 	close(fd[0]);
 	assert_false(write_to(&o, 10, 60)); /* nobody reads any more */
 	assert_false(o.is_broken);
+	assert_int_equal(o.error, EPIPE);
 	close(fd[1]);
 }
 
@@ -95,6 +98,7 @@ static void test_out_file_has_whole_lines(void **state)
 	o.fd = open("/dev/full", O_WRONLY);
 	assert_false(write_to(&o, 10, 0));
 	assert_false(o.is_broken);
+	assert_int_equal(o.error, ENOSPC);
 	close(o.fd);
 	o.fd = -1;
 	assert_false(write_to(&o, 10, 0));
