@@ -2,11 +2,13 @@
 """What the backends that others made have understood of our spans: two requests whose trace ids are
 given go through gunicorn to a second service, and the backend is asked for both.  Literals throughout,
 worked out from the conventions (rows H, C, O); SHOP and STOCK stand for the ports of the two."""
+import itertools
 import os
 import time
 
 from support import backends
 from support.case import WAIT, Feature
+from support.tls_files import certificates
 
 FINE, BAD = "4bf92f3577b34da6a3ce929d0e0e4736", "0af7651916cd43dd8448eb211c80319c"
 CALLER, STATE = "00f067aa0ba902b7", "vendor=a"
@@ -116,28 +118,50 @@ class Backend(Feature):
                 self.assertEqual(told, RESOURCE)
 
 
+TRANSPORTS = ("http/protobuf", "http/json", "grpc")
+COMPRESSIONS = ("none", "gzip")
+SECURITY = ("cleartext", "tls", "mtls")
+
+
 class Collector(Backend):
-    def check(self, **settings):
+    """Each transport with each compression in each kind of security, or none."""
+
+    def security(self, lab, kind):
+        """What the collector is told, and what the programs are."""
+        if kind == "cleartext":
+            return {}, {}
+        self.need("openssl")
+        files = lab.path("certificates")
+        os.mkdir(files)
+        certificates(files)
+        settings = {"OTEL_EXPORTER_OTLP_CERTIFICATE": f"{files}/ca.pem"}
+        if kind == "mtls":
+            settings |= {"OTEL_EXPORTER_OTLP_CLIENT_KEY": f"{files}/client.key",
+                         "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": f"{files}/client.pem"}
+        return {"certificates": files, "wants_client": kind == "mtls"}, settings
+
+    def check(self, transport, compression, security):
         self.need_backend("collector")
         lab = self.lab()
-        collector = backends.Collector(lab)
-        self.make_spans(lab, OTEL_EXPORTER_OTLP_ENDPOINT=collector.http, **settings)
+        told, settings = self.security(lab, security)
+        collector = backends.Collector(lab, **told)
+        endpoint = collector.grpc if transport == "grpc" else collector.http
+        self.make_spans(lab, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
+                        OTEL_EXPORTER_OTLP_PROTOCOL=transport,
+                        OTEL_EXPORTER_OTLP_COMPRESSION=compression, **settings)
         spans = backends.wait_for(6, collector.look, 3 * WAIT)
         self.assertEqual(len(spans), 6)
         for trace in (FINE, BAD):
             self.assert_spans(spans, trace)
 
-    def test_collector_http_protobuf(self):
-        self.check()
 
-    def test_collector_http_protobuf_gzip(self):
-        self.check(OTEL_EXPORTER_OTLP_COMPRESSION="gzip")
+def add_collector_tests():
+    for of in itertools.product(TRANSPORTS, COMPRESSIONS, SECURITY):
+        name = "test_collector_" + "_".join(of).replace("/", "_")
+        setattr(Collector, name, lambda self, of=of: self.check(*of))
 
-    def test_collector_http_json(self):
-        self.check(OTEL_EXPORTER_OTLP_PROTOCOL="http/json")
 
-    def test_collector_http_json_gzip(self):
-        self.check(OTEL_EXPORTER_OTLP_PROTOCOL="http/json", OTEL_EXPORTER_OTLP_COMPRESSION="gzip")
+add_collector_tests()
 
 
 class Metrics(Backend):
@@ -183,15 +207,22 @@ class Metrics(Backend):
 
 
 class Jaeger(Backend):
-    def test_jaeger_http_protobuf(self):
+    def check(self, transport):
         self.need_backend("jaeger")
         lab = self.lab()
         jaeger = backends.Jaeger(lab)
-        self.make_spans(lab, OTEL_EXPORTER_OTLP_ENDPOINT=jaeger.http)
+        self.make_spans(lab, OTEL_EXPORTER_OTLP_PROTOCOL=transport, OTEL_EXPORTER_OTLP_ENDPOINT=(
+            jaeger.grpc if transport == "grpc" else jaeger.http))
         for trace in (FINE, BAD):
             self.assert_spans(backends.wait_for(3, lambda t=trace: jaeger.look(t), 3 * WAIT), trace)
         services = backends.get(f"{jaeger.query}/api/services")["data"]
         self.assertEqual(sorted(services), ["shop", "stock"])
+
+    def test_jaeger_http_protobuf(self):
+        self.check("http/protobuf")
+
+    def test_jaeger_grpc(self):
+        self.check("grpc")
 
 
 class Zipkin(Backend):

@@ -91,8 +91,8 @@ COLLECTOR = """\
 receivers:
   otlp:
     protocols:
-      grpc: {{endpoint: '127.0.0.1:{grpc}'}}
-      http: {{endpoint: '127.0.0.1:{http}'}}
+      grpc: {{endpoint: '127.0.0.1:{grpc}'{tls}}}
+      http: {{endpoint: '127.0.0.1:{http}'{tls}}}
 exporters:
   file: {{path: '{file}'}}
   file/metrics: {{path: '{metrics}'}}
@@ -104,15 +104,20 @@ service:
 
 
 class Collector:
-    """The OpenTelemetry Collector; http and grpc: its endpoints."""
+    """The OpenTelemetry Collector; http and grpc: its endpoints.  With certificates, a directory of
+    tls_files.certificates(), in TLS; it may ask for the client's, too."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, certificates=None, wants_client=False):
         http, grpc = free_port(), free_port()
+        tls = "" if not certificates else (
+            f", tls: {{cert_file: '{certificates}/server.pem', key_file: '{certificates}/server.key'"
+            + f", client_ca_file: '{certificates}/ca.pem'" * wants_client + "}")
         self.file, self.metrics = lab.path("spans.jsonl"), lab.path("metrics.jsonl")
-        config = lab.write("collector.yaml", COLLECTOR.format(http=http, grpc=grpc, file=self.file,
-                                                              metrics=self.metrics))
+        config = lab.write("collector.yaml", COLLECTOR.format(
+            http=http, grpc=grpc, tls=tls, file=self.file, metrics=self.metrics))
         lab.start([program("collector"), "--config", config], "collector", http, traced=False)
-        self.http, self.grpc = f"http://127.0.0.1:{http}", f"http://127.0.0.1:{grpc}"
+        scheme = "https" if certificates else "http"
+        self.http, self.grpc = f"{scheme}://localhost:{http}", f"{scheme}://localhost:{grpc}"
 
     def lines(self, path):
         with open(path, encoding="utf-8") as f:
