@@ -74,13 +74,21 @@ static void add_verbatim(struct text *to, struct bytes url)
 }
 
 /* E106: of a gRPC endpoint's URL only the host counts. */
-static void add_grpc(struct text *to, struct bytes url)
+static void add_grpc(struct text *to, struct bytes url, const char *service)
 {
 	text_add(to, (struct bytes){ url.ptr, authority_len(url) });
-	text_add_str(to, "/opentelemetry.proto.collector.trace.v1.TraceService/Export");
+	text_add_str(to, "/opentelemetry.proto.collector.");
+	text_add_str(to, service);
+	text_add_str(to, "/Export");
 }
 
-enum endpoint_path { PATH_OF_BASE, PATH_OF_METRICS, PATH_VERBATIM, PATH_OF_GRPC };
+enum endpoint_path {
+	PATH_OF_BASE,
+	PATH_OF_METRICS,
+	PATH_VERBATIM,
+	PATH_OF_GRPC,
+	PATH_OF_GRPC_METRICS
+};
 
 static void add_path(struct text *to, struct bytes url, enum endpoint_path path)
 {
@@ -91,7 +99,9 @@ static void add_path(struct text *to, struct bytes url, enum endpoint_path path)
 	else if (path == PATH_VERBATIM)
 		add_verbatim(to, url);
 	else
-		add_grpc(to, url);
+		add_grpc(to, url,
+			 path == PATH_OF_GRPC ? "trace.v1.TraceService" :
+						"metrics.v1.MetricsService");
 }
 
 /* `unix:/path`, `unix:///path`: nothing is left for a path of HTTP, so it is the usual one. */
@@ -245,12 +255,8 @@ static struct bytes first_of(struct bytes traces, struct bytes all)
 }
 
 /* E97: only where the endpoint has no scheme. */
-static enum endpoint_kind kind_of_grpc(const struct config *cfg)
+static enum endpoint_kind kind_of_grpc(uint32_t insecure)
 {
-	uint32_t insecure = cfg->otlp_traces_insecure;
-
-	if (insecure == CONFIG_UNSET)
-		insecure = cfg->otlp_insecure;
 	return insecure == 1 ? ENDPOINT_HTTP : ENDPOINT_HTTPS;
 }
 
@@ -269,7 +275,9 @@ void endpoint_init(struct endpoint *e, const struct config *cfg)
 		first_of(cfg->otlp_traces_client_certificate, cfg->otlp_client_certificate);
 	if (e->protocol == PROTOCOL_GRPC) {
 		url_init(e, first_of(url, BYTES("http://localhost:4317")), PATH_OF_GRPC,
-			 kind_of_grpc(cfg));
+			 kind_of_grpc(cfg->otlp_traces_insecure == CONFIG_UNSET ?
+					      cfg->otlp_insecure :
+					      cfg->otlp_traces_insecure));
 	} else {
 		url_init(e, first_of(url, BYTES("http://localhost:4318")),
 			 is_base ? PATH_OF_BASE : PATH_VERBATIM, ENDPOINT_HTTP);
@@ -282,20 +290,26 @@ bool endpoint_needs_tls_object(const struct endpoint *e)
 	return e->kind == ENDPOINT_HTTPS || e->protocol == PROTOCOL_GRPC;
 }
 
-/* A base for gRPC is none for these. */
 void endpoint_init_metrics(struct endpoint *e, const struct config *cfg)
 {
-	bool is_base = cfg->otlp_metrics_endpoint.len == 0;
-	struct bytes base = first_of(cfg->otlp_endpoint, BYTES("http://localhost:4318"));
+	struct bytes own = bytes_trim(cfg->otlp_metrics_endpoint);
+	bool is_base = own.len == 0 || prefix_take(&own, BYTES("unix:"));
+	struct bytes url = first_of(cfg->otlp_metrics_endpoint, cfg->otlp_endpoint);
 
 	e->unix_path[0] = '\0';
-	e->protocol = PROTOCOL_HTTP_PROTOBUF;
+	e->protocol = cfg->otlp_metrics_protocol ? cfg->otlp_metrics_protocol : cfg->otlp_protocol;
 	e->wants_gzip = false;
-	e->certificate = e->client_key = e->client_certificate = (struct bytes){ NULL, 0 };
-	url_init(e, is_base ? base : cfg->otlp_metrics_endpoint,
-		 is_base ? PATH_OF_METRICS : PATH_VERBATIM, ENDPOINT_HTTP);
-	if (is_base && cfg->otlp_protocol == PROTOCOL_GRPC)
-		e->kind = ENDPOINT_UNKNOWN;
+	e->certificate = cfg->otlp_certificate;
+	e->client_key = cfg->otlp_client_key;
+	e->client_certificate = cfg->otlp_client_certificate;
+	if (e->protocol == PROTOCOL_GRPC) {
+		url_init(e, first_of(url, BYTES("http://localhost:4317")), PATH_OF_GRPC_METRICS,
+			 kind_of_grpc(cfg->otlp_insecure));
+	} else {
+		e->protocol = PROTOCOL_HTTP_PROTOBUF;
+		url_init(e, first_of(url, BYTES("http://localhost:4318")),
+			 is_base ? PATH_OF_METRICS : PATH_VERBATIM, ENDPOINT_HTTP);
+	}
 	headers_init(e, cfg->otlp_headers);
 }
 

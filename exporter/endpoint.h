@@ -48,7 +48,7 @@ void endpoint_init(struct endpoint *e, const struct config *cfg);
 /* Is it one that only libinterspan-tls.so can speak to? */
 bool endpoint_needs_tls_object(const struct endpoint *e);
 
-/* Of the metrics about ourselves: protobuf, with the headers of all signals. */
+/* Of the metrics about ourselves: protobuf, with headers and certificates of all signals. */
 void endpoint_init_metrics(struct endpoint *e, const struct config *cfg);
 
 /* Of Zipkin (E120): verbatim, without any header of the user's. */

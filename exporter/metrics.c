@@ -8,6 +8,7 @@
 #include "otlp_encode.h"
 #include "rawsys.h"
 #include "sleep.h"
+#include "text.h"
 #include "version.h"
 
 #define MS_NS 1000000u
@@ -15,6 +16,7 @@
 #define POINT_MAX 320u
 #define METRIC_MAX 1024u
 #define PROCESS_MAX 8192u /* all metrics of one process */
+#define ROOM 8u           /* before the body: TRANSPORT_PREFIX */
 
 /* --- the wire, as far as it is needed (O113, O122-O128) --- */
 
@@ -78,19 +80,40 @@ struct metric {
 	enum component component;
 };
 
-static void put_component(struct out *o, enum component c)
+/* Of the exporter whose word counts: the first of them. */
+static const char *exporter_type(const struct config *cfg)
 {
+	uint32_t protocol =
+		cfg->otlp_traces_protocol ? cfg->otlp_traces_protocol : cfg->otlp_protocol;
+
+	if (!(cfg->traces_exporter & EXPORTER_OTLP))
+		return cfg->traces_exporter & EXPORTER_ZIPKIN ? "zipkin_http_span_exporter" :
+								"interspan_lines_span_exporter";
+	if (protocol == PROTOCOL_GRPC)
+		return "otlp_grpc_span_exporter";
+	return protocol == PROTOCOL_HTTP_JSON ? "otlp_http_json_span_exporter" :
+						"otlp_http_span_exporter";
+}
+
+static void put_component(struct out *o, enum component c, const struct config *cfg)
+{
+	const char *type = c == PROCESSOR ? "batching_span_processor" : exporter_type(cfg);
+	char buf[64];
+	struct text name = TEXT_IN(buf);
+
 	if (c == NO_COMPONENT)
 		return;
-	put_attr(o, "otel.component.name",
-		 c == PROCESSOR ? "batching_span_processor/0" : "otlp_http_span_exporter/0");
-	put_attr(o, "otel.component.type",
-		 c == PROCESSOR ? "batching_span_processor" : "otlp_http_span_exporter");
+	text_add_str(&name, type);
+	text_add_str(&name, "/0");
+	text_add_char(&name, '\0');
+	put_attr(o, "otel.component.name", buf);
+	put_attr(o, "otel.component.type", type);
 }
 
 struct moment {
 	uint64_t start;
 	uint64_t now;
+	const struct config *cfg;
 };
 
 static void put_metric(struct out *o, const struct moment *when, const struct metric *is,
@@ -107,7 +130,7 @@ static void put_metric(struct out *o, const struct moment *when, const struct me
 		put_fixed64(&p, 6, points[i].value);
 		if (points[i].key)
 			put_attr(&p, points[i].key, points[i].text);
-		put_component(&p, is->component);
+		put_component(&p, is->component, when->cfg);
 		put_bytes(&s, 1, point, p.len);
 	}
 	put_small(&s, 2, 2); /* cumulative */
@@ -240,9 +263,10 @@ static bool add_process(struct metrics *m, struct out *body, const struct moment
 	numbers_of(&n, c);
 	if (!put_process(m, &one, when, pid, &n, !c))
 		return false;
-	more = scratch_alloc(&m->memory, body->len + one.len);
+	more = scratch_alloc(&m->memory, ROOM + body->len + one.len);
 	if (!more)
 		return false;
+	more += ROOM;
 	if (body->len)
 		memcpy(more, body->to, body->len);
 	memcpy(more + body->len, one.to, one.len);
@@ -253,7 +277,7 @@ static bool add_process(struct metrics *m, struct out *body, const struct moment
 
 struct bytes metrics_encode(struct metrics *m, uint64_t now_unix_ns)
 {
-	struct moment when = { m->start_unix_ns, now_unix_ns };
+	struct moment when = { m->start_unix_ns, now_unix_ns, m->x->config };
 	struct store *st = m->x->store;
 	uint32_t own = (uint32_t)raw_getpid();
 	uint32_t used = atomic_load(&st->counted);
@@ -300,7 +324,7 @@ void metrics_begin(struct metrics *m, struct exporter *x, const struct resource 
 		m->start_unix_ns = clock_realtime_ns();
 	m->pid = (uint32_t)raw_getpid();
 	endpoint_init_metrics(&endpoint, x->config);
-	if (endpoint.kind == ENDPOINT_HTTP)
+	if (endpoint.kind != ENDPOINT_UNKNOWN)
 		m->transport = transport_new(&endpoint);
 	else if (exporter_log)
 		exporter_log(BYTES("metrics: the endpoint is no http URL: none are sent"));

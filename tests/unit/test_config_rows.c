@@ -138,6 +138,8 @@ static const struct row {
 	    0),
 	NUM("E90", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", otlp_traces_protocol,
 	    PROTOCOL_HTTP_JSON, 0),
+	NUM("E90", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc", otlp_metrics_protocol,
+	    PROTOCOL_GRPC, 0),
 	NUM("E10", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "x", otlp_traces_protocol, PROTOCOL_UNSET,
 	    1),
 #define COMPRESSION(id, value, want, invalid) \

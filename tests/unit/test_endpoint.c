@@ -104,6 +104,51 @@ static void test_endpoint_of_grpc(void **state)
 	assert_true(endpoint_needs_tls_object(&e));
 }
 
+#define METRICS "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+
+/* Metrics about ourselves: an endpoint and a protocol of their own come first, TLS as for all. */
+static void test_endpoint_of_metrics(void **state)
+{
+	static const struct {
+		enum config_protocol all, metrics;
+		const char *base, *own, *want;
+		enum config_protocol want_protocol;
+	} rows[] = {
+		{ PROTOCOL_HTTP_PROTOBUF, PROTOCOL_UNSET, "http://c:1/x", "",
+		  "http://c:1/x/v1/metrics", PROTOCOL_HTTP_PROTOBUF },
+		{ PROTOCOL_HTTP_JSON, PROTOCOL_UNSET, "", "", "http://localhost:4318/v1/metrics",
+		  PROTOCOL_HTTP_PROTOBUF },
+		{ PROTOCOL_HTTP_JSON, PROTOCOL_UNSET, "http://c", "https://d/y", "https://d/y",
+		  PROTOCOL_HTTP_PROTOBUF },
+		{ PROTOCOL_GRPC, PROTOCOL_UNSET, "", "", "http://localhost:4317" METRICS,
+		  PROTOCOL_GRPC },
+		{ PROTOCOL_GRPC, PROTOCOL_UNSET, "https://c:2/z", "", "https://c:2" METRICS,
+		  PROTOCOL_GRPC },
+		{ PROTOCOL_HTTP_PROTOBUF, PROTOCOL_GRPC, "http://c", "http://d:3/z",
+		  "http://d:3" METRICS, PROTOCOL_GRPC },
+		{ PROTOCOL_GRPC, PROTOCOL_HTTP_PROTOBUF, "http://c", "", "http://c/v1/metrics",
+		  PROTOCOL_HTTP_PROTOBUF },
+		{ PROTOCOL_HTTP_PROTOBUF, PROTOCOL_UNSET, "http://c", "unix:/run/x",
+		  "http://localhost/v1/metrics", PROTOCOL_HTTP_PROTOBUF },
+	};
+
+	(void)state;
+	cfg.otlp_certificate = BYTES("/ca.pem");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		cfg.otlp_protocol = rows[i].all;
+		cfg.otlp_metrics_protocol = rows[i].metrics;
+		cfg.otlp_endpoint = bytes_from_str(rows[i].base);
+		cfg.otlp_metrics_endpoint = bytes_from_str(rows[i].own);
+		endpoint_init_metrics(&e, &cfg);
+		assert_string_equal(e.url, rows[i].want);
+		assert_int_equal(e.protocol, rows[i].want_protocol);
+		assert_true(bytes_equal(e.certificate, BYTES("/ca.pem")));
+	}
+	cfg.otlp_certificate = BYTES("");
+	cfg.otlp_protocol = PROTOCOL_HTTP_PROTOBUF;
+	cfg.otlp_endpoint = BYTES("");
+}
+
 static void test_endpoint_knows_the_usual_mistake(void **state)
 {
 	(void)state;
@@ -264,6 +309,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_endpoint_joins_as_specified),
 		cmocka_unit_test(test_endpoint_of_grpc),
+		cmocka_unit_test(test_endpoint_of_metrics),
 		cmocka_unit_test(test_endpoint_knows_the_usual_mistake),
 		cmocka_unit_test(test_endpoint_files),
 		cmocka_unit_test(test_endpoint_without_host_is_unknown),
