@@ -185,7 +185,9 @@ $(LIB): $(HOOKS_OBJ) $(ROOMS_OBJ) $(BUILD)/hooks.map exporter/wrap.list $(BUILD)
 # is needed by name, everything undefined is a row of exporter/tls_import.def.
 TLS_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(wildcard exporter/tls/*.c)) $(OBJ)/exporter/tls/transport.o
 TLS_LDFLAGS := -shared -nostartfiles -nostdlib -Wl,-z,now,-z,relro,-z,noexecstack,-O1,--hash-style=gnu \
-	-Wl,--gc-sections,--exclude-libs,ALL,-Bsymbolic,-e,interspan_tls_entry
+	-Wl,--gc-sections,--exclude-libs,ALL,-Bsymbolic,-e,interspan_tls_entry \
+	$(addprefix -Wl$(comma)--wrap=nghttp2_session_callbacks_set_on_,header_callback \
+	data_chunk_recv_callback)
 $(TLS_LIB): $(TLS_OBJ) $(BUILD)/static-tls.stamp
 	@echo "  LD      $@"
 	$(Q)$(CC) $(TLS_LDFLAGS) -Wl,-soname,libinterspan-tls.so $(LDFLAGS) -o $@ $(TLS_OBJ) \

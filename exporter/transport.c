@@ -18,6 +18,7 @@
 
 #ifdef WITH_TLS
 #include "grpc.h"
+#include "h2_watch.h"
 #include "options.h"
 #endif
 
@@ -39,6 +40,7 @@ struct transport {
 	struct curl_slist *headers; /* the first one tells what is compressed, and may be skipped */
 	bool is_grpc;
 	bool is_gzip;
+	bool is_stuck; /* the connection, perhaps: its last request was given up */
 	char unix_path[ENDPOINT_UNIX_MAX];
 #ifdef WITH_TLS
 	struct grpc_answer answer;
@@ -67,21 +69,25 @@ static bool global_init(void)
 
 /* --- callbacks --- */
 
-/* Taking less than there was makes libcurl give up (O11). */
-static size_t take_body(char *from, size_t size, size_t n, void *arg)
+static void keep(struct transport *t, const char *from, size_t len)
 {
-	struct transport *t = arg;
 	size_t room = sizeof(t->body) - t->kept;
-	size_t len = size * n;
 
 	t->received += len;
-	if (t->received > RESPONSE_BYTES_MAX)
-		return 0;
 	if (room > len)
 		room = len;
 	memcpy(t->body + t->kept, from, room);
 	t->kept += room;
-	return len;
+}
+
+/* Taking less than there was makes libcurl give up (O11). */
+static size_t take_body(char *from, size_t size, size_t n, void *arg)
+{
+	struct transport *t = arg;
+
+	if (!t->is_grpc)
+		keep(t, from, size * n);
+	return t->received > RESPONSE_BYTES_MAX ? 0 : size * n;
 }
 
 /* A line of an answer's head.  libcurl's own reading of dates is not built in. */
@@ -94,12 +100,40 @@ static size_t take_header(char *from, size_t size, size_t n, void *arg)
 
 	if (bytes_equal_nocase(name, BYTES("retry-after")))
 		t->retry_after_ms = retry_after_ms(value, clock_realtime_ns());
-#ifdef WITH_TLS
-	if (t->is_grpc)
-		grpc_take_header(&t->answer, name, value);
-#endif
 	return size * n;
 }
+
+#ifdef WITH_TLS
+/* Whose multi handle is at work; an answer to a request that was given up is nobody's. */
+static struct transport *performing;
+
+static bool is_ours(const void *easy)
+{
+	return performing && performing->is_grpc && performing->easy == easy;
+}
+
+void transport_h2_header(const void *easy, struct bytes name, struct bytes value)
+{
+	if (is_ours(easy))
+		grpc_take_header(&performing->answer, name, value);
+}
+
+void transport_h2_data(const void *easy, struct bytes data)
+{
+	if (is_ours(easy))
+		keep(performing, data.ptr, data.len);
+}
+
+static void is_performing(struct transport *t)
+{
+	performing = t;
+}
+#else
+static void is_performing(struct transport *t)
+{
+	(void)t;
+}
+#endif
 
 /*
  * libcurl has an address of the Internet in mind, and connects to that next: rawsys.c lets it
@@ -265,11 +299,15 @@ static void note(struct response *r, const char *what)
 
 #ifdef WITH_TLS
 /* O30-O37: it is the trailers that count. */
-static enum outcome outcome_of_grpc(struct transport *t, struct response *r)
+static enum outcome outcome_of_grpc(struct transport *t, CURLcode code, struct response *r)
 {
 	struct text to = { r->text, sizeof(r->text) - 1, 0, false };
 	enum outcome outcome = grpc_outcome(&t->answer, r->status);
 
+	if (t->answer.status == GRPC_NO_STATUS && code != CURLE_OK) {
+		note(r, t->error[0] ? t->error : curl_easy_strerror(code));
+		return OUTCOME_BROKEN; /* UNAVAILABLE, as a library of gRPC would have it */
+	}
 	if (t->answer.has_retry_info)
 		r->retry_after_ms = t->answer.retry_after_ms;
 	if (outcome == OUTCOME_ACCEPTED) {
@@ -288,13 +326,15 @@ static enum outcome outcome_of_grpc(struct transport *t, struct response *r)
 }
 #endif
 
-static enum outcome outcome_of_status(struct transport *t, struct response *r)
+static enum outcome outcome_of_status(struct transport *t, CURLcode code, struct response *r)
 {
 	const char *type = NULL;
 
 #ifdef WITH_TLS
 	if (t->is_grpc)
-		return outcome_of_grpc(t, r);
+		return outcome_of_grpc(t, code, r);
+#else
+	(void)code;
 #endif
 	if (r->status >= 200 && r->status <= 299) {
 		curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &type);
@@ -318,7 +358,7 @@ static enum outcome outcome_of(struct transport *t, CURLcode code, struct respon
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &r->status);
 	if (r->status >= 200) {
 		r->retry_after_ms = t->retry_after_ms;
-		return outcome_of_status(t, r);
+		return outcome_of_status(t, code, r);
 	}
 	note(r, t->error[0] ? t->error : curl_easy_strerror(code));
 	switch (code) {
@@ -349,6 +389,11 @@ static bool do_begin(struct transport *t, struct bytes body)
 	if (t->is_grpc)
 		body = grpc_frame(body, t->is_gzip);
 #endif
+	/*
+	 * HTTP/2 would go on asking where nobody answers: given up was a stream, not a connection.
+	 */
+	(void)SET(CURLOPT_FRESH_CONNECT, t->is_stuck ? 1L : 0L);
+	t->is_stuck = false;
 	return SET(CURLOPT_POSTFIELDS, body.ptr) &&
 	       SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len) &&
 	       curl_multi_add_handle(t->multi, t->easy) == CURLM_OK;
@@ -360,8 +405,12 @@ static bool perform(struct transport *t, CURLcode *ret_code)
 	int running = 0;
 	int left;
 	CURLMsg *m;
+	CURLMcode code;
 
-	if (curl_multi_perform(t->multi, &running) != CURLM_OK) {
+	is_performing(t);
+	code = curl_multi_perform(t->multi, &running);
+	is_performing(NULL);
+	if (code != CURLM_OK) {
 		*ret_code = CURLE_OUT_OF_MEMORY;
 		return true;
 	}
@@ -386,6 +435,7 @@ static enum outcome do_poll(struct transport *t, struct exporter *x, uint64_t un
 		return OUTCOME_UNDERWAY;
 	else
 		note(ret, "no answer in time");
+	t->is_stuck = outcome == OUTCOME_TIMEOUT;
 	curl_multi_remove_handle(t->multi, t->easy);
 	return outcome;
 }

@@ -2,8 +2,9 @@
 """OTLP/gRPC, and TLS: what libinterspan-tls.so adds (O30-O38, E94-E108)."""
 import shutil
 import tempfile
+import time
 
-from support.case import Feature
+from support.case import WAIT, Feature
 from support.collector import Collector
 from support.grpc_collector import GrpcCollector
 from support.progs import OBJECT, PYTHON
@@ -79,6 +80,28 @@ class Grpc(Feature):
                 if not self.is_bare():
                     self.assertEqual(len(c.requests), calls)
 
+    def test_connections_that_end(self):
+        """In the middle of an answer: the call comes again.  Behind it, or with its stream refused:
+        nothing is lost."""
+        for reply, calls in ("break", 2), ("go away", 1), ("refuse", 2):
+            with self.subTest(reply), GrpcCollector() as c:
+                c.replies = [reply]
+                self.check(self.one(c))
+                self.assertEqual(len(c.requests), calls)
+
+    def test_connection_that_is_dead(self):
+        """Nobody answers there again: what is given up takes its connection along."""
+        with GrpcCollector() as c:
+            c.replies = ["hang"]
+            lab = self.lab(OTEL_EXPORTER_OTLP_PROTOCOL="grpc", OTEL_EXPORTER_OTLP_ENDPOINT=c.endpoint,
+                           OTEL_EXPORTER_OTLP_TIMEOUT="300", OTEL_BSP_SCHEDULE_DELAY="1")
+            second = lab.python_server("second.py")
+            deadline = time.monotonic() + WAIT
+            while not c.spans and time.monotonic() < deadline:
+                lab.run(["curl", "-sS", "-o", "/dev/null", second.url("/x")], traced=False)
+                c.wait_for(1, 0.1)
+            self.assertGreater(len(c.spans), 0)
+
     def test_partial_success(self):
         """O37: rejected_spans 1, error_message "no"."""
         with GrpcCollector() as c:
@@ -94,6 +117,7 @@ class Grpc(Feature):
 class Tls(Grpc):
     test_cleartext = test_endpoints = test_unix_socket = None
     test_what_a_status_means = test_partial_success = None
+    test_connections_that_end = test_connection_that_is_dead = None
 
     def test_trust(self):
         """E94, E105: a CA of one's own; without it, or with a wrong name, nothing is sent."""

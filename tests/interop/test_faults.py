@@ -424,3 +424,24 @@ class TlsFaults(Loaded):
         lab, dropped = self.replied(Always((3, "odd", {}, b"")))
         self.assertEqual(lab.total("export_retries"), 0)
         self.assertGreater(dropped["spans_dropped_export_failed"], 0)
+
+    def test_grpc_answer_that_breaks_off(self):
+        """The call has no status: it comes again, as over HTTP/1."""
+        lab, _ = self.replied(["break", "break", (0, "", {}, b""), "break"])
+        self.assertGreaterEqual(lab.total("export_retries"), 3)
+        self.assertEqual(lab.total("spans_dropped_export_failed"), 0)
+
+    def test_grpc_stream_that_is_refused(self):
+        lab, _ = self.replied(["refuse", (0, "", {}, b""), "refuse"])
+        self.assertEqual(lab.total("spans_dropped_export_failed"), 0)
+
+    def test_grpc_receiver_that_goes_away(self):
+        """A connection for each call, as behind a proxy that ends them: nothing is lost."""
+        lab, _ = self.replied(Always("go away"))
+        self.assertEqual(lab.total("spans_dropped_export_failed"), 0)
+
+    def test_grpc_connection_that_is_dead(self):
+        """Nobody ever answers there again: it costs one batch, and then there is another one."""
+        lab, dropped = self.replied(["hang"], OTEL_EXPORTER_OTLP_TIMEOUT="700")
+        self.assertGreater(lab.total("spans_exported"), 0)
+        self.assertLessEqual(dropped["spans_dropped_export_failed"], 512)

@@ -6,7 +6,11 @@
         ... OTEL_EXPORTER_OTLP_PROTOCOL=grpc, OTEL_EXPORTER_OTLP_ENDPOINT=c.endpoint ...
 
 Beside what Collector has: c.replies, from which each call takes the first: (grpc-status, grpc-message,
-other trailers, message); without one a call that is well-formed ends with status 0.
+other trailers, message); without one a call that is well-formed ends with status 0.  Or a word:
+    "hang"     the connection is read on, and never answered again
+    "break"    the head of an answer, and then the connection ends
+    "refuse"   the stream is reset: REFUSED_STREAM
+    "go away"  the answer, and then the connection ends in good order
 """
 import gzip
 import socket
@@ -14,6 +18,7 @@ import threading
 
 import h2.config
 import h2.connection
+import h2.errors
 import h2.events
 
 from support import otlp_wire
@@ -77,7 +82,8 @@ class GrpcCollector(Waiting):
         http.initiate_connection()
         connection.sendall(http.data_to_send())
         heads, bodies = {}, {}
-        while data := connection.recv(65536):
+        http.is_silent = http.is_over = False
+        while not http.is_over and (data := connection.recv(65536)):
             for event in http.receive_data(data):
                 if isinstance(event, h2.events.RequestReceived):
                     heads[event.stream_id] = {k.decode() if isinstance(k, bytes) else k:
@@ -90,12 +96,25 @@ class GrpcCollector(Waiting):
                 elif isinstance(event, h2.events.StreamEnded):
                     self.answer(http, event.stream_id, heads.pop(event.stream_id),
                                 bodies.pop(event.stream_id))
-            connection.sendall(http.data_to_send())
+            data = http.data_to_send()
+            if not http.is_silent:
+                connection.sendall(data)
 
     def answer(self, http, stream, headers, body):
         with self.changed:
             self.requests.append((headers, body))
             reply = self.replies.pop(0) if self.replies else (0, "", {}, b"")
+            if isinstance(reply, str):
+                http.is_silent, http.is_over = reply == "hang", reply in ("break", "go away")
+                if reply == "refuse":
+                    http.reset_stream(stream, h2.errors.ErrorCodes.REFUSED_STREAM)
+                if reply == "break":
+                    http.send_headers(stream, [(":status", "200"),
+                                               ("content-type", "application/grpc")])
+                if reply != "go away":
+                    self.changed.notify_all()
+                    return
+                reply = 0, "", {}, b""
             if reply[0] == 0:
                 try:
                     self.take(headers, body)
@@ -114,6 +133,8 @@ class GrpcCollector(Waiting):
         http.send_headers(stream, head)
         http.send_data(stream, b"\0" + len(data).to_bytes(4, "big") + data)
         http.send_headers(stream, trailers, end_stream=True)
+        if http.is_over:
+            http.close_connection()
 
     def take(self, headers, body):
         wrong = {k: headers.get(k) for k, v in HEADERS.items() if headers.get(k) != v}
