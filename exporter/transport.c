@@ -364,11 +364,11 @@ static enum outcome outcome_of(struct transport *t, CURLcode code, struct respon
 	switch (code) {
 	case CURLE_COULDNT_CONNECT:
 	case CURLE_COULDNT_RESOLVE_HOST:
-		return OUTCOME_UNREACHED;
+	/* To shake hands takes longer than to encode a batch: not for each one anew, in vain. */
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_SSL_CERTPROBLEM:
-		return OUTCOME_REJECTED; /* it will not be another receiver in a second */
+		return OUTCOME_UNREACHED;
 	case CURLE_URL_MALFORMAT:
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_OUT_OF_MEMORY:

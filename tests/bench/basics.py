@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 
+import faults
 import flow
 from kit.procfs import threads_ns
 from kit.subject import count_spans
@@ -249,7 +250,8 @@ def bench_workers():
 BASICS = {"start": (bench_starts, 5), "pipe": (bench_pipe, 3), "idle": (bench_idle, 8),
           "nginx": (bench_nginx, 35), "ship": (bench_ship, 6), "stack": (bench_stack, 0),
           "fork": (bench_fork, 15), "workers": (bench_workers, 10),
-          "rate": (lambda: flow.bench_rate(row), 31), "private": (lambda: flow.bench_private(row), 20)}
+          "rate": (lambda: flow.bench_rate(row), 31), "private": (lambda: flow.bench_private(row), 20),
+          "faults": (lambda: faults.bench_faults(row), 100)}
 
 
 def run(names):

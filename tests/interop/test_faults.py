@@ -340,7 +340,7 @@ class TlsFaults(Loaded):
             dropped = self.finish(lab, nginx)
             self.assertEqual(c.requests, [])
             self.assert_balance(lab, [], dropped)
-        self.assertEqual(lab.total("export_retries"), 0)
+        self.assertGreater(lab.total("export_retries"), 0)  # with pauses, not once for each batch
         with open(lab.log, encoding="utf-8") as f:
             self.assertIn("certificate has expired", f.read())
 
