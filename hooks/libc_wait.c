@@ -2,6 +2,7 @@
 /* Waits: where a thread may turn to another request. */
 #include "conn.h"
 #include "context.h"
+#include "epoll_set.h"
 #include "exporter_life.h"
 #include "fd_table.h"
 #include "heir.h"
@@ -34,10 +35,13 @@ static NO_INLINE void waited_many(const struct epoll_event *events, int n, int t
 	OBSERVE(loop_waited(events, n, timeout_ms));
 }
 
-static ALWAYS_INLINE void after_epoll(const struct epoll_event *events, int n, int timeout_ms)
+static ALWAYS_INLINE void after_epoll(int set, const struct epoll_event *events, int n,
+				      int timeout_ms)
 {
 	inherit_end();
-	if (UNLIKELY(fd_highest() >= 0))
+	if (UNLIKELY(fd_is_ours(set)) && epoll_set_only(set) >= 0)
+		waited(epoll_set_only(set));
+	else if (UNLIKELY(fd_highest() >= 0))
 		waited_many(events, n, timeout_ms);
 }
 
@@ -177,7 +181,7 @@ EXPORT int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout
 	int r = REAL(epoll_wait)(epfd, events, max, timeout);
 
 	exporter_chance();
-	after_epoll(events, r, timeout);
+	after_epoll(epfd, events, r, timeout);
 	return r;
 }
 
@@ -187,7 +191,7 @@ EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeou
 	int r = REAL(epoll_pwait)(epfd, events, max, timeout, mask);
 
 	exporter_chance();
-	after_epoll(events, r, timeout);
+	after_epoll(epfd, events, r, timeout);
 	return r;
 }
 
@@ -197,7 +201,7 @@ EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int max,
 	int r = REAL(epoll_pwait2)(epfd, events, max, timeout, mask);
 
 	exporter_chance();
-	after_epoll(events, r, 0);
+	after_epoll(epfd, events, r, 0);
 	return r;
 }
 
@@ -224,10 +228,34 @@ static NO_INLINE void controlled(int op, int fd, const struct epoll_event *event
 		OBSERVE(handed_over(fd));
 }
 
+static void made(int set)
+{
+	if (UNLIKELY(thread_self.current.slot) && set >= 0)
+		OBSERVE(epoll_set_made(set));
+}
+
+EXPORT int epoll_create(int size)
+{
+	int r = REAL(epoll_create)(size);
+
+	made(r);
+	return r;
+}
+
+EXPORT int epoll_create1(int flags)
+{
+	int r = REAL(epoll_create1)(flags);
+
+	made(r);
+	return r;
+}
+
 /* Observed before the call: afterwards another thread may have the connection already. */
 EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
 	if (UNLIKELY(fd_is_ours(fd) || context_is_loop()))
 		controlled(op, fd, event);
+	if (UNLIKELY(fd_is_ours(epfd)))
+		OBSERVE(epoll_set_changing(epfd, op, fd));
 	return REAL(epoll_ctl)(epfd, op, fd, event);
 }

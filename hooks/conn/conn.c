@@ -14,6 +14,7 @@
 #include "config.h"
 #include "context.h"
 #include "counts.h"
+#include "epoll_set.h"
 #include "fd_table.h"
 #include "guard.h"
 #include "host.h"
@@ -415,6 +416,7 @@ void conn_duped(int from, int to, uint64_t was)
 	}
 	forget(to, conn_pin_entry(was));
 	fd_set_own_client(to, fd_is_own_client(from));
+	epoll_set_copied(from);
 	if (c && !fd_put(to, conn_entry(c)))
 		conn_unpin(c);
 }

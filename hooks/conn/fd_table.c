@@ -116,6 +116,13 @@ bool fd_take_if(int fd, uint64_t entry)
 	return true;
 }
 
+bool fd_replace(int fd, uint64_t *was, uint64_t entry)
+{
+	_Atomic uint64_t *e = slot(fd);
+
+	return e && atomic_compare_exchange_strong(e, was, entry);
+}
+
 bool fd_is_own_client(int fd)
 {
 	return (unsigned)fd < FD_TABLE_MAX &&

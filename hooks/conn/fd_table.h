@@ -33,6 +33,9 @@ bool fd_put(int fd, uint64_t entry);
 uint64_t fd_take(int fd); /* and forgets it */
 bool fd_take_if(int fd, uint64_t entry);
 
+/* If it is *was still; false: *was is what it is. */
+bool fd_replace(int fd, uint64_t *was, uint64_t entry);
+
 /*
  * Descriptors that connect() was called on, also of connections that are opaque to us: waiting for
  * one of them alone is part of a request's work (context.h).

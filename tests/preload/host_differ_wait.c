@@ -155,6 +155,20 @@ static void with_epoll_ctl(struct ends *e, int i)
 	RAW(close, epoll, 0, 0);
 }
 
+static void with_epoll_create(struct ends *e, int i)
+{
+	static const int sizes[] = { 1, 0, -1, 1 << 30 };
+	static const int flags[] = { 0, EPOLL_CLOEXEC, O_NONBLOCK, -1 };
+	long fd = CALL(epoll_create, sizes[i]);
+
+	(void)e;
+	if (fd >= 0)
+		RAW(close, fd, 0, 0);
+	fd = CALL(epoll_create1, flags[i]);
+	if (fd >= 0)
+		RAW(close, fd, 0, 0);
+}
+
 static void waited(long n, const struct epoll_event *events)
 {
 	for (long k = 0; k < n; k++)
@@ -274,6 +288,7 @@ static const struct differ_case cases[] = {
 	{ "odd poll", with_odd_poll, 1, true },
 	{ "select", with_select, 3, true },
 	{ "pselect", with_pselect, 1, true },
+	{ "epoll_create", with_epoll_create, 4, false },
 	{ "epoll_ctl", with_epoll_ctl, 6, true },
 	{ "epoll_wait", with_epoll_wait, 2, true },
 	{ NULL, NULL, 0, false },
