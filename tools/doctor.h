@@ -13,6 +13,15 @@ void doctor_settings(struct diagnosis *d, struct bytes env);
 /* Where spans go: is somebody there who takes one?  url: instead of env's; or NULL. */
 void doctor_endpoint(struct diagnosis *d, struct bytes env, const char *url);
 
+/* What the files of its unit forbid it, if it is a service of systemd. */
+void doctor_unit(struct diagnosis *d, pid_t pid, struct bytes env);
+
+/* AppArmor, SELinux. */
+void doctor_guards(struct diagnosis *d, pid_t pid);
+
+/* Its connections; words: what it has counted, as in status_read.h, or empty. */
+void doctor_sockets(struct diagnosis *d, pid_t pid, struct bytes words);
+
 /* Can a program of this name be preloaded? */
 void doctor_program(struct diagnosis *d, const char *word);
 

@@ -98,6 +98,59 @@ static void object_in_the_way(struct diagnosis *d, const struct patient *p)
 	}
 }
 
+/* Who started it; 0: nobody who is still there. */
+static pid_t parent_of(pid_t pid)
+{
+	struct text status = { 0 };
+	const char *at;
+	pid_t parent = 0;
+
+	if (proc_read(&status, pid, "status") == 0) {
+		text_add_char(&status, '\0');
+		at = strstr(status.ptr, "\nPPid:");
+		parent = at ? (pid_t)strtol(at + 6, NULL, 10) : 0;
+	}
+	text_done(&status);
+	return parent;
+}
+
+static bool is_nginx(pid_t pid)
+{
+	char name[32];
+
+	status_program(pid, name, sizeof(name));
+	return strcmp(name, "nginx") == 0;
+}
+
+/* It was started without; did its parent have it, and not hand it on? */
+static void not_handed_on(struct diagnosis *d, const struct patient *p)
+{
+	pid_t parent = parent_of(p->pid);
+	struct text maps = { 0 };
+	bool is_handed;
+
+	(void)proc_read(&maps, parent, "maps");
+	is_handed = parent > 1 && maps.len && memmem(maps.ptr, maps.len, OBJECT, strlen(OBJECT));
+	text_done(&maps);
+	if (!is_handed) {
+		diagnosis_remedy(d,
+				 "start it by interspan run, or see interspan run --env; what "
+				 "is running cannot be joined%s",
+				 is_nginx(p->pid) ?
+					 "; a new program of nginx (USR2) has the "
+					 "environment of the old one: stop and start it" :
+					 "");
+		return;
+	}
+	diagnose(d, LEVEL_BAD, "not-handed-on",
+		 "who started it has the library, and left it out of its environment");
+	diagnosis_seen(d, OBJECT " in /proc/%d/maps, its parent's", (int)parent);
+	diagnosis_remedy(d, is_nginx(p->pid) ?
+				    "nginx hands a new program (USR2) only what its configuration "
+				    "names: env LD_PRELOAD; and one for each OTEL_ variable" :
+				    "it must let LD_PRELOAD and the OTEL_ variables through");
+}
+
 static void not_loaded(struct diagnosis *d, const struct patient *p)
 {
 	char exe[64];
@@ -124,9 +177,9 @@ static void not_loaded(struct diagnosis *d, const struct patient *p)
 			 "the process was started without the library");
 		diagnosis_seen(d, "no " OBJECT " in /proc/%d/maps, none in its LD_PRELOAD",
 			       (int)p->pid);
-		diagnosis_remedy(d, "start it by interspan run, or see interspan run --env; what "
-				    "is running cannot be joined");
+		not_handed_on(d, p);
 	}
+	doctor_guards(d, p->pid);
 }
 
 /* Another tracer in the process keeps its own spans, and we keep out of its way. */
@@ -220,29 +273,37 @@ static void counted(struct diagnosis *d, struct bytes words)
 static void counters(struct diagnosis *d, const struct patient *p)
 {
 	struct status_told told;
-	struct bytes rest, kind, words;
+	struct bytes rest, kind, words, own = { 0 };
 	enum status_kind r = status_read(p->pid, &told);
 
-	if (r == STATUS_NO_EXPORTER || r == STATUS_FILTERED) {
+	if (r == STATUS_FILTERED) {
+		diagnose(d, LEVEL_NOTE, "filtered",
+			 "it runs under a filter of system calls (seccomp): it shows no counters");
+		diagnosis_seen(d, "Seccomp: in /proc/%d/status is not 0", (int)p->pid);
+		diagnosis_remedy(d, "OTEL_INTERSPAN_LOG=FILE has them when it ends");
+	} else if (r == STATUS_NO_EXPORTER) {
 		diagnose(d, LEVEL_NOTE, "no-exporter",
 			 "no thread of it delivers spans: either none has finished yet, or a "
 			 "parent process delivers them");
 		diagnosis_remedy(d, "send it a request, and look again; interspan status --all "
 				    "shows who delivers");
 	}
-	if (r != STATUS_TOLD)
+	if (r != STATUS_TOLD) {
+		doctor_sockets(d, p->pid, own);
 		return;
+	}
 	rest = (struct bytes){ told.text, told.len };
 	while (status_line(&rest, &kind, &words))
 		if (bytes_equal(kind, BYTES("process")) &&
 		    status_number(words, "pid") == (uint64_t)p->pid)
-			counted(d, words);
+			counted(d, own = words);
 		else if (bytes_equal(kind, BYTES("result")) && status_number(words, "failed")) {
 			struct bytes text = status_find(words, BYTES("text"));
 
 			diagnose(d, LEVEL_BAD, "last-export", "the last export failed");
 			diagnosis_seen(d, "%.*s", (int)text.len, text.ptr);
 		}
+	doctor_sockets(d, p->pid, own);
 	free(told.text);
 }
 
@@ -282,6 +343,8 @@ static void loaded(struct diagnosis *d, const struct patient *p)
 	doctor_settings(d, (struct bytes){ p->env.ptr, p->env.len });
 	neighbours(d, p);
 	counters(d, p);
+	doctor_unit(d, p->pid, (struct bytes){ p->env.ptr, p->env.len });
+	doctor_guards(d, p->pid);
 	elsewhere(d, p);
 	doctor_endpoint(d, (struct bytes){ p->env.ptr, p->env.len }, NULL);
 }

@@ -6,21 +6,42 @@
 #include <stdio.h>
 #include <unistd.h>
 
-int proc_read(struct text *to, pid_t pid, const char *name)
+#define END_BYTES ((off_t)256 << 10)
+
+static int read_from(struct text *to, const char *path, off_t from_end)
 {
-	char path[64], block[4096];
+	char block[4096];
 	ssize_t n;
 	int fd, error;
 
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
+	if (from_end)
+		(void)lseek(fd, -from_end, SEEK_END); /* a shorter one is read whole */
 	while ((n = read(fd, block, sizeof(block))) > 0 && to->len < PROC_FILE_MAX)
 		text_add(to, (struct bytes){ block, (size_t)n });
 	error = n < 0 ? -errno : 0;
 	close(fd);
 	return error;
+}
+
+int file_read(struct text *to, const char *path)
+{
+	return read_from(to, path, 0);
+}
+
+int file_read_end(struct text *to, const char *path)
+{
+	return read_from(to, path, END_BYTES);
+}
+
+int proc_read(struct text *to, pid_t pid, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	return file_read(to, path);
 }
 
 struct bytes env_find(struct bytes block, const char *name)

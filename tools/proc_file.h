@@ -9,6 +9,12 @@
 /* More of a file is not read. */
 #define PROC_FILE_MAX ((size_t)8 << 20)
 
+/* Adds the file; 0 or -errno. */
+int file_read(struct text *to, const char *path);
+
+/* Adds what is at its end, 256 KiB at most; 0 or -errno. */
+int file_read_end(struct text *to, const char *path);
+
 /* Adds /proc/PID/name; 0 or -errno. */
 int proc_read(struct text *to, pid_t pid, const char *name);
 

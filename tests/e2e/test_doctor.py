@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -19,11 +20,29 @@ OBJECT = os.path.join(os.path.dirname(TOOL), "libinterspan.so")
 PYTHON = "/usr/bin/python3"
 
 
-def doctor(*words, **env):
-    """Status, findings by name."""
+# Under a filter that forbids nothing.
+FILTERED = """#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+int main(void)
+{
+	struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog program = { 1, &all };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) ||
+	       write(1, "ready\\n", 6) != 6 || pause();
+}
+"""
+
+
+def doctor(*words, before="", **env):
+    """Status, findings by name; before: what a shell does in a mount namespace of its own first."""
     env = {**{k: v for k, v in os.environ.items() if not k.startswith(("LD_", "OTEL_"))}, **env}
-    done = subprocess.run([TOOL, "doctor", "--json", *map(str, words)], env=env, capture_output=True, text=True,
-                          timeout=60, check=False)
+    argv = [TOOL, "doctor", "--json", *map(str, words)]
+    if before:
+        argv = ["unshare", "-m", "sh", "-ec", before + '; exec "$@"', "sh", *argv]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert not done.stderr, done.stderr
     return done.returncode, {f["finding"]: f for f in map(json.loads, done.stdout.splitlines())}
 
@@ -155,6 +174,10 @@ class ProcessTest(unittest.TestCase):
         with open(source, "w", encoding="ascii") as file:
             file.write('#include <unistd.h>\nint main(void) { return write(1, "ready\\n", 6) != 6 || pause(); }\n')
         cls.idle, cls.static = os.path.join(cls.dir, "idle"), os.path.join(cls.dir, "static")
+        cls.filtered = os.path.join(cls.dir, "filtered")
+        with open(cls.filtered + ".c", "w", encoding="ascii") as file:
+            file.write(FILTERED)
+        subprocess.run(["cc", "-o", cls.filtered, cls.filtered + ".c"], check=True)
         subprocess.run(["cc", "-o", cls.idle, source], check=True)
         subprocess.run(["cc", "-static", "-o", cls.static, source], check=True)
 
@@ -241,6 +264,144 @@ class ProcessTest(unittest.TestCase):
                           check=False).returncode:
             self.skipTest("needs the right to mount")
         self.assertIn("noexec", doctor(self.start("unshare", "-rm", "sh", "-c", script))[1])
+
+    def child_of(self, pid):
+        """Of a process that has one, or will have."""
+        end = time.monotonic() + 30
+        while True:
+            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+                child = file.read().split()
+            if child:
+                return int(child[0])
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.02)
+
+    def test_doctor_tells_that_it_was_not_handed_on(self):
+        child = self.child_of(self.start("sh", "-c", f"env -u LD_PRELOAD {self.idle}; true", LD_PRELOAD=OBJECT))
+        self.addCleanup(os.kill, child, signal.SIGKILL)
+        status, found = doctor(child)
+        self.assertEqual((status, list(found)), (1, ["not-preloaded", "not-handed-on"]))
+
+    @unittest.skipUnless(os.path.exists("/usr/sbin/nginx"), "needs nginx")
+    def test_doctor_tells_of_a_new_program_of_nginx(self):
+        where = os.path.join(self.dir, "nginx")
+        os.mkdir(where)
+        temp = "".join(f"{n}_temp_path {where}/{n}; " for n in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        config = os.path.join(where, "nginx.conf")
+        with open(config, "w", encoding="ascii") as file:
+            file.write(f"pid {where}/pid; error_log {where}/log; events {{}} http {{ access_log off; {temp}"
+                       f"server {{ listen unix:{where}/socket; }} }}")
+        env = {**{k: v for k, v in os.environ.items() if not k.startswith(("LD_", "OTEL_"))}, "LD_PRELOAD": OBJECT}
+        subprocess.run(["/usr/sbin/nginx", "-e", f"{where}/log", "-c", config], env=env, check=True, timeout=60)
+        old = self.nginx_pid(f"{where}/pid", None)
+        self.addCleanup(os.kill, old, signal.SIGTERM)
+        self.assertIn("loaded", doctor(old)[1])
+        os.kill(old, signal.SIGUSR2)
+        new = self.nginx_pid(f"{where}/pid", old)
+        self.addCleanup(os.kill, new, signal.SIGTERM)
+        status, found = doctor(new)
+        self.assertEqual((status, list(found)), (1, ["not-preloaded", "not-handed-on"]))
+        self.assertIn("env LD_PRELOAD;", found["not-handed-on"]["remedy"])
+
+    def nginx_pid(self, path, but):
+        end = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                with open(path, encoding="ascii") as file:
+                    pid = int(file.read())
+                if pid != but:
+                    return pid
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.02)
+
+    def test_doctor_lists_connections(self):
+        app = ("import socket, sys, time\ns = socket.create_server(('127.0.0.1', 0))\n"
+               "c = socket.create_connection(s.getsockname())\na, _ = s.accept()\n"
+               "print('ready', flush=True)\ntime.sleep(60)")
+        _, found = doctor(self.start(PYTHON, "-c", app, LD_PRELOAD=OBJECT))
+        self.assertRegex(found["connections"]["seen"], r"^listens on 127\.0\.0\.1:(\d+), asks 127\.0\.0\.1:\1, "
+                         r"serves 127\.0\.0\.1:\d+$|^listens on 127\.0\.0\.1:(\d+), serves 127\.0\.0\.1:\d+, "
+                         r"asks 127\.0\.0\.1:\2$")
+        self.assertNotIn("connections", doctor(self.start(LD_PRELOAD=OBJECT))[1])
+
+    def test_doctor_tells_what_became_of_connections(self):
+        """Of one that is spoken HTTP on, and one on which nobody understands a word."""
+        app = ("import http.client, socket, time\nfor _ in '12':\n c = http.client.HTTPConnection('127.0.0.1', %d)\n"
+               " c.request('GET', '/')\n c.getresponse().read()\n"
+               "s = socket.create_server(('127.0.0.1', 0))\no = socket.create_connection(s.getsockname())\n"
+               "o.sendall(b'\\x01\\x02 no such protocol\\r\\n')\nprint('ready', flush=True)\ntime.sleep(60)")
+        with View() as view:
+            pid = self.start(PYTHON, "-c", app % view.port, LD_PRELOAD=OBJECT, OTEL_BSP_SCHEDULE_DELAY="1",
+                             OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{view.port}")
+            end = time.monotonic() + 30
+            seen = ""
+            while "of all so far" not in seen and time.monotonic() < end:
+                seen = doctor(pid)[1]["connections"]["seen"]
+        self.assertRegex(seen, r"; of all so far: 2 HTTP/1, 1 not understood")
+
+    def test_doctor_tells_of_a_filter(self):
+        status, found = doctor(self.start(self.filtered, LD_PRELOAD=OBJECT))
+        self.assertIn("filtered", found)
+        self.assertNotIn("no-exporter", found)
+        self.assertNotIn("filtered", doctor(self.start(LD_PRELOAD=OBJECT))[1])
+
+    def needs_mounts(self):
+        if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
+            self.skipTest("needs the right to mount")
+
+    def test_doctor_tells_of_what_its_unit_forbids(self):
+        """The group that systemd would have put it into is made by hand."""
+        self.needs_mounts()
+        top = next((d for d in ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup") if os.access(d + "/cgroup.procs", os.W_OK)),
+                   None)
+        group = f"{top}/interspan-test-{os.getpid()}@1.service"
+        try:
+            os.mkdir(group)
+        except (OSError, TypeError):
+            self.skipTest("needs the right to make a control group")
+        self.addCleanup(os.rmdir, group)
+        pid = self.start(LD_PRELOAD=OBJECT)
+        local = self.start(LD_PRELOAD=OBJECT, OTEL_EXPORTER_OTLP_ENDPOINT="unix:///run/none")
+        for one in (pid, local):
+            with open(group + "/cgroup.procs", "w", encoding="ascii") as file:
+                file.write(str(one))
+        self.addCleanup(self.leave, top, group)
+        unit = os.path.basename(group).replace("@1", "@")
+        rows = (("", set(), set()), ("PrivateNetwork=no", set(), set()), ("PrivateNetwork=yes", {"unit-network"}, set()),
+                ("RestrictAddressFamilies=AF_UNIX", {"unit-families"}, set()),
+                ("RestrictAddressFamilies=AF_UNIX AF_INET", set(), set()),
+                ("RestrictAddressFamilies=~AF_UNIX AF_NETLINK", set(), {"unit-families"}),
+                ("RestrictAddressFamilies=AF_INET6\nRestrictAddressFamilies=AF_UNIX", set(), set()),
+                ("IPAddressDeny=any", {"unit-addresses"}, set()))
+        for text, wanted, wanted_local in rows:
+            for where in (unit, unit + ".d/limits.conf"):
+                path = os.path.join("/run/systemd/system", where)
+                before = (f"mount -t tmpfs none /run; mkdir -p {os.path.dirname(path)}; "
+                          f"printf '[Service]\nExecStart=/bin/x\n{text}\n' >{path}")
+                for one, finds in ((pid, wanted), (local, wanted_local)):
+                    found = doctor(one, before=before)[1]
+                    self.assertEqual({f for f in found if f.startswith("unit-")}, finds, (text, where, found))
+
+    @staticmethod
+    def leave(top, group):
+        with open(group + "/cgroup.procs", encoding="ascii") as file:
+            for pid in file.read().split():
+                with open(top + "/cgroup.procs", "w", encoding="ascii") as out:
+                    out.write(pid)
+
+    def test_doctor_reads_what_was_denied(self):
+        """In the words of AppArmor and of SELinux; this kernel may have neither."""
+        self.needs_mounts()
+        pid = self.start()
+        lines = {"kern.log": 'kernel: audit: type=1400 audit(1.2:3): apparmor="DENIED" operation="open" profile="x" '
+                             f'name="/usr/lib/interspan/libinterspan.so" pid={pid}0 comm="x" requested_mask="r"',
+                 "audit/audit.log": f'type=AVC msg=audit(1.2:3): avc:  denied  {{ name_connect }} for  pid={pid} comm="x"'}
+        for name, line in lines.items():
+            before = f"mount -t tmpfs none /var/log; mkdir /var/log/audit; echo '{line}' >/var/log/{name}"
+            found = doctor(pid, before=before)[1]
+            self.assertIn(line, found["denied"]["seen"])
+            self.assertNotIn("denied", doctor(pid, before=before.replace(f"pid={pid} ", f"pid={pid}1 ")
+                                              .replace("libinterspan", "libother"))[1])
 
     def test_doctor_tells_that_there_is_no_such_process(self):
         with subprocess.Popen(["true"]) as gone:
