@@ -447,6 +447,7 @@ soak: all $(BENCHES)
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/flow.py $(SOAK_SECONDS)
 bench-report:
 	@$(PYTHON) tests/bench/kit/report.py "$(RAW)" docs/overhead.md
+	@$(PYTHON) scripts/readme-overhead --write
 
 format:
 	$(Q)scripts/format
@@ -473,6 +474,9 @@ install: all
 	$(MAN_CONFIG) docs/man/interspan.1 >$(MAN)/man1/interspan.1
 	$(MAN_CONFIG) docs/man/interspan.7.in >$(MAN)/man7/interspan.7
 	install -m 644 docs/completion/interspan.bash $(COMPLETION)/interspan
+	install -d $(DOC)/recipes/collector
+	install -m 644 docs/recipes.md $(filter-out %/collector,$(wildcard docs/recipes/*)) $(DOC)/recipes
+	install -m 644 $(wildcard docs/recipes/collector/*) $(DOC)/recipes/collector
 	for part in $(STATIC)/notices/* $(STATIC_TLS)/notices/*; do install -m 644 $$part $(DOC)/notice-$${part##*/}; done
 	for part in $(wildcard /usr/share/doc/libjansson-dev/copyright); do install -m 644 $$part $(DOC)/notice-jansson; done
 
@@ -481,6 +485,7 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/include/interspan.h
 	rm -f $(addprefix $(DOC)/,LICENSE THIRD-PARTY README.md CHANGELOG.md SECURITY.md notice-*)
 	rm -f $(MAN)/man1/interspan.1 $(MAN)/man7/interspan.7 $(COMPLETION)/interspan
+	rm -rf $(DOC)/recipes
 	-rmdir $(DESTDIR)$(PREFIX)/lib/interspan $(DOC)
 
 # Both from what `make install` lays out; the dates in them are SOURCE_DATE_EPOCH, or the release's.
