@@ -33,8 +33,10 @@ static const struct kind_text {
 	[STATUS_NO_EXPORTER] = { "no exporter",
 				 "libinterspan.so is loaded, but no span was finished yet: "
 				 "there is no exporter, and no counters can be read" },
-	[STATUS_FILTERED] = { "filtered", "libinterspan.so is loaded; under a seccomp filter "
-					  "no counters are shown" },
+	[STATUS_FILTERED] = { "filtered", "libinterspan.so is loaded; under a seccomp filter, "
+					  "as in Docker, no counters are shown: "
+					  "OTEL_INTERSPAN_LOG and OTEL_METRICS_EXPORTER "
+					  "tell them" },
 	[STATUS_NO_MEMORY] = { "no memory", "out of memory" },
 };
 
