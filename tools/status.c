@@ -26,7 +26,8 @@ static void print_help(void)
 	     "What became of the spans and connections of a process that is traced.  It is not\n"
 	     "stopped, signalled or traced for this; it must be yours.\n\n"
 	     "  --all       every process of yours that delivers spans\n"
-	     "  --json      one object a line: {pid, answered, exporter, result, processes}, or\n"
+	     "  --json      one object a line: {pid, answered, exporter, result, processes, tls}, "
+	     "or\n"
 	     "              {pid, error}\n"
 	     "  --watch     again every second\n"
 	     "  --help      print this\n\n"
@@ -95,7 +96,7 @@ static void show_none(struct status *s, pid_t pid, enum status_kind kind)
 	if (s->is_json)
 		status_show_none_json(&s->out, pid, kind);
 	else
-		status_show_none(&s->out, pid, kind);
+		status_show_none(&s->out, &s->style, pid, kind);
 }
 
 /* Every exporter that can be read; wanted: stop at the one that delivers for that process. */

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "compiler.h"
+#include "tls_library.h"
 
 #define PROGRAM_MAX 64
 #define COUNTERS_MAX 256
@@ -229,6 +230,36 @@ static void show_connections(struct text *to, struct sums *s)
 	}
 }
 
+/* Of one process, asked for once: what is mapped hardly changes, and programs are large. */
+static size_t tls_of(pid_t pid, const struct tls_library **ret)
+{
+	static struct tls_library list[TLS_LIBRARIES_MAX];
+	static pid_t of;
+	static size_t n;
+
+	if (of != pid)
+		n = tls_libraries_of(pid, list, TLS_LIBRARIES_MAX);
+	of = pid;
+	*ret = list;
+	return n;
+}
+
+static void show_tls(struct text *to, const struct style *style, pid_t pid)
+{
+	const struct tls_library *list;
+	size_t n = tls_of(pid, &list);
+
+	for (size_t i = 0; i < n; i++) {
+		line_begin(to, i ? "" : "TLS");
+		text_add_str(to, list[i].name);
+		text_add_str(to, list[i].version[0] ? " " : "");
+		term_add(to, style, bytes_from_str(list[i].version), TLS_VERSION_MAX);
+		text_add_str(to, list[i].is_linked_in ? ", linked into " : ", ");
+		term_add(to, style, bytes_from_str(list[i].path), REST);
+		text_add_str(to, list[i].is_read ? "\n" : ": cannot be read, and is not traced\n");
+	}
+}
+
 static void show_rest(struct text *to, const struct style *style, const struct sums *s)
 {
 	bool is_first = true;
@@ -265,16 +296,18 @@ bool status_show(struct text *to, const struct style *style, const struct status
 	show_exporter(to, style, told);
 	show_spans(to, &sums);
 	show_connections(to, &sums);
+	show_tls(to, style, about);
 	show_rest(to, style, &sums);
 	return true;
 }
 
-void status_show_none(struct text *to, pid_t pid, enum status_kind kind)
+void status_show_none(struct text *to, const struct style *style, pid_t pid, enum status_kind kind)
 {
 	char program[PROGRAM_MAX];
 
 	status_program(pid, program, sizeof(program));
 	text_printf(to, "%s, pid %d: %s\n", program, (int)pid, kinds[kind].text);
+	show_tls(to, style, pid);
 }
 
 /* --- for programs --- */
@@ -317,6 +350,22 @@ static void json_words(struct text *to, struct bytes words)
 	text_add_char(to, '}');
 }
 
+static void json_tls(struct text *to, pid_t pid)
+{
+	const struct tls_library *list;
+	size_t n = tls_of(pid, &list);
+
+	for (size_t i = 0; i < n; i++) {
+		text_printf(to, "%s{\"library\":\"%s\",\"version\":\"", i ? "," : "", list[i].name);
+		text_add_str(to, list[i].version);
+		text_add_str(to, "\",\"path\":");
+		json_value(to, bytes_from_str(list[i].path));
+		text_printf(to, ",\"linked_in\":%s,\"read\":%s}",
+			    list[i].is_linked_in ? "true" : "false",
+			    list[i].is_read ? "true" : "false");
+	}
+}
+
 bool status_show_json(struct text *to, const struct status_told *told, pid_t pid)
 {
 	struct bytes rest = { told->text, told->len };
@@ -340,6 +389,8 @@ bool status_show_json(struct text *to, const struct status_told *told, pid_t pid
 		json_words(to, words);
 		comma = ",";
 	}
+	text_add_str(to, "],\"tls\":[");
+	json_tls(to, pid ? pid : told->pid);
 	text_add_str(to, "]}\n");
 	return true;
 }

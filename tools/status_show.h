@@ -13,8 +13,8 @@ bool status_show(struct text *to, const struct style *style, const struct status
 		 pid_t pid);
 bool status_show_json(struct text *to, const struct status_told *told, pid_t pid);
 
-/* One line about a process whose counters cannot be read. */
-void status_show_none(struct text *to, pid_t pid, enum status_kind kind);
+/* A line, and its TLS libraries, of a process whose counters cannot be read. */
+void status_show_none(struct text *to, const struct style *style, pid_t pid, enum status_kind kind);
 void status_show_none_json(struct text *to, pid_t pid, enum status_kind kind);
 
 #endif

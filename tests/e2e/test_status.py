@@ -93,6 +93,23 @@ class Status(Feature):
         self.assertIn("2 connections are HTTP/2, not traced yet\n", out)
         self.assertIn("1 connection is TLS of a library that is not known, not traced\n", out)
 
+    def test_libraries_of_tls(self):
+        """What is mapped, and of which version: the file tells both."""
+        lab = self.lab()
+        second = lab.python_server("second.py", service="stock")
+        self.ask(lab, second)
+        self.spans(lab, 1)
+        told, _ = self.asked(second.pid)
+        openssl, = [t for t in told["tls"] if t["library"] == "OpenSSL"]
+        version = subprocess.run([PYTHON, "-c", "import ssl; print(ssl.OPENSSL_VERSION)"],
+                                 capture_output=True, text=True, check=True).stdout.split()[1]
+        self.assertEqual((openssl["version"], openssl["linked_in"], openssl["read"]),
+                         (version, False, True))
+        self.assertRegex(openssl["path"], r"^/.*/libssl\.so\.")
+        code, out, _ = status(second.pid)
+        self.assertEqual(code, 0, out)
+        self.assertIn(f"  TLS          OpenSSL {version}, {openssl['path']}\n", out)
+
     def test_child_whose_spans_its_parent_delivers(self):
         lab = self.lab()
         second = lab.python_server("second.py")  # no part of this but for its port

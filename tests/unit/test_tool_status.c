@@ -83,7 +83,7 @@ static void test_tool_status_json(void **state)
 		"\"endpoint\":\"http://127.0.0.1:4318/v1/traces\"},\"result\":{\"failed\":1,"
 		"\"unix_ns\":1,\"code\":503,\"text\":\"refused \\\"by\\\" \xef\xbf\xbd[2Jit\"},"
 		"\"processes\":[{\"pid\":9,\"spans_started\":5,\"spans_dropped_queue_full\":4,"
-		"\"connections_http2\":1,\"odd_one\":6}]}\n");
+		"\"connections_http2\":1,\"odd_one\":6}],\"tls\":[]}\n");
 }
 
 int main(void)
