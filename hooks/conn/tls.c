@@ -254,6 +254,11 @@ bool tls_bind(struct tls *t, const uint8_t random[static TLS_RANDOM], int role)
 	}
 	if (!c)
 		return false;
+	if (t->state == TLS_BOUND) { /* freed by the library itself, and another one is here */
+		tls_unstage(t);
+		t->credit = 0;
+		t->is_passed = false;
+	}
 	if (begin(c)) {
 		t->entry = conn_entry(c);
 		t->fd = c->tls.fd;
