@@ -13,6 +13,9 @@
 /* A send with others is more than bytes, and is made as it is. */
 #define IO_EDITABLE (MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE | MSG_EOR)
 
+/* Who called a hook, in the hook itself, or in a function that it jumps to. */
+#define CALLER() __builtin_return_address(0)
+
 struct conn_token io_look_in(int fd);
 /* iov NULL: n bytes went by unseen.  wanted: room in the application's buffer. */
 void io_saw(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,

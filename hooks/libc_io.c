@@ -84,7 +84,9 @@ void io_peek_done(int fd, struct conn_token t, ssize_t n)
 		token_ = io_look_in(fd);                                               \
 		n_ = call;                                                             \
 		iov_ = (struct iovec){ (void *)(buf), (len) };                         \
+		thread_self.caller = CALLER();                                         \
 		io_saw(fd, token_, (flags_ & MSG_TRUNC) ? NULL : &iov_, 1, n_, (len)); \
+		thread_self.caller = NULL;                                             \
 		return n_;                                                             \
 	} while (0)
 
@@ -181,8 +183,12 @@ ssize_t io_write(const struct io_call *call)
 
 	if (t.entry && conn_role(t) == CONN_CLIENT) {
 		if (!call->has_vector ||
-		    memory_is_readable(call->iov, call->count * sizeof(*call->iov)))
-			return conn_write(call);
+		    memory_is_readable(call->iov, call->count * sizeof(*call->iov))) {
+			thread_self.caller = call->caller;
+			n = conn_write(call);
+			thread_self.caller = NULL;
+			return n;
+		}
 		conn_make_blind(call->fd);
 	}
 	n = call->pass(call);
@@ -279,6 +285,7 @@ EXPORT ssize_t write(int fd, const void *buf, size_t len)
 					   .iov = &iov,
 					   .count = 1,
 					   .can_edit = true,
+					   .caller = CALLER(),
 					   .pass = pass_write,
 					   .send = again_writev });
 }
@@ -292,6 +299,7 @@ EXPORT ssize_t writev(int fd, const struct iovec *iov, int count)
 					   .count = (size_t)count,
 					   .has_vector = true,
 					   .can_edit = true,
+					   .caller = CALLER(),
 					   .pass = pass_writev,
 					   .send = again_writev });
 }
@@ -307,6 +315,7 @@ EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
 					   .count = 1,
 					   .can_edit = !(flags & ~IO_EDITABLE),
 					   .flags = flags,
+					   .caller = CALLER(),
 					   .pass = pass_send,
 					   .send = io_again });
 }

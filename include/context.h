@@ -19,10 +19,14 @@
  *          and a wait ends it.  What else may set it going puts all in doubt (loop.h).
  *   heir   a thread that a solo one has started, until it may have got other work (inherit.h).
  *
- * In runtimes that run several tasks on one thread behind our back (greenlets, node, JVM, BEAM,
- * Ruby, Lua) none holds, and the answer is always none.  A span that has ended is none, too.
+ *   jvm    a solo thread, however it came to read, that by its Java frames is still where it read
+ *          the request (jvm.h).
+ *
+ * In runtimes that run several tasks on one thread behind our back (greenlets, node, BEAM, Ruby,
+ * Lua) none holds, and the answer is always none.  A span that has ended is none, too.
  *
  * Every function: any thread, async-signal-safe, no lock, no allocation; call inside the guard.
+ * But in a JVM, for calls of the JDK's own libraries, see jvm.h.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -57,10 +61,16 @@ void context_let_go(struct span_ref server);
 bool context_is(struct span_ref server);
 
 /*
- * The calling thread has read the head of a request, whose span is server.  is_synchronous: see
- * solo.
+ * The calling thread has read the head of a request, whose span is server; {0, 0}: it has none, or
+ * it is not known who will serve it.  is_synchronous: see solo.
  */
 void context_request_read(struct span_ref server, bool is_synchronous);
+
+/* Somebody may be served whose requests are not told by context_request_read(). */
+void context_request_unseen(void);
+
+/* Does what opened a connection say nothing of whom its first request is for? */
+bool context_is_of_frames(void);
 
 /* The calling thread touched a descriptor that works for bound (none: {0, 0}). */
 void context_touched(struct span_ref bound);

@@ -42,6 +42,8 @@ struct thread {
 	struct span_ref said_for;  /* said.c: the request for which, as all that it is within */
 	const void *calling;       /* library.h: the function of a library that was called last */
 	uintptr_t in_libpq;        /* frame of a call of ours that opens a connection by libpq */
+	const void *caller; /* io.h: who called libc to read or write, while it is under way */
+	uint16_t place;     /* context.c: where a JVM's thread read its last request (jvm.h) */
 };
 _Static_assert(sizeof(struct thread) <= 256, "thread-locals are carved out of every stack");
 

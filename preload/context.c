@@ -7,12 +7,14 @@
 #include "compiler.h"
 #include "config.h"
 #include "guard.h"
+#include "jvm.h"
 #include "runtime.h"
 #include "stats.h"
 
 /* Several tasks share a thread there and switch without a call that we see. */
-#define RUNTIME_MANY_TASKS \
-	(RUNTIME_GREENLET | RUNTIME_JVM | RUNTIME_NODE | RUNTIME_RUBY | RUNTIME_BEAM | RUNTIME_LUA)
+#define RUNTIME_UNKNOWABLE \
+	(RUNTIME_GREENLET | RUNTIME_NODE | RUNTIME_RUBY | RUNTIME_BEAM | RUNTIME_LUA)
+#define RUNTIME_MANY_TASKS (RUNTIME_UNKNOWABLE | RUNTIME_JVM)
 #define RUNTIME_LOOPS (RUNTIME_NGINX | RUNTIME_LIGHTTPD)
 
 static const struct span_ref none;
@@ -40,6 +42,16 @@ bool context_is_loop(void)
 bool context_is_plain(void)
 {
 	return !(flags() & (RUNTIME_LOOPS | RUNTIME_MANY_TASKS));
+}
+
+bool context_is_of_frames(void)
+{
+	return flags() & RUNTIME_JVM;
+}
+
+void context_request_unseen(void)
+{
+	jvm_request_unseen();
 }
 
 void context_waited(int fd, bool is_own)
@@ -130,6 +142,10 @@ void context_request_read(struct span_ref server, bool is_synchronous)
 		t->current = server;
 		return;
 	}
+	if (UNLIKELY(context_is_of_frames())) {
+		t->place = server.slot ? jvm_place_get(t->caller) : 0;
+		is_synchronous = t->place;
+	}
 	others = open_requests(t);
 	remember(t, server);
 	t->current = is_synchronous && !others && !t->crowded ? server : none;
@@ -168,17 +184,22 @@ static bool is_solo(struct thread *t)
 	return open_requests(t) == 1 && !t->crowded;
 }
 
+static bool is_in_place(const struct thread *t)
+{
+	return !context_is_of_frames() || jvm_is_at(t->caller, t->place);
+}
+
 struct span_ref context_current(void)
 {
 	struct thread *t = &thread_self;
 
-	if (flags() & RUNTIME_MANY_TASKS)
+	if (flags() & RUNTIME_UNKNOWABLE)
 		return none;
 	if (t->inherited.slot && span_get(t->inherited))
 		return t->inherited;
 	if (!span_get(t->current))
 		return none;
-	if (context_is_loop() ? !is_doubtful(t) : is_solo(t))
+	if (context_is_loop() ? !is_doubtful(t) : is_solo(t) && is_in_place(t))
 		return t->current;
 	stats_inc(STAT_PARENT_AMBIGUOUS);
 	return none;

@@ -354,6 +354,8 @@ static void put(int fd, struct conn *c)
 	conn_fd_closing(fd); /* closed behind our back, if it is there */
 	if (!fd_put(fd, conn_entry(c))) {
 		stats_inc(STAT_CONNS_UNTRACKED);
+		if (c->role == CONN_SERVER)
+			context_request_unseen();
 		conn_unpin(c);
 	}
 }
@@ -362,8 +364,10 @@ void conn_accepted(int fd)
 {
 	struct conn *c = conn_new(CONN_SERVER, NULL, 0);
 
-	if (!c)
+	if (!c) {
+		context_request_unseen();
 		return;
+	}
 	stats_inc(STAT_CONNS_SERVER);
 	context_touched((struct span_ref){ 0 });
 	c->acceptor = &thread_self;
@@ -441,6 +445,8 @@ void conn_make_opaque(struct conn *c, int fd)
 			stats_inc(STAT_CONNS_HTTP2);
 		else if (c->detect.result == DETECT_TLS)
 			stats_inc(STAT_CONNS_TLS_UNREAD);
+		if (c->role == CONN_SERVER)
+			context_request_unseen();
 	}
 	if (fd_take_if(fd, entry)) {
 		loop_keep(fd, (enum conn_role)c->role);
@@ -450,8 +456,11 @@ void conn_make_opaque(struct conn *c, int fd)
 
 void conn_set_blind(struct conn *c)
 {
-	if (!atomic_exchange(&c->is_blind, true))
-		stats_inc(STAT_CONNS_BLIND);
+	if (atomic_exchange(&c->is_blind, true))
+		return;
+	stats_inc(STAT_CONNS_BLIND);
+	if (c->role == CONN_SERVER)
+		context_request_unseen();
 }
 
 void conn_handed_on(int fd)

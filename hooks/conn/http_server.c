@@ -192,10 +192,11 @@ static bool request_begun(struct conn *c, int fd)
 	else if (s && has_caller)
 		tag_request(c, x.span, &own, &caller, parent != NULL);
 	/* Several at once on one connection: nobody knows which one the program works for. */
-	if (exchange_count(c) > 1)
+	if (exchange_count(c) > 1) {
 		x.span = (struct span_ref){ 0 };
-	if (s)
-		context_request_read(x.span, is_synchronous(c, fd));
+		context_request_unseen();
+	}
+	context_request_read(x.span, s && is_synchronous(c, fd));
 	head_forget(&h->head);
 	half_settle(h);
 	return true;

@@ -76,7 +76,7 @@ static struct span_ref cause(const struct conn *c, const struct head *head, enum
 	if (*ret_tag == TAG_LIVE)
 		return tagged;
 	if (c->is_fresh && c->is_connecting && context_waits() != c->connect_waits &&
-	    !inherit_has())
+	    !inherit_has() && !context_is_of_frames())
 		return c->connect_context;
 	return context_current();
 }

@@ -20,6 +20,7 @@ struct io_call {
 	bool can_edit;   /* no flags or control data that would make another call of it */
 	int flags;       /* for send */
 	const void *arg;
+	const void *caller; /* who calls, for jvm.h; NULL: not told */
 	/* The application's call exactly as it was made. */
 	ssize_t (*pass)(const struct io_call *call);
 	/* The same kind of call with these vectors; is_more: another one follows at once. */

@@ -202,6 +202,14 @@ class Exact(Causality):
         self.need("starman")
         self.both("Starman", servers.starman, True)
 
+    def test_java_pool(self):
+        """By the Java frames of the calling thread (jvm.h)."""
+        self.need("java", "javac")
+        self.both("java, pool", servers.java, True)
+        java = servers.java_with_virtual_threads()
+        if java:
+            self.both("java 21 or later, pool",
+                      lambda lab, port: servers.java(lab, port, "url", java), True)
 
     def test_loops_without_help_of_the_header(self):
         """One and the same for all requests, and not tagged: it tells nothing."""
@@ -279,15 +287,13 @@ class NeverWrong(Causality):
         self.both("php -S", servers.php, False)
 
     def test_java(self):
-        """A pool whose threads read a request and call for it, blocking, looks like gunicorn's (url),
-        and would be all right if it were taken for that: 5000/0/0 of 5,000, measured with Java 17 and
-        the JVM's ban lifted.  But a queue's other end is often met without any call of libc, and then
-        all that can be seen of such a thread is the same when it works for somebody else: right/
+        """A queue's other end is often met without any call of libc, and then all that can be seen of
+        a pool's thread is the same when it works for somebody else: judged by that alone, right/
         wrong/missing were 233/242/4525 where the call is another task of the same pool (handoff),
-        0/65/4935 with 4 threads (few), 10/182/4808 by CompletableFuture (future).  So none."""
+        0/65/4935 with 4 threads (few), 10/182/4808 by CompletableFuture (future)."""
         self.need("java", "javac")
-        for shape in ("url", "few", "send", "async", "handoff", "future", "steal", "loop")[
-                :8 if IS_LONG else 2]:
+        for shape in ("few", "join", "handoff", "send", "async", "future", "steal", "loop")[
+                :8 if IS_LONG else 3]:
             self.both(f"java, {shape}", lambda lab, port, how=shape: servers.java(lab, port, how),
                       False)
         java = servers.java_with_virtual_threads()

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// contract.py in Java: Front PORT [BACKEND url|send|async|handoff|few|future|steal|virtual].  A pool
-// of threads; the call below is made by URLConnection, by HttpClient, by its sendAsync, by
-// URLConnection as another task of the same pool of 64 threads or of 4, or as a stage of a
-// CompletableFuture there, or of a pool of 4 whose threads steal tasks, or on virtual threads (Java 21
-// and later).
+// contract.py in Java: Front PORT [BACKEND url|send|async|handoff|few|join|future|steal|virtual].  A
+// pool of threads; the call below is made by URLConnection, by HttpClient, by its sendAsync, by
+// URLConnection as another task of the same pool of 64 threads or of 4, or as one of the JVM's own
+// pool, which a thread that waits for it works for meanwhile, or as a stage of a CompletableFuture
+// of the first pool, or of a pool of 4 whose threads steal tasks, or on virtual threads (Java 21 and
+// later).
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import java.io.IOException;
@@ -70,6 +71,16 @@ public class Front {
 			.POST(HttpRequest.BodyPublishers.ofByteArray(leaf)).build();
 	}
 
+	static byte[] joined(byte[] leaf) {
+		return CompletableFuture.supplyAsync(() -> {
+			try {
+				return byConnection(leaf);
+			} catch (IOException e) {
+				throw new UncheckedIOException(e);
+			}
+		}).join();
+	}
+
 	static void handOff(HttpExchange x, byte[] leaf) {
 		pool.execute(() -> {
 			try {
@@ -105,6 +116,8 @@ public class Front {
 		else if (shape.equals("async"))
 			reply(x, 200, client.sendAsync(request(leaf), BodyHandlers.ofByteArray()).get()
 				.body());
+		else if (shape.equals("join"))
+			reply(x, 200, joined(leaf));
 		else if (shape.equals("handoff") || shape.equals("few"))
 			handOff(x, leaf);
 		else if (shape.equals("future") || shape.equals("steal"))
