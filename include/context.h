@@ -19,8 +19,8 @@
  *          and a wait ends it.  What else may set it going puts all in doubt (loop.h).
  *   heir   a thread that a solo one has started, until it may have got other work (inherit.h).
  *
- *   jvm    a solo thread, however it came to read, that by its Java frames is still where it read
- *          the request (jvm.h).
+ *   jvm    the thread is by its Java frames still where it read its last request (jvm.h),
+ *          whatever it has waited for and whatever else is open.
  *
  * In runtimes that run several tasks on one thread behind our back (greenlets, node, BEAM, Ruby,
  * Lua) none holds, and the answer is always none.  A span that has ended is none, too.

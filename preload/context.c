@@ -63,7 +63,7 @@ void context_waited(int fd, bool is_own)
 	t->in_doubt = 0;
 	t->said_in_doubt |= fd == CONTEXT_MANY;
 	/* Waiting for what is one's own is part of the request's work, all else may end it. */
-	if (!is_own || context_is_loop())
+	if ((!is_own && !context_is_of_frames()) || context_is_loop())
 		t->current = none;
 }
 
@@ -144,7 +144,8 @@ void context_request_read(struct span_ref server, bool is_synchronous)
 	}
 	if (UNLIKELY(context_is_of_frames())) {
 		t->place = server.slot ? jvm_place_get(t->caller) : 0;
-		is_synchronous = t->place;
+		t->current = t->place ? server : none;
+		return;
 	}
 	others = open_requests(t);
 	remember(t, server);
@@ -184,9 +185,11 @@ static bool is_solo(struct thread *t)
 	return open_requests(t) == 1 && !t->crowded;
 }
 
-static bool is_in_place(const struct thread *t)
+static bool is_proven(struct thread *t)
 {
-	return !context_is_of_frames() || jvm_is_at(t->caller, t->place);
+	if (UNLIKELY(context_is_of_frames()))
+		return jvm_is_at(t->caller, t->place);
+	return context_is_loop() ? !is_doubtful(t) : is_solo(t);
 }
 
 struct span_ref context_current(void)
@@ -199,7 +202,7 @@ struct span_ref context_current(void)
 		return t->inherited;
 	if (!span_get(t->current))
 		return none;
-	if (context_is_loop() ? !is_doubtful(t) : is_solo(t) && is_in_place(t))
+	if (is_proven(t))
 		return t->current;
 	stats_inc(STAT_PARENT_AMBIGUOUS);
 	return none;

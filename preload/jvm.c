@@ -204,6 +204,7 @@ static const struct {
 	char class[48], method[8];
 } servers[] = {
 	{ "Lsun/net/httpserver/ServerImpl$Exchange;", "run" },
+	{ "Lorg/apache/coyote/http11/Http11Processor;", "service" }, /* Tomcat */
 };
 
 static const char hands_over[][36] = {

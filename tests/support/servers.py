@@ -148,13 +148,14 @@ def node(lab, upstream, shape="plain", **env):
 
 
 @functools.lru_cache(None)
-def compile_java(name, directory=APPS):
+def compile_java(name, directory=APPS, jars=""):
     """Once; returns the class path."""
     classes = tempfile.mkdtemp(prefix="interspan-java-")
     atexit.register(shutil.rmtree, classes, True)
-    subprocess.run(["javac", "-d", classes, os.path.join(directory, f"{name}.java")], check=True,
-                   capture_output=True, timeout=60)
-    return classes
+    path = os.pathsep.join([classes, jars]) if jars else classes
+    subprocess.run(["javac", "-cp", path, "-d", classes, os.path.join(directory, f"{name}.java")],
+                   check=True, capture_output=True, timeout=60)
+    return path
 
 
 def java(lab, upstream, shape="url", program="java", **env):
