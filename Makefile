@@ -201,7 +201,7 @@ $(TOOL): $(TOOLS_OBJ) $(GEN_OBJ)
 # Every object that a unit test may want: all but the interposed symbols and main().  P: members by
 # path, since rooms may have files of one name.
 CORE := $(BUILD)/libcore.a
-CORE_OBJ := $(ROOMS_OBJ) $(OBJ)/exporter/tls/grpc.o $(filter-out $(OBJ)/tools/main.o,$(TOOLS_OBJ))
+CORE_OBJ := $(ROOMS_OBJ) $(OBJ)/exporter/tls/grpc.o $(OBJ)/exporter/tls/base64.o $(filter-out $(OBJ)/tools/main.o,$(TOOLS_OBJ))
 $(CORE): $(CORE_OBJ)
 	@echo "  AR      $@"
 	$(Q)rm -f $@ && ar qcsP $@ $^

@@ -5,17 +5,10 @@
 #include "rawsys.h"
 #include "text.h"
 #include "tls_object.h"
+#include "trust.h"
 
 #define FILE_MAX (8u << 20)
 #define FILE_STEP (256u << 10)
-
-/* Where distributions keep what everybody trusts: Debian, Fedora, SUSE, Alpine. */
-static const char bundles[][48] = {
-	"/etc/ssl/certs/ca-certificates.crt",
-	"/etc/pki/tls/certs/ca-bundle.crt",
-	"/etc/ssl/ca-bundle.pem",
-	"/etc/ssl/cert.pem",
-};
 
 static void say(const char *what, const char *path)
 {
@@ -28,8 +21,7 @@ static void say(const char *what, const char *path)
 	tls_say(text_bytes(&line));
 }
 
-/* The whole file, the caller's to pool_free(); {NULL, 0}: not to be had. */
-static struct bytes file_read(const char *path)
+struct bytes tls_file_read(const char *path)
 {
 	int fd = (int)raw_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
 	char *at = NULL;
@@ -62,7 +54,7 @@ static bool file_set(CURL *easy, CURLoption option, struct bytes path, struct by
 {
 	if (path.len == 0)
 		return true;
-	*ret = file_read(path.ptr);
+	*ret = tls_file_read(path.ptr);
 	if (ret->ptr && blob_set(easy, option, *ret))
 		return true;
 	say("cannot read ", path.ptr);
@@ -71,12 +63,13 @@ static bool file_set(CURL *easy, CURLoption option, struct bytes path, struct by
 
 static bool trusted_set(CURL *easy, const struct endpoint *e, struct tls_files *files)
 {
+	const char *bundle;
+
 	if (e->certificate.len)
 		return file_set(easy, CURLOPT_CAINFO_BLOB, e->certificate, &files->trusted);
-	for (size_t i = 0; i < sizeof(bundles) / sizeof(bundles[0]) && !files->trusted.ptr; i++)
-		files->trusted = file_read(bundles[i]);
-	if (files->trusted.ptr)
-		return blob_set(easy, CURLOPT_CAINFO_BLOB, files->trusted);
+	bundle = trust_bundle();
+	if (bundle)
+		return trust_set(easy, bundle);
 	say("no certificates that the system trusts; OTEL_EXPORTER_OTLP_CERTIFICATE names others",
 	    "");
 	return false;

@@ -20,4 +20,7 @@ struct tls_files {
 bool tls_options(CURL *easy, const struct endpoint *e, struct tls_files *files);
 void tls_files_free(struct tls_files *files);
 
+/* The whole file, the caller's to pool_free(); {NULL, 0}: not to be had. */
+struct bytes tls_file_read(const char *path);
+
 #endif

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """OTLP/gRPC, and TLS: what libinterspan-tls.so adds (O30-O38, E94-E108)."""
+import os
 import shutil
 import tempfile
 import time
@@ -8,13 +9,13 @@ from support.case import WAIT, Feature
 from support.collector import Collector
 from support.grpc_collector import GrpcCollector
 from support.progs import OBJECT, PYTHON
-from support.tls_files import certificates, server_context
+from support.tls_files import certificates, chain, server_context
 
 
 class Grpc(Feature):
     directory = staticmethod(tempfile.TemporaryDirectory)
 
-    def one(self, collector, wanted=1, **env):
+    def one(self, collector, wanted=1, under=(), **env):
         """A curl that makes one span; it must not notice anything."""
         env.setdefault("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
         env.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
@@ -22,7 +23,7 @@ class Grpc(Feature):
             env.setdefault("OTEL_EXPORTER_OTLP_TIMEOUT", "1000")
         lab = self.lab(OTEL_INTERSPAN_SHUTDOWN_TIMEOUT="4000", **env)
         second = lab.python_server("second.py", traced=False)
-        done = lab.run(["curl", "-sS", "-o", "/dev/null", second.url("/x")])
+        done = lab.run([*under, "curl", "-sS", "-o", "/dev/null", second.url("/x")])
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
         self.url = second.url("/x")
         if self.is_bare():
@@ -133,6 +134,30 @@ class Tls(Grpc):
                 # INSECURE is for endpoints without a scheme, and no way around the check.
                 self.one(c, wanted=0, OTEL_EXPORTER_OTLP_INSECURE="true")
                 self.assertEqual(c.requests, [])
+
+    def test_what_the_system_trusts(self):
+        """One authority among its many, or above the one that signed; and none of them."""
+        bundle = "/etc/ssl/certs/ca-certificates.crt"
+        if os.getuid() != 0 or not os.path.exists(bundle):
+            self.skipTest("needs the superuser, and a bundle of the system's")
+        with self.directory() as d:
+            certificates(d)
+            with open(bundle, "rb") as f, open(f"{d}/ca.pem", "rb") as ca:
+                system, own = f.read(), ca.read()
+            half = system.index(b"-----BEGIN", len(system) // 2)
+            with open(f"{d}/bundle.pem", "wb") as f:
+                f.write(system[:half] + own + system[half:])
+            trusting = ["unshare", "-m", "sh", "-ec",
+                        f'mount --bind {d}/bundle.pem {bundle} && exec "$0" "$@"']
+            for make in (lambda d: None, chain):
+                make(d)
+                with GrpcCollector(ssl=server_context(d)) as c:
+                    self.check(self.one(c, under=trusting))
+                    c.clear()
+                    self.one(c, wanted=0)
+                    self.one(c, wanted=0, under=trusting,
+                             OTEL_EXPORTER_OTLP_ENDPOINT=f"https://127.0.0.1:{c.port}")
+                    self.assertEqual(c.requests, [])
 
     def test_mutual(self):
         """E95, E96"""

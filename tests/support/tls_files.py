@@ -22,6 +22,23 @@ def certificates(directory):
                 "-CAcreateserial", "-out", f"{name}.pem", "-days", "2", "-extfile", f"{name}.ext")
 
 
+def chain(directory):
+    """The server's certificate, anew: of an authority below the one that is trusted; it shows both."""
+    with open(f"{directory}/below.ext", "w", encoding="ascii") as f:
+        f.write("basicConstraints=critical,CA:TRUE\n")
+    openssl(directory, "req", "-newkey", "rsa:2048", "-nodes", "-keyout", "below.key", "-out",
+            "below.csr", "-subj", "/O=tests/CN=below")
+    openssl(directory, "x509", "-req", "-in", "below.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+            "-CAcreateserial", "-out", "below.pem", "-days", "2", "-extfile", "below.ext")
+    openssl(directory, "x509", "-req", "-in", "server.csr", "-CA", "below.pem", "-CAkey",
+            "below.key", "-CAcreateserial", "-out", "leaf.pem", "-days", "2", "-extfile",
+            "server.ext")
+    with open(f"{directory}/server.pem", "wb") as f:
+        for name in "leaf", "below":
+            with open(f"{directory}/{name}.pem", "rb") as part:
+                f.write(part.read())
+
+
 EXPIRED = """
 [ca]
 default_ca = one
