@@ -323,6 +323,53 @@ void endpoint_init_zipkin(struct endpoint *e, const struct config *cfg)
 	headers_init(e, (struct bytes){ NULL, 0 });
 }
 
+static void add_query(struct text *to, struct bytes value)
+{
+	static const char digits[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < value.len; i++) {
+		unsigned char c = (unsigned char)value.ptr[i];
+		char lower = ascii_lower((char)c);
+
+		if ((lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+		    c == '_' || c == '.' || c == '~') {
+			text_add_char(to, (char)c);
+			continue;
+		}
+		text_add_char(to, '%');
+		text_add_char(to, digits[c >> 4]);
+		text_add_char(to, digits[c & 15]);
+	}
+}
+
+void endpoint_init_sampling(struct endpoint *e, struct bytes url, struct bytes service)
+{
+	char buf[ENDPOINT_URL_MAX];
+	struct text to = TEXT_IN(buf);
+	struct bytes place;
+	size_t at;
+
+	e->unix_path[0] = '\0';
+	e->protocol = PROTOCOL_HTTP_JSON;
+	e->wants_gzip = false;
+	e->certificate = e->client_key = e->client_certificate = (struct bytes){ NULL, 0 };
+	url = up_to(bytes_trim(url), '#');
+	place = url;
+	(void)scheme_take(&place, ENDPOINT_HTTP);
+	at = authority_len(place);
+	text_add(&to, (struct bytes){ url.ptr, (size_t)(place.ptr - url.ptr) + at });
+	if (at == place.len || place.ptr[at] != '/')
+		text_add_str(&to, "/sampling");
+	text_add(&to, bytes_skip(place, at));
+	text_add_str(&to,
+		     place.len && memchr(place.ptr, '?', place.len) ? "&service=" : "?service=");
+	add_query(&to, service);
+	url_init(e, text_bytes(&to), PATH_VERBATIM, ENDPOINT_HTTP);
+	if (to.is_cut || e->unix_path[0])
+		e->kind = ENDPOINT_UNKNOWN;
+	headers_init(e, (struct bytes){ NULL, 0 });
+}
+
 uint32_t endpoint_timeout_ms(const struct config *cfg)
 {
 	uint32_t ms = cfg->otlp_traces_timeout_ms;

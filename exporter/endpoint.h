@@ -54,6 +54,12 @@ void endpoint_init_metrics(struct endpoint *e, const struct config *cfg);
 /* Of Zipkin (E120): verbatim, without any header of the user's. */
 void endpoint_init_zipkin(struct endpoint *e, const struct config *cfg);
 
+/*
+ * Of a Jaeger that tells how to sample (E40): `/sampling` where url has no path, and the name of
+ * the service behind it.
+ */
+void endpoint_init_sampling(struct endpoint *e, struct bytes url, struct bytes service);
+
 /* Longest time for one batch, retries included, in ms; 0: no limit (E8, E65, E92). */
 uint32_t endpoint_timeout_ms(const struct config *cfg);
 

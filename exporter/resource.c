@@ -253,3 +253,11 @@ void resource_instance(const struct resource *r, uint32_t pid, char to[RESOURCE_
 		to[at++] = "0123456789abcdef"[id[i] & 15];
 	}
 }
+
+struct bytes resource_service(const struct resource *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (bytes_equal(r->attrs[i].key, BYTES("service.name")))
+			return r->attrs[i].value;
+	return BYTES("unknown_service");
+}

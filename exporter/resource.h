@@ -39,6 +39,9 @@ struct resource {
  */
 void resource_init(struct resource *r, const struct config *cfg, const uint64_t seed[2]);
 
+/* Its service.name. */
+struct bytes resource_service(const struct resource *r);
+
 /* service.instance.id of a process: a random UUID (D122), the same whoever exports its spans. */
 #define RESOURCE_INSTANCE_LEN 36
 void resource_instance(const struct resource *r, uint32_t pid, char to[RESOURCE_INSTANCE_LEN]);

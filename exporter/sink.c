@@ -99,14 +99,6 @@ static enum batch_format format_of(const struct sink *s)
 									   BATCH_PROTOBUF;
 }
 
-static struct bytes service_of(const struct resource *r)
-{
-	for (size_t i = 0; i < r->n; i++)
-		if (bytes_equal(r->attrs[i].key, BYTES("service.name")))
-			return r->attrs[i].value;
-	return BYTES("unknown_service");
-}
-
 static void batches_begin(struct sink *s)
 {
 	for (int i = 0; i < 2; i++) {
@@ -117,7 +109,7 @@ static void batches_begin(struct sink *s)
 			batch_init(b, BATCH_PROTOBUF, &s->all->encoder);
 		batch_reset(b);
 		b->format = format_of(s);
-		b->service = service_of(&s->all->resource);
+		b->service = resource_service(&s->all->resource);
 	}
 }
 

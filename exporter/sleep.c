@@ -11,7 +11,8 @@
 
 struct asked asked_now(struct exporter *x)
 {
-	return (struct asked){ atomic_load(&x->stop), atomic_load(&x->store->flush_asked) };
+	return (struct asked){ atomic_load(&x->stop), atomic_load(&x->store->flush_asked),
+			       atomic_load(&x->store->polls_asked) };
 }
 
 bool is_hurried(struct exporter *x)
@@ -31,7 +32,7 @@ static bool is_news(struct exporter *x, struct asked seen, uint32_t enough)
 {
 	struct asked now = asked_now(x);
 
-	return now.stop != seen.stop || now.flush != seen.flush ||
+	return now.stop != seen.stop || now.flush != seen.flush || now.polls != seen.polls ||
 	       atomic_load(&x->store->done) >= enough;
 }
 

@@ -17,6 +17,7 @@
 struct asked {
 	uint32_t stop;
 	uint32_t flush;
+	uint32_t polls; /* of a remote sampler */
 };
 struct asked asked_now(struct exporter *x);
 

@@ -386,7 +386,7 @@ static bool do_begin(struct transport *t, struct bytes body)
 	t->error[0] = '\0';
 #ifdef WITH_TLS
 	grpc_answer_reset(&t->answer);
-	if (t->is_grpc)
+	if (t->is_grpc && body.ptr)
 		body = grpc_frame(body, t->is_gzip);
 #endif
 	/*
@@ -394,6 +394,9 @@ static bool do_begin(struct transport *t, struct bytes body)
 	 */
 	(void)SET(CURLOPT_FRESH_CONNECT, t->is_stuck ? 1L : 0L);
 	t->is_stuck = false;
+	if (!body.ptr)
+		return SET(CURLOPT_HTTPGET, 1L) &&
+		       curl_multi_add_handle(t->multi, t->easy) == CURLM_OK;
 	return SET(CURLOPT_POSTFIELDS, body.ptr) &&
 	       SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len) &&
 	       curl_multi_add_handle(t->multi, t->easy) == CURLM_OK;
@@ -468,6 +471,13 @@ static size_t do_fds(struct transport *t, struct pollfd *ret, size_t max)
 	return n;
 }
 
+static struct bytes do_body(struct transport *t)
+{
+	bool is_whole = t->kept == t->received;
+
+	return (struct bytes){ is_whole ? t->body : NULL, is_whole ? t->kept : 0 };
+}
+
 void transport_ops_fill(struct transport_ops *ret)
 {
 	ret->make = do_make;
@@ -477,4 +487,5 @@ void transport_ops_fill(struct transport_ops *ret)
 	ret->poll = do_poll;
 	ret->wait = do_wait;
 	ret->fds = do_fds;
+	ret->body = do_body;
 }

@@ -55,6 +55,7 @@ struct transport_ops {
 			     struct response *ret);
 	void (*wait)(struct transport *t);
 	size_t (*fds)(struct transport *t, struct pollfd *ret, size_t max);
+	struct bytes (*body)(struct transport *t);
 };
 
 void transport_ops_fill(struct transport_ops *ret);
@@ -74,7 +75,10 @@ void transport_set_gzip(struct transport *t, bool is_gzip);
 struct transport *transport_new(const struct endpoint *e);
 void transport_free(struct transport *t);
 
-/* Begins to send body, which stays the caller's and must last.  False: IMPOSSIBLE. */
+/*
+ * Begins to send body, which stays the caller's and must last; {NULL, 0} is a GET.  False:
+ * IMPOSSIBLE.
+ */
 MUST_USE bool transport_begin(struct transport *t, struct bytes body);
 
 /*
@@ -89,6 +93,9 @@ void transport_wait(struct transport *t);
 
 /* The descriptors that such a wait is about, up to max; returns their number. */
 size_t transport_fds(struct transport *t, struct pollfd *ret, size_t max);
+
+/* Of the last answer, valid until the next request; {NULL, 0}: more than RESPONSE_KEPT. */
+struct bytes transport_body(struct transport *t);
 
 /* All of it at once. */
 enum outcome transport_post(struct transport *t, struct exporter *x, struct bytes body,

@@ -55,6 +55,11 @@ size_t transport_fds(struct transport *t, struct pollfd *ret, size_t max)
 	return ops_of(t)->fds(t, ret, max);
 }
 
+struct bytes transport_body(struct transport *t)
+{
+	return ops_of(t)->body(t);
+}
+
 enum outcome transport_post(struct transport *t, struct exporter *x, struct bytes body,
 			    uint64_t until_ns, struct response *ret)
 {

@@ -5,6 +5,7 @@
  *
  *   wakes for     the first finished span that waits: from then on the schedule delay runs
  *                 a full batch
+ *                 the question to a remote sampler, and its answer
  *                 a flush, a stop, the end of the main thread
  *   never wakes   while nothing finished waits
  */
@@ -19,6 +20,7 @@
 #include "owner.h"
 #include "quiesce.h"
 #include "rawsys.h"
+#include "remote_poll.h"
 #include "shake.h"
 #include "sink.h"
 #include "sleep.h"
@@ -46,6 +48,7 @@ struct worker {
 	struct span_limits limits;
 	struct sinks sinks;
 	struct metrics metrics;
+	struct remote_poll poll;
 };
 
 static struct worker *kept;
@@ -149,7 +152,8 @@ static bool is_asked(struct exporter *x, struct asked seen)
 {
 	struct asked now = asked_now(x);
 
-	return now.stop != seen.stop || now.flush != seen.flush || atomic_load(&x->main_gone);
+	return now.stop != seen.stop || now.flush != seen.flush || now.polls != seen.polls ||
+	       atomic_load(&x->main_gone);
 }
 
 static bool is_alone(struct exporter *x)
@@ -160,10 +164,16 @@ static bool is_alone(struct exporter *x)
 /* What several exporters have under way goes on meanwhile. */
 static void rest(struct worker *w, uint64_t until_ns, struct asked seen, uint32_t enough)
 {
-	if (sinks_step(&w->sinks))
+	bool is_sending = sinks_step(&w->sinks);
+
+	if (w->poll.is_under_way) {
+		remote_poll_wait(&w->poll);
+		remote_poll_turn(&w->poll);
+	} else if (is_sending) {
 		sinks_wait(&w->sinks, until_ns, seen, enough);
-	else
+	} else {
 		exporter_sleep(w->x, until_ns, seen, enough);
+	}
 }
 
 /*
@@ -179,7 +189,8 @@ static bool wait_for_work(struct worker *w, struct asked seen)
 		uint32_t done = atomic_load(&w->x->store->done);
 		uint64_t now = clock_monotonic_ns();
 		uint64_t survey = w->is_missed ? w->survey_ns : SLEEP_FOR_EVER;
-		bool is_due = done >= w->enough || now >= due || now >= survey;
+		bool is_due = done >= w->enough || now >= due || now >= survey ||
+			      remote_poll_is_due(&w->poll);
 
 		if (atomic_load(&w->x->main_gone) || (!is_due && is_alone(w->x)))
 			return false;
@@ -234,6 +245,7 @@ static enum exporter_end serve(struct worker *w)
 		survey(w);
 		drain(w, !has_host);
 		metrics_turn(&w->metrics, !has_host);
+		remote_poll_turn(&w->poll);
 		if (!has_host)
 			return EXPORTER_ALONE;
 	}
@@ -265,6 +277,7 @@ static struct worker *worker_get(struct exporter *x, unsigned int std_kept)
 		return NULL;
 	}
 	metrics_begin(&kept->metrics, x, &kept->sinks.resource);
+	remote_poll_begin(&kept->poll, x, &kept->sinks.resource);
 	return kept;
 }
 
@@ -298,12 +311,14 @@ static enum exporter_end run_quiet(struct exporter *x, unsigned int std_kept)
 	if (!owner_take(x->store)) {
 		sinks_end(&w->sinks);
 		metrics_end(&w->metrics);
+		remote_poll_end(&w->poll);
 		return EXPORTER_ASKED; /* another process came first, and delivers */
 	}
 	end = serve(w);
 	leave(w);
 	sinks_end(&w->sinks);
 	metrics_end(&w->metrics);
+	remote_poll_end(&w->poll);
 	return end;
 }
 

@@ -23,7 +23,7 @@
  *   compression enum     gzip, none, any case (E93); unset without default is 0
  *   level     enum       none, off, fatal, error, warn, info, debug, trace, any case (E22)
  *   propagators  list    names in their order, any case; twice counts once, `none` is none (E23)
- *   sampler   bits       its name, with or without parentbased_, any case (E34-E39)
+ *   sampler   bits       its name, with or without parentbased_, any case (E34-E41)
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -58,6 +58,7 @@ enum config_sampler {
 	SAMPLER_ALWAYS_OFF,
 	SAMPLER_TRACEIDRATIO,
 	SAMPLER_PROBABILITY,
+	SAMPLER_JAEGER_REMOTE,
 	SAMPLER_PARENTBASED = 8, /* or-ed with one of the above */
 };
 

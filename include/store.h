@@ -33,7 +33,7 @@
 #include "span.h"
 
 #define STORE_MAGIC 0x6e707369u /* "ispn" */
-#define STORE_VERSION 2u
+#define STORE_VERSION 3u
 #define STORE_SLOT_BYTES 1024u
 #define STORE_USUAL_BYTES 384u /* of a slot: what a usual span fills */
 #define STORE_MAX_SLOTS (1u << 20)
@@ -52,7 +52,9 @@
 #define STORE_COUNT_AREA (STORE_DONE_MAP + STORE_MAX_SLOTS / 8) /* counts.h */
 #define STORE_COUNT_BYTES 4096u
 #define STORE_COUNTS 256u
-#define STORE_SLOT_AREA (STORE_COUNT_AREA + STORE_COUNTS * STORE_COUNT_BYTES)
+#define STORE_REMOTE_AREA (STORE_COUNT_AREA + STORE_COUNTS * STORE_COUNT_BYTES) /* remote.h */
+#define STORE_REMOTE_BYTES 12288u
+#define STORE_SLOT_AREA (STORE_REMOTE_AREA + STORE_REMOTE_BYTES)
 
 enum slot_state {
 	SLOT_FREE, /* 0, as in a fresh mapping */
@@ -205,6 +207,7 @@ struct store {
 	 */
 	_Atomic uint32_t flush_asked;
 	_Atomic uint32_t flushed;
+	_Atomic uint32_t polls_asked; /* raised when a remote sampler is to be asked (remote.h) */
 	uint32_t collect_at; /* owner only: where the next search begins, so that no slot starves */
 	_Atomic uint32_t counted; /* so many places for counters have been in use (counts.h) */
 	struct trace_id seed;     /* random: what service.instance.id is made of */

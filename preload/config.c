@@ -166,27 +166,22 @@ static bool exporters_parse(struct bytes list, uint32_t *ret)
 	return is_understood && !(set && is_none);
 }
 
-/* E9, E34-E39 */
+/* E9, E34-E41 */
 static bool sampler_parse(struct bytes value, uint32_t *ret)
 {
+	static const char names[][16] = { "always_on", "always_off", "traceidratio", "probability",
+					  "jaeger_remote" };
 	struct bytes prefix = BYTES("parentbased_");
-	uint32_t is_parentbased = 0;
+	uint32_t is_parentbased = 0, place = 0;
 
 	if (value.len > prefix.len &&
 	    bytes_equal_nocase((struct bytes){ value.ptr, prefix.len }, prefix)) {
 		value = bytes_skip(value, prefix.len);
 		is_parentbased = SAMPLER_PARENTBASED;
 	}
-	if (bytes_equal_nocase(value, BYTES("always_on")))
-		*ret = SAMPLER_ALWAYS_ON | is_parentbased;
-	else if (bytes_equal_nocase(value, BYTES("always_off")))
-		*ret = SAMPLER_ALWAYS_OFF | is_parentbased;
-	else if (bytes_equal_nocase(value, BYTES("traceidratio")))
-		*ret = SAMPLER_TRACEIDRATIO | is_parentbased;
-	else if (bytes_equal_nocase(value, BYTES("probability")))
-		*ret = SAMPLER_PROBABILITY | is_parentbased;
-	else
+	if (!word_parse(value, names[0], sizeof(names[0]), ARRAY_LEN(names), &place))
 		return false;
+	*ret = (place - 1) | is_parentbased;
 	return true;
 }
 

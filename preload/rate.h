@@ -17,4 +17,7 @@ struct rate {
 /* now_ns: CLOCK_MONOTONIC. */
 bool rate_lets(struct rate *r, uint64_t now_ns);
 
+/* The same where the interval, which is not 0, may be another one each time. */
+bool rate_lets_each(_Atomic uint64_t *next_ns, uint64_t interval_ns, uint64_t now_ns);
+
 #endif

@@ -8,8 +8,11 @@
 #include "log.h"
 #include "ot_member.h"
 #include "rate.h"
+#include "remote.h"
+#include "remote_pick.h"
 #include "sampling_rule.h"
 #include "stats.h"
+#include "strategy.h"
 
 #define RULES_MAX 32u
 
@@ -25,6 +28,8 @@ static struct rule rules[RULES_MAX];
 static unsigned rule_count;
 static uint64_t threshold; /* of the ratio samplers */
 static struct rate limit;
+static bool is_remote;
+static _Atomic uint64_t remote_next_ns[REMOTE_PLACES]; /* of rates, by operation */
 
 /* --- deciding --- */
 
@@ -69,6 +74,28 @@ static struct decision by_ratio(const struct sampler_case *c)
 			STATE_KEEP);
 }
 
+static struct decision over_limit(void)
+{
+	stats_inc(STAT_RATE_LIMITED);
+	return decision(VERDICT_DROP, STATE_ERASE);
+}
+
+/* E40.  Of an operation that chance leaves out, so many in a second are sampled all the same. */
+static struct decision by_remote(const struct sampler_case *c)
+{
+	struct remote_pick pick = remote_pick(c->rule, c->now_ns);
+	struct decision d = decision(VERDICT_SAMPLE, STATE_ERASE);
+	bool is_let = pick.interval_ns &&
+		      rate_lets_each(&remote_next_ns[pick.place], pick.interval_ns, c->now_ns);
+
+	if (pick.is_rate)
+		return is_let ? d : over_limit();
+	d = by_probability(c, pick.threshold);
+	if (d.verdict == VERDICT_DROP && is_let)
+		d.verdict = VERDICT_SAMPLE;
+	return d;
+}
+
 static struct decision by_sampler(const struct sampler_case *c)
 {
 	switch (config.traces_sampler & ~SAMPLER_PARENTBASED) {
@@ -78,6 +105,8 @@ static struct decision by_sampler(const struct sampler_case *c)
 		return by_ratio(c);
 	case SAMPLER_PROBABILITY:
 		return by_probability(c, threshold);
+	case SAMPLER_JAEGER_REMOTE:
+		return by_remote(c);
 	default:
 		return decision(VERDICT_SAMPLE, STATE_KEEP);
 	}
@@ -89,8 +118,7 @@ static struct decision by_rule(const struct sampler_case *c, struct rule *r)
 		return by_probability(c, r->is.threshold);
 	if (rate_lets(&r->limit, c->now_ns))
 		return decision(VERDICT_SAMPLE, STATE_ERASE);
-	stats_inc(STAT_RATE_LIMITED);
-	return decision(VERDICT_DROP, STATE_ERASE);
+	return over_limit();
 }
 
 static struct decision as_set(const struct sampler_case *c)
@@ -110,8 +138,7 @@ static struct decision as_set(const struct sampler_case *c)
 	/* How many of all traces these are nobody knows beforehand: no th (E58). */
 	if (rate_lets(&limit, c->now_ns))
 		return decision(VERDICT_SAMPLE, STATE_ERASE);
-	stats_inc(STAT_RATE_LIMITED);
-	return decision(VERDICT_DROP, STATE_ERASE);
+	return over_limit();
 }
 
 struct decision sampler_decide_as_set(const struct sampler_case *c)
@@ -124,12 +151,12 @@ struct decision sampler_decide_as_set(const struct sampler_case *c)
 	return d;
 }
 
-unsigned sampler_rule(struct bytes method, struct bytes path)
+unsigned sampler_rule(struct bytes method, struct bytes path, struct sampler_name name)
 {
 	for (unsigned i = 0; i < rule_count; i++)
 		if (sampling_rule_fits(&rules[i].is, method, path))
 			return i + 1;
-	return 0;
+	return is_remote ? strategy_name(name.method, name.route) : 0;
 }
 
 /* --- settings --- */
@@ -192,7 +219,7 @@ static void take_rules(void)
 		}
 		take_rule(text);
 	}
-	sampler_has_rules = rule_count != 0;
+	sampler_has_rules = rule_count != 0 || is_remote;
 }
 
 static void take_limit(void)
@@ -205,9 +232,20 @@ static void take_limit(void)
 		LOG(BYTES("OTEL_INTERSPAN_TRACES_PER_SECOND is no number above 0: "), text);
 }
 
+static void take_remote(void)
+{
+	is_remote = remote_is_chosen(&config);
+	if (!is_remote)
+		return;
+	remote_init();
+	for (unsigned i = 0; i < REMOTE_PLACES; i++)
+		atomic_store_explicit(&remote_next_ns[i], 0, memory_order_relaxed);
+}
+
 void sampler_init(void)
 {
 	take_argument();
+	take_remote();
 	take_rules();
 	take_limit();
 	sampler_is_set = config.traces_sampler != (SAMPLER_ALWAYS_ON | SAMPLER_PARENTBASED) ||

@@ -50,11 +50,17 @@ void sampler_init(void);
 extern bool sampler_is_set;
 extern bool sampler_has_rules;
 
+/* Of the span, as far as its beginning has told. */
+struct sampler_name {
+	struct bytes method;
+	struct bytes route; /* empty: none */
+};
+
 /*
- * The number of the rule for a request, 0: none.  To be asked only if sampler_has_rules.  path:
- * without the query.
+ * The number of the rule for a request, or strategy_name() for the remote sampler; 0: neither.  To
+ * be asked only if sampler_has_rules.  path: without the query.
  */
-unsigned sampler_rule(struct bytes method, struct bytes path);
+unsigned sampler_rule(struct bytes method, struct bytes path, struct sampler_name name);
 
 struct decision sampler_decide_as_set(const struct sampler_case *c);
 

@@ -173,7 +173,7 @@ static bool request_begun(struct conn *c, int fd)
 		stats_inc(STAT_CONNS_OTLP);
 	else if (!(config.sdk_disabled || is_others) || parent)
 		s = span_start_by(SPAN_SERVER, parent, clock_monotonic_ns(),
-				  is_forced ? SAMPLER_FORCED : rule_of(&h->head, text));
+				  is_forced ? SAMPLER_FORCED : rule_of(&h->head, text, true));
 	if (s) {
 		x.is_stand_in = config.sdk_disabled || is_excluded || is_others;
 		describe(c, fd, s, &x, has_caller ? &caller : NULL);

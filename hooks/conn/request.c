@@ -159,7 +159,7 @@ static struct span *open_span(struct conn *c, int fd, const struct head *head,
 	if (!has_parent)
 		c->edits.facts |= HEAD_ROOT;
 	s = span_start_by(SPAN_CLIENT, has_parent ? &parent : NULL, start_of(c, from, now),
-			  rule_of(head, c->out.scratch->text));
+			  rule_of(head, c->out.scratch->text, false));
 	if (c->is_fresh)
 		span_add_event_at(s, EVENT_CONNECTION_OPENED, c->opened_ns ? c->opened_ns : now);
 	else

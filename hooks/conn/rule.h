@@ -7,12 +7,12 @@
 #include "keep.h"
 #include "sampler.h"
 
-unsigned rule_of_head(const struct head *h, const char *text);
+unsigned rule_of_head(const struct head *h, const char *text, bool is_server);
 
 /* For span_start_by(); 0: none, as nearly always. */
-static ALWAYS_INLINE unsigned rule_of(const struct head *h, const char *text)
+static ALWAYS_INLINE unsigned rule_of(const struct head *h, const char *text, bool is_server)
 {
-	return UNLIKELY(sampler_has_rules) ? rule_of_head(h, text) : 0;
+	return UNLIKELY(sampler_has_rules) ? rule_of_head(h, text, is_server) : 0;
 }
 
 /* The same for what is kept for its end (keep.h). */

@@ -2,8 +2,11 @@
 """Samplers (E34-E63), rules and the limit, end to end: what is told of a request, and what the next
 one in the chain is told of it."""
 import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from support.case import Feature
+from support.case import WAIT, Feature
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -70,3 +73,95 @@ class Sampling(Feature):
         self.assertEqual([s["trace_state"] for s in spans], [want] * 2)
         states = [v for k, v in json.loads(done.stdout)["headers"] if k.lower() == "tracestate"]
         self.assertEqual(states, [want])
+
+
+class Strategies(ThreadingHTTPServer):
+    """As a Jaeger tells how to sample (E40): answer is what it says, asked what it was asked."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        strategies = self
+        self.answer, self.asked = None, []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                strategies.asked.append(self.path)
+                body = json.dumps(strategies.answer).encode()
+                self.send_response(200 if strategies.answer else 500)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+def share(rate):
+    return {"strategyType": "PROBABILISTIC", "probabilisticSampling": {"samplingRate": rate}}
+
+
+class Remote(Feature):
+    """E40, E41: what a Jaeger says counts from the next request on that comes after it."""
+
+    def begin(self, sampler, **settings):
+        self.strategies = Strategies()
+        self.addCleanup(self.strategies.server_close)
+        self.addCleanup(self.strategies.shutdown)
+        argument = f"endpoint={self.strategies.url},pollingIntervalMs=1,initialSamplingRate=0"
+        self.lab_ = self.lab(OTEL_TRACES_SAMPLER=sampler, OTEL_TRACES_SAMPLER_ARG=argument, **settings)
+        second = self.lab_.python_server("second.py", traced=False)
+        self.front = self.lab_.nginx(second.port, service="edge")
+
+    def ask(self, path="/", *args):
+        """The last byte of the traceparent that nginx passed on."""
+        done = self.lab_.run(["curl", "-s", *args, self.front.url(path)], traced=False)
+        told = dict((k.lower(), v) for k, v in json.loads(done.stdout)["headers"])
+        return told.get("traceparent", "none")[-2:]
+
+    def ask_until(self, flags, path="/"):
+        deadline = time.monotonic() + WAIT
+        while self.ask(path) != flags:
+            self.assertLess(time.monotonic(), deadline)
+
+    def test_strategy_that_changes(self):
+        self.begin("parentbased_jaeger_remote", OTEL_INTERSPAN_HTTP_ROUTES="/users/{id}")
+        self.assertEqual(self.ask(), "02")
+        self.strategies.answer = share(1)
+        self.ask_until("03")
+        self.strategies.answer = {"nonsense": 1}
+        before = len(self.strategies.asked)
+        while len(self.strategies.asked) < before + 3:  # that many have come, and changed nothing
+            self.assertEqual(self.ask(), "03")
+        self.strategies.answer = {"operationSampling": {
+            "defaultSamplingProbability": 1, "perOperationStrategies": [
+                {"operation": "GET /users/{id}", "probabilisticSampling": {"samplingRate": 0}}]}}
+        self.ask_until("02", "/users/7")
+        self.assertEqual(self.ask("/other"), "03")
+        self.strategies.answer = share(0)
+        self.ask_until("02")
+        self.assertEqual(set(self.strategies.asked), {"/sampling?service=edge"})
+        # Without requests there is no question: after the last of them it is still for good.
+        deadline, seen = time.monotonic() + WAIT, -1
+        while seen != len(self.strategies.asked):
+            self.assertLess(time.monotonic(), deadline)
+            seen = len(self.strategies.asked)
+            time.sleep(0.5)
+        self.front.stop()
+        self.assertGreaterEqual(self.lab_.total("sampling_strategies"), 3)
+        self.assertGreaterEqual(self.lab_.total("sampling_strategies_failed"), 3)
+
+    def test_parents_count_behind_parentbased_alone(self):
+        """E41, E43, E45: flags 00 come in."""
+        for sampler, flags in (("parentbased_jaeger_remote", "00"), ("jaeger_remote", "01")):
+            with self.subTest(sampler):
+                self.begin(sampler)
+                self.strategies.answer = share(1)
+                self.ask_until("03")
+                unsampled = f"-Htraceparent: 00-{TRACE}-{PARENT}-00"
+                self.assertEqual(self.ask("/", unsampled), flags)

@@ -155,6 +155,7 @@ static void test_trace_state_tells_the_probability(void **state) /* E46, E48, E5
 
 static void test_first_rule_that_fits_decides(void **state)
 {
+	const struct sampler_name none = { { NULL, 0 }, { NULL, 0 } };
 	struct span_context sampled = parent_of(1, NULL);
 	struct decision d;
 
@@ -162,11 +163,12 @@ static void test_first_rule_that_fits_decides(void **state)
 	SET("OTEL_SERVICE_NAME=shop", "OTEL_INTERSPAN_SAMPLING_RULES=nonsense;batch: *=0;GET "
 				      "/health*=0; shop: POST=0.5;/x=1");
 	assert_true(sampler_has_rules);
-	assert_int_equal(sampler_rule(BYTES("GET"), BYTES("/healthz")), 1);
-	assert_int_equal(sampler_rule(BYTES("POST"), BYTES("/healthz")), 2);
-	assert_int_equal(sampler_rule(BYTES("GET"), BYTES("/x")), 3);
-	assert_int_equal(sampler_rule(BYTES("POST"), BYTES("/x")), 2); /* the third fits, too */
-	assert_int_equal(sampler_rule(BYTES("GET"), BYTES("/y")), 0);
+	assert_int_equal(sampler_rule(BYTES("GET"), BYTES("/healthz"), none), 1);
+	assert_int_equal(sampler_rule(BYTES("POST"), BYTES("/healthz"), none), 2);
+	assert_int_equal(sampler_rule(BYTES("GET"), BYTES("/x"), none), 3);
+	assert_int_equal(sampler_rule(BYTES("POST"), BYTES("/x"), none),
+			 2); /* the third fits, too */
+	assert_int_equal(sampler_rule(BYTES("GET"), BYTES("/y"), none), 0);
 	assert_int_equal(decide(NULL, &trace_high, 1, 0).verdict, VERDICT_DROP);
 	d = decide(NULL, &trace_high, 2, 0);
 	assert_int_equal(d.verdict, VERDICT_SAMPLE);
