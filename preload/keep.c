@@ -365,7 +365,12 @@ void keep_settle(struct store *st, struct span *s, bool is_sent)
 
 		if (!h)
 			return;
-		number = (uint32_t)atomic_load_explicit(&h->held, memory_order_relaxed);
+		number = (uint32_t)atomic_load_explicit(&h->held, memory_order_relaxed) &
+			 HELD_NUMBER;
+		/* First out of the list: who dies here leaves one that another can go on with. */
+		atomic_store_explicit(&s->held, held_word(root.generation, HELD_CLOSED | number),
+				      memory_order_relaxed);
+		SHAKE();
 		atomic_fetch_sub(&st->held, h->slots);
 		SHAKE();
 		if (!is_sent) {
