@@ -31,6 +31,16 @@ host all secret 127.0.0.1/32 scram-sha-256
 local all all trust
 host all all 127.0.0.1/32 trust
 """
+TLS_CONF = """
+ssl = on
+ssl_cert_file = 'server.pem'
+ssl_key_file = 'server.key'
+log_connections = on
+"""
+TLS_HBA = """
+local all all trust
+hostssl all all 127.0.0.1/32 trust
+"""
 
 
 def programs():
@@ -47,7 +57,8 @@ def unprivileged(directory):
 
 
 class Postgres:
-    def __init__(self):
+    def __init__(self, ca=None):
+        """ca: by TCP nothing but TLS, with its certificate."""
         self.bin = programs()
         self.directory = tempfile.mkdtemp(prefix="interspan-pg-")
         os.chmod(self.directory, 0o755)
@@ -61,10 +72,27 @@ class Postgres:
                         "-A", "trust", "-N", "-E", "UTF8"], check=True, stdout=subprocess.DEVNULL, env=self.env,
                        cwd=self.directory)
         with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="ascii") as f:
-            f.write(CONF.format(directory=self.directory, port=self.port))
+            f.write(CONF.format(directory=self.directory, port=self.port) + (TLS_CONF if ca else ""))
         with open(os.path.join(self.data, "pg_hba.conf"), "w", encoding="ascii") as f:
-            f.write(HBA)
+            f.write(TLS_HBA if ca else HBA)
+        if ca:
+            self.take_certificate(ca)
         self.start()
+
+    def take_certificate(self, ca):
+        for name, path in (("server.pem", ca.certificate), ("server.key", ca.key)):
+            to = os.path.join(self.data, name)
+            shutil.copy(path, to)
+            os.chmod(to, 0o600)
+            if self.as_user:
+                shutil.chown(to, "nobody", "nogroup")
+
+    @classmethod
+    def for_tests(cls, *args):
+        """One for all tests of a run."""
+        server = cls(*args)
+        atexit.register(server.close)
+        return server
 
     def program(self, name):
         return os.path.join(self.bin, name)
@@ -121,6 +149,5 @@ class Shared:
     @classmethod
     def get(cls):
         if not cls.server:
-            cls.server = Postgres()
-            atexit.register(cls.server.close)
+            cls.server = Postgres.for_tests()
         return cls.server
