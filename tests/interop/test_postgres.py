@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from support.case import Feature, Transparency, brief
+from support.case import SETTLE, WAIT, Feature, Transparency, brief
 from support.postgres import Shared, programs
 from support.progs import PYTHON, ROOT, free_port
 
@@ -240,7 +240,7 @@ class Same(Base, Transparency):
 
 class Statements(Base, Feature):
     def told(self, lab, count):
-        spans = [s for s in lab.collector.wait_for(count, 20, 0.4) if s["kind"] == "CLIENT"]
+        spans = [s for s in lab.collector.wait_for(count, WAIT, SETTLE) if s["kind"] == "CLIENT"]
         self.assert_sound(lab.collector)
         return sorted(spans, key=lambda s: s["start"])
 
@@ -339,7 +339,7 @@ ignore_startup_parameters = extra_float_digits
                         "-c", "SELECT * FROM nowhere", "-h", LOCAL, "-p", str(port), "-U", user,
                         "postgres"], service="psql")
         self.assertIn(b"nowhere", done.stderr)
-        spans = lab.collector.wait_for(4, 20, 0.4)
+        spans = lab.collector.wait_for(4, WAIT, SETTLE)
         wanted = [("SELECT pg_class", "SELECT ? FROM pg_class LIMIT ?", None),
                   ("SELECT nowhere", "SELECT * FROM nowhere", "42P01")]
         for service, where in (("psql", port), ("bouncer", server.port)):
@@ -371,7 +371,7 @@ class Parents(Base, Feature):
                            DRIVER=driver, PYTHONPATH=lab.directory)
         for path in ("/", "/", "/fail"):
             lab.run(["curl", "-sS", web.url(path)], traced=False)
-        spans = lab.collector.wait_for(3 + 13, 20, 0.4)
+        spans = lab.collector.wait_for(3 + 13, WAIT, SETTLE)
         served = {s["span_id"]: s for s in spans if s["kind"] == "SERVER"}
         asked = [s for s in spans if s["kind"] == "CLIENT"]
         asked = [s for s in asked if not s["name"].startswith("PREPARE")]
@@ -414,7 +414,7 @@ class Failures(Base, Feature):
         return lab.run([*argv, dsn], timeout=60, **env)
 
     def failed(self, lab, count=1):
-        spans = lab.collector.wait_for(count, 20, 0.4)
+        spans = lab.collector.wait_for(count, WAIT, SETTLE)
         return [s for s in sorted(spans, key=lambda s: s["start"]) if s["status"] == "ERROR"]
 
     def test_every_class(self):
