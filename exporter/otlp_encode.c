@@ -68,15 +68,6 @@ char *otlp_keep_text(struct otlp_encoder *e, struct bytes s)
 	return to;
 }
 
-/* O40: for names and the trace state, which have no other form. */
-char *otlp_keep_repaired(struct otlp_encoder *e, struct bytes s)
-{
-	char *to = e->text + e->text_len;
-
-	e->text_len += otlp_utf8_repair(to, s) + 1;
-	return to;
-}
-
 /* --- attributes --- */
 
 #define EACH(byte) (0x0101010101010101u * (byte))
@@ -103,6 +94,17 @@ static ALWAYS_INLINE bool is_plain(struct bytes s)
 	}
 	memcpy(&w, s.ptr + s.len - sizeof(w), sizeof(w));
 	return !(odd | odd_bytes(w));
+}
+
+/* O40: for names and the trace state, which have no other form. */
+char *otlp_keep_repaired(struct otlp_encoder *e, struct bytes s)
+{
+	char *to = e->text + e->text_len;
+
+	if (LIKELY(is_plain(s)))
+		return otlp_keep_text(e, s);
+	e->text_len += otlp_utf8_repair(to, s) + 1;
+	return to;
 }
 
 bool otlp_is_string(struct bytes s)
@@ -241,7 +243,7 @@ const Otlp__Span *otlp_fill_span(struct otlp_encoder *e, const struct record *r)
 
 size_t otlp_encode_span(struct otlp_encoder *e, const struct record *r, uint8_t *to)
 {
-	return protobuf_c_message_pack(&otlp_fill_span(e, r)->base, to);
+	return otlp_pack_span(otlp_fill_span(e, r), to);
 }
 
 /*

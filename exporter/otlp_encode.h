@@ -2,7 +2,7 @@
 #ifndef OTLP_ENCODE_H
 #define OTLP_ENCODE_H
 /*
- * Records to the bytes of OTLP messages (O39-O59, O94-O112), by protobuf-c.  Nothing here
+ * Records to the bytes of OTLP messages (O39-O59, O94-O112).  Nothing here
  * allocates, fails or knows of batches: the caller makes room for the bound.
  */
 #include <stddef.h>

@@ -20,6 +20,9 @@ void otlp_set_text(struct otlp_encoder *e, Otlp__AnyValue *v, struct bytes s);
 /* r as a tree, which is e's and good until the next one. */
 const Otlp__Span *otlp_fill_span(struct otlp_encoder *e, const struct record *r);
 
+/* otlp_pack.c: the bytes of such a tree, as many as otlp_span_bound() at most. */
+size_t otlp_pack_span(const Otlp__Span *s, uint8_t *to);
+
 /* Tells of each attribute of process pid's resource; kv is good for the call. */
 void otlp_each_resource_attr(const struct resource *r, uint32_t pid,
 			     void (*tell)(void *arg, Otlp__KeyValue *kv), void *arg);

@@ -13,7 +13,7 @@
 
 static struct otlp_encoder encoder;
 static struct record r;
-static uint8_t out[8 * STORE_ITEMS_MAX];
+static uint8_t out[8 * STORE_ITEMS_MAX], other[8 * STORE_ITEMS_MAX];
 
 static int setup(void **state)
 {
@@ -29,6 +29,8 @@ static Otlp__Span *encode_and_read(void)
 	size_t len = otlp_encode_span(&encoder, &r, out);
 
 	assert_true(len <= otlp_span_bound(&r));
+	assert_int_equal(protobuf_c_message_pack(&encoder.span.base, other), len);
+	assert_memory_equal(other, out, len);
 	return otlp__span__unpack(NULL, len, out);
 }
 
@@ -282,6 +284,36 @@ static void test_otlp_encode_name_is_never_empty(void **state)
 	otlp__span__free_unpacked(s, NULL);
 }
 
+/* All lengths at which the length of a length changes, of values, names and arrays. */
+static void test_otlp_encode_lengths(void **state)
+{
+	static const int64_t numbers[] = { 0,     1,         127, 128,       16383,
+					   16384, INT64_MAX, -1,  INT64_MIN, 1ll << 34 };
+	static char text[20000];
+
+	(void)state;
+	memset(text, 'a', sizeof(text) - 1);
+	for (size_t n = 0; n < sizeof(text); n = n < 300 ? n + 1 : n * 9 / 8) {
+		char key[4] = "\x02kk";
+
+		record_start(&r);
+		text[n] = '\0';
+		record_str(&r, ATTR_HTTP_ROUTE, text);
+		record_int(&r, ATTR_SERVER_PORT, numbers[n % 10]);
+		record_item(&r, ITEM_BOOL, ATTR_URL_SCHEME, n & 1 ? "\1" : "\0", 1);
+		for (int i = 0; i < 3; i++)
+			record_item(&r, ITEM_ELEMENT, ATTR_HTTP_REQUEST_HEADER, key, 3);
+		if (n < 200)
+			record_named(&r, ITEM_ELEMENT, ATTR_HTTP_REQUEST_HEADER, key, text);
+		record_item(&r, ITEM_OWN_EVENT, 0, "\0\0\0\0\0\0\0\0name", 8 + n % 5);
+		record_name(&r, text);
+		text[n] = 'a';
+		r.head.dropped_attrs = (uint16_t)n;
+		r.head.start_unix_ns = n % 3 ? n : 0;
+		otlp__span__free_unpacked(encode_and_read(), NULL);
+	}
+}
+
 /* The longest record there can be, all of it bad bytes, stays within the bound. */
 static void test_otlp_encode_bound_holds(void **state)
 {
@@ -363,6 +395,7 @@ int main(void)
 		TEST(events),
 		TEST(keeps_baggage_in),
 		TEST(name_is_never_empty),
+		TEST(lengths),
 		TEST(bound_holds),
 		TEST(scope_is_ours),
 		TEST(prefix_is_these_bytes),

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A filled Span to its bytes: those that protobuf-c would make of it (O94-O107), whose walk through
+ * its descriptors, twice for each message in another, was most of what a span cost the exporter.
+ * What a default value has is left out; a value of AnyValue is always there.
+ */
+#include <string.h>
+
+#include "compiler.h"
+#include "copy.h"
+#include "otlp_encode_impl.h"
+
+static const uint8_t attr_key_len[ATTRS] = {
+#define ATTR(name, key) sizeof(key) - 1,
+#include "attr.def"
+#undef ATTR
+};
+
+/* Wire types */
+enum { VARINT, FIXED64, LENGTH, FIXED32 = 5 };
+#define TAG(field, wire) ((uint8_t)((field) << 3 | (wire)))
+
+static ALWAYS_INLINE size_t varint_len(uint64_t value)
+{
+	return value < 0x80 ? 1 : (size_t)(70 - __builtin_clzll(value)) / 7;
+}
+
+static ALWAYS_INLINE uint8_t *put_varint(uint8_t *to, uint64_t value)
+{
+	for (; value >= 0x80; value >>= 7)
+		*to++ = (uint8_t)(value | 0x80);
+	*to++ = (uint8_t)value;
+	return to;
+}
+
+static ALWAYS_INLINE uint8_t *put_bytes(uint8_t *to, uint8_t tag, const void *from, size_t len)
+{
+	*to++ = tag;
+	to = put_varint(to, len);
+	copy_short(to, from, len);
+	return to + len;
+}
+
+static uint8_t *put_id(uint8_t *to, uint8_t tag, const ProtobufCBinaryData *id)
+{
+	return id->len ? put_bytes(to, tag, id->data, id->len) : to;
+}
+
+static uint8_t *put_string(uint8_t *to, uint8_t tag, const char *s)
+{
+	return *s ? put_bytes(to, tag, s, strlen(s)) : to;
+}
+
+static uint8_t *put_fixed64(uint8_t *to, uint8_t tag, uint64_t value)
+{
+	if (!value)
+		return to;
+	*to++ = tag;
+	memcpy(to, &value, sizeof(value));
+	return to + sizeof(value);
+}
+
+static uint8_t *put_count(uint8_t *to, uint8_t tag, uint32_t value)
+{
+	if (!value)
+		return to;
+	*to++ = tag;
+	return put_varint(to, value);
+}
+
+/* --- attributes --- */
+
+static ALWAYS_INLINE size_t with_head(size_t len)
+{
+	return 1 + varint_len(len) + len;
+}
+
+/* What of it is no array. */
+static ALWAYS_INLINE size_t scalar_len(const Otlp__AnyValue *v)
+{
+	switch (v->value_case) {
+	case OTLP__ANY_VALUE__VALUE_STRING_VALUE:
+		return with_head(strlen(v->string_value));
+	case OTLP__ANY_VALUE__VALUE_BYTES_VALUE:
+		return with_head(v->bytes_value.len);
+	case OTLP__ANY_VALUE__VALUE_INT_VALUE:
+		return 1 + varint_len((uint64_t)v->int_value);
+	case OTLP__ANY_VALUE__VALUE_BOOL_VALUE:
+		return 2;
+	default:
+		return 0;
+	}
+}
+
+/* len: scalar_len() of it. */
+static ALWAYS_INLINE uint8_t *put_scalar(uint8_t *to, const Otlp__AnyValue *v, size_t len)
+{
+	switch (v->value_case) {
+	case OTLP__ANY_VALUE__VALUE_STRING_VALUE:
+		/* It is shorter than what it takes by its head of two bytes, or of more. */
+		return put_bytes(to, TAG(1, LENGTH), v->string_value,
+				 len < 0x82 ? len - 2 : strlen(v->string_value));
+	case OTLP__ANY_VALUE__VALUE_BYTES_VALUE:
+		return put_bytes(to, TAG(7, LENGTH), v->bytes_value.data, v->bytes_value.len);
+	case OTLP__ANY_VALUE__VALUE_INT_VALUE:
+		*to++ = TAG(3, VARINT);
+		return put_varint(to, (uint64_t)v->int_value);
+	case OTLP__ANY_VALUE__VALUE_BOOL_VALUE:
+		*to++ = TAG(2, VARINT);
+		*to++ = v->bool_value != 0;
+		return to;
+	default:
+		return to;
+	}
+}
+
+static size_t elements_len(const Otlp__ArrayValue *a)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < a->n_values; i++)
+		len += with_head(scalar_len(a->values[i]));
+	return len;
+}
+
+static uint8_t *put_elements(uint8_t *to, const Otlp__ArrayValue *a)
+{
+	to = put_varint(to, elements_len(a));
+	for (size_t i = 0; i < a->n_values; i++) {
+		size_t len = scalar_len(a->values[i]);
+
+		*to++ = TAG(1, LENGTH);
+		to = put_scalar(put_varint(to, len), a->values[i], len);
+	}
+	return to;
+}
+
+/* Most keys are rows of attr.def. */
+static ALWAYS_INLINE size_t key_len(const char *key)
+{
+	size_t at = (size_t)((uintptr_t)key - (uintptr_t)otlp_attr_key);
+
+	return at < sizeof(otlp_attr_key) ? attr_key_len[at / OTLP_ATTR_KEY_MAX] : strlen(key);
+}
+
+static ALWAYS_INLINE uint8_t *put_attr(uint8_t *to, const Otlp__KeyValue *kv)
+{
+	const Otlp__AnyValue *v = kv->value;
+	bool is_array = v->value_case == OTLP__ANY_VALUE__VALUE_ARRAY_VALUE;
+	size_t len = is_array ? with_head(elements_len(v->array_value)) : scalar_len(v);
+	size_t name = key_len(kv->key);
+
+	*to++ = TAG(9, LENGTH);
+	to = put_varint(to, (name ? with_head(name) : 0) + with_head(len));
+	if (name)
+		to = put_bytes(to, TAG(1, LENGTH), kv->key, name);
+	*to++ = TAG(2, LENGTH);
+	to = put_varint(to, len);
+	if (!is_array)
+		return put_scalar(to, v, len);
+	*to++ = TAG(5, LENGTH);
+	return put_elements(to, v->array_value);
+}
+
+/* --- the rest --- */
+
+/* Of its time and its name: events of ours have nothing else. */
+static uint8_t *put_event(uint8_t *to, const Otlp__Span__Event *e)
+{
+	size_t name = strlen(e->name);
+
+	*to++ = TAG(11, LENGTH);
+	to = put_varint(to, (e->time_unix_nano ? 9 : 0) + (name ? with_head(name) : 0));
+	to = put_fixed64(to, TAG(1, FIXED64), e->time_unix_nano);
+	return name ? put_bytes(to, TAG(2, LENGTH), e->name, name) : to;
+}
+
+/* Its code, which is less than 128 and not 0. */
+static uint8_t *put_status(uint8_t *to, const Otlp__Status *s)
+{
+	*to++ = TAG(15, LENGTH);
+	*to++ = 2;
+	*to++ = TAG(3, VARINT);
+	*to++ = (uint8_t)s->code;
+	return to;
+}
+
+size_t otlp_pack_span(const Otlp__Span *s, uint8_t *to)
+{
+	const uint8_t *from = to;
+
+	to = put_id(to, TAG(1, LENGTH), &s->trace_id);
+	to = put_id(to, TAG(2, LENGTH), &s->span_id);
+	to = put_string(to, TAG(3, LENGTH), s->trace_state);
+	to = put_id(to, TAG(4, LENGTH), &s->parent_span_id);
+	to = put_string(to, TAG(5, LENGTH), s->name);
+	to = put_count(to, TAG(6, VARINT), (uint32_t)s->kind);
+	to = put_fixed64(to, TAG(7, FIXED64), s->start_time_unix_nano);
+	to = put_fixed64(to, TAG(8, FIXED64), s->end_time_unix_nano);
+	for (size_t i = 0; i < s->n_attributes; i++)
+		to = put_attr(to, s->attributes[i]);
+	to = put_count(to, TAG(10, VARINT), s->dropped_attributes_count);
+	for (size_t i = 0; i < s->n_events; i++)
+		to = put_event(to, s->events[i]);
+	to = put_count(to, TAG(12, VARINT), s->dropped_events_count);
+	if (s->status)
+		to = put_status(to, s->status);
+	/* 16 takes two bytes; there are flags always (O52). */
+	*to++ = 0x85;
+	*to++ = 0x01;
+	memcpy(to, &s->flags, sizeof(s->flags));
+	return (size_t)(to + sizeof(s->flags) - from);
+}
