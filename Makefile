@@ -289,6 +289,10 @@ $(BUILD)/fuzzers/%: $(OBJ)/tests/fuzz/%.o $(CORE) $(SUPPORT_OBJ) $(BUILD)/static
 	@mkdir -p $(@D)
 	$(Q)$(CC) -fsanitize=fuzzer $(SANFLAGS) -o $@ $< $(SUPPORT_OBJ) $(CORE) $(TEST_LIBS)
 
+$(BUILD)/once_sql: $(OBJ)/tests/fuzz/once_sql.o $(CORE) $(SUPPORT_OBJ) $(BUILD)/static.stamp
+	@echo "  LD      $@"
+	$(Q)$(LINK) -o $@ $< $(SUPPORT_OBJ) $(CORE) $(TEST_LIBS)
+
 # Programs and libraries that the object is preloaded into: nothing of ours in them.
 HOST_CC = $(CC) -std=gnu11 -O2 -g $(filter-out -Wwrite-strings,$(WARN)) $(if $(CC_IS_CLANG),,-Wno-clobbered) $(if $(WERROR),-Werror) -MMD -MP -MF $@.d -pthread
 $(BUILD)/tests/%.so: tests/preload/%.c
@@ -362,10 +366,11 @@ transparency transparency-short: all
 # With what is heavy, or is fetched: each file of tests/interop by itself, or those that INTEROP names.
 INTEROP ?= $(E2E_LATER) $(patsubst tests/interop/test_%.py,%,$(wildcard tests/interop/test_*.py))
 .PHONY: interop
-interop: all
+interop: all $(BUILD)/once_sql
 	@mkdir -p $(dir $(RESULTS))
 	@scripts/neighbours build/neighbours
 	@scripts/backends build/backends
+	@scripts/postgres-sql build/postgres-sql
 	@bad=0; for name in $(INTEROP); do \
 		file=tests/interop/test_$$name.py; [ -e $$file ] || file=tests/e2e/test_$$name.py; \
 		$(RUN) interop $(PYTHON) tests/e2e/run.py $$file || bad=1; \

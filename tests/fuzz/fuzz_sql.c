@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A text that may be SQL, behind a byte of settings.  Tokens together are the text; what is masked
- * has no value left, and is masked no further; the summary is made of what the text has.  A text
- * that fits another one's shape is told of as that shape says.
+ * has no value left, nor a word of one, and is masked no further; the summary is made of what the
+ * text has.  A text that fits another one's shape is told of as that shape says.
  */
 #include <stdlib.h>
 
@@ -47,6 +47,54 @@ static void check_summary(struct bytes sql, struct bytes summary)
 		struct bytes word = bytes_split(&summary, ' ');
 
 		check(!word.len || memmem(sql.ptr, sql.len, word.ptr, word.len));
+	}
+}
+
+static bool is_letter(char c)
+{
+	return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
+}
+
+/* All but values and comments. */
+static size_t rest_of(struct bytes sql, enum sql_backslash b, char *to)
+{
+	struct sql_lexer l = sql_lexer(sql, b);
+	struct sql_token t;
+	size_t n = 0;
+
+	while ((t = sql_next(&l)).kind != SQL_STOP) {
+		bool is_told = t.kind == SQL_NAME || t.kind == SQL_QUOTED || t.kind == SQL_PARAM;
+
+		if (!is_told)
+			to[n++] = '?';
+		else
+			memcpy(to + n, t.text.ptr, t.text.len);
+		n += is_told ? t.text.len : 0;
+	}
+	return n;
+}
+
+/* A word of six letters out of a value or a comment is told only if it stands elsewhere, too. */
+static void check_leaks(struct bytes sql, enum sql_backslash b, struct bytes text)
+{
+	static char rest[1 << 16];
+	struct sql_lexer l = sql_lexer(sql, b);
+	struct sql_token t;
+	size_t rest_len;
+
+	if (sql.len > sizeof(rest))
+		return;
+	rest_len = rest_of(sql, b, rest);
+	while ((t = sql_next(&l)).kind != SQL_STOP) {
+		if (t.kind != SQL_STRING && t.kind != SQL_COMMENT && t.kind != SQL_UNSURE)
+			continue;
+		for (size_t at = 0, end; at < t.text.len; at = end + 1) {
+			for (end = at; end < t.text.len && is_letter(t.text.ptr[end]); end++)
+				;
+			if (end - at < 6 || !memmem(text.ptr, text.len, t.text.ptr + at, end - at))
+				continue;
+			check(memmem(rest, rest_len, t.text.ptr + at, end - at));
+		}
 	}
 }
 
@@ -157,6 +205,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (data[0] & 64)
 			continue;
 		check_masked((struct bytes){ text, t.len }, b);
+		check_leaks(sql, b, (struct bytes){ text, t.len });
+		check_leaks(sql, b, (struct bytes){ summary, s.len });
 		len = t.len;
 		t = (struct sql_out){ again, cap, 0, false };
 		s.len = 0;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real PostgreSQL and those who talk to it through libpq: as many spans as the server was told
 statements, with their texts, errors and parents; and what they print is what they print bare."""
+import glob
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import time
 
 from support.case import SETTLE, WAIT, Feature, Transparency, brief
 from support.postgres import Shared, programs
-from support.progs import PYTHON, ROOT, free_port
+from support.progs import BUILD, PYTHON, ROOT, free_port
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 APPS = os.path.join(HERE, "apps")
@@ -405,6 +406,13 @@ CLASSES = (  # of SQLSTATE, and what brings one of them about
     ("P0001", "DO $$BEGIN RAISE EXCEPTION 'secret'; END$$"),
 )
 
+# One of each class of the manual's appendix A, but for 00, which is success.
+STATES = (
+    "01004", "02000", "03000", "08006", "09000", "0A000", "0B000", "0F001", "0L000", "0P000", "0Z002",
+    "20000", "21000", "22P02", "23505", "24000", "25P02", "26000", "27000", "28P01", "2B000", "2D000",
+    "2F005", "34000", "38001", "39004", "3B001", "3D000", "3F000", "40P01", "42501", "44000", "53300",
+    "54001", "55P03", "57014", "58030", "72000", "F0001", "HV00J", "P0001", "XX000")
+
 
 class Failures(Base, Feature):
     def psql(self, lab, dsn, *commands, **env):
@@ -432,6 +440,29 @@ class Failures(Base, Feature):
                 self.assertEqual([(s["attributes"]["db.response.status_code"],
                                    s["attributes"]["error.type"]) for s in spans], [(state, state)],
                                  done.stderr)
+                self.assertNotIn("secret", str(spans))
+
+    def test_every_class_there_is(self):
+        """D41: all are errors but warnings; by libpq's calls, and by the protocol."""
+        server, user = self.user("states")
+        raised = [f"DO $$BEGIN RAISE EXCEPTION 'secret' USING ERRCODE = '{s}'; END$$" for s in STATES]
+        by = {"psql": [server.program("psql"), "-XAtw", "-v", "VERBOSITY=sqlstate", *(
+            x for sql in raised for x in ("-c", sql)), server.dsn(user)]}
+        if has_module("psycopg"):
+            by["psycopg3"] = [PYTHON, app("pg_states.py"), server.dsn(user, LOCAL), *STATES]
+        for name, argv in by.items():
+            with self.subTest(client=name):
+                lab = self.lab()
+                done = lab.run(argv, timeout=60)
+                told = (done.stderr if name == "psql" else done.stdout).decode().split()
+                self.assertEqual([word for word in told if word != "ERROR:"], list(STATES))
+                spans = sorted(lab.collector.wait_for(len(STATES), WAIT, SETTLE),
+                               key=lambda s: s["start"])
+                self.assertEqual(
+                    [(s["name"], s["status"], s["attributes"].get("db.response.status_code"),
+                      s["attributes"].get("error.type")) for s in spans],
+                    [("DO", "UNSET", None, None) if state < "02" else
+                     ("DO", "ERROR", state, state) for state in STATES])
                 self.assertNotIn("secret", str(spans))
 
     def test_connections_that_fail(self):
@@ -495,6 +526,20 @@ class Failures(Base, Feature):
                 spans = self.failed(lab)
                 self.assertIn([s["attributes"]["error.type"] for s in spans],
                               ([state], ["57P02"]), brief(spans))
+
+
+class Regression(Transparency):
+    """The SQL of PostgreSQL's own tests, all of it, through what the fuzzer of SQL checks."""
+
+    def test_its_own_sql(self):
+        files = glob.glob(os.path.join(ROOT, "build", "postgres-sql", "*.sql"))  # scripts/postgres-sql
+        if not files:
+            self.skipTest("scripts/postgres-sql has fetched nothing")
+        program = os.path.join(BUILD, "once_sql")
+        done = subprocess.run([program, *sorted(files)], capture_output=True, timeout=170, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        statements = int(done.stdout.split()[0])
+        self.assertGreater(statements, 30000)
 
 
 if __name__ == "__main__":
