@@ -190,22 +190,43 @@ static NO_INLINE struct target find(const struct library_kind *kind, struct libr
 	return target_of(sites, value);
 }
 
-struct target library_target(const struct library_kind *kind, struct library_sites *sites,
-			     unsigned which, const void *caller)
+static ALWAYS_INLINE uint64_t key_of(const void *caller, unsigned which)
 {
-	uint64_t key;
+	return (uint64_t)(uintptr_t)caller | (uint64_t)(which + 1) << HIGH;
+}
 
-	/* A library's function that we have called leaves the rest to another one by a jump. */
-	if (UNLIKELY(resolve_is_in(resolve_own_object(), caller)))
-		caller = thread_self.calling;
-	key = (uint64_t)(uintptr_t)caller | (uint64_t)(which + 1) << HIGH;
+/* What is remembered of a place; 0: nothing. */
+static ALWAYS_INLINE uint64_t look_up(const struct library_sites *sites, uint64_t key)
+{
 	for (unsigned i = 0; i < PROBES; i++) {
 		unsigned at = (unsigned)(key * 0x9e3779b97f4a7c15u >> 55) + i;
 
 		at %= LIBRARY_SITES;
 		if (LIKELY(atomic_load_explicit(&sites->site[at].key, memory_order_acquire) == key))
-			return target_of(sites, atomic_load_explicit(&sites->site[at].value,
-								     memory_order_relaxed));
+			return atomic_load_explicit(&sites->site[at].value, memory_order_relaxed);
 	}
-	return find(kind, sites, which, caller, key);
+	return 0;
+}
+
+/* A library's function that we have called leaves the rest to another one by a jump. */
+static NO_INLINE struct target look_again(const struct library_kind *kind,
+					  struct library_sites *sites, unsigned which,
+					  const void *caller)
+{
+	uint64_t key, value;
+
+	if (resolve_is_in(resolve_own_object(), caller))
+		caller = thread_self.calling;
+	key = key_of(caller, which);
+	value = look_up(sites, key);
+	return value ? target_of(sites, value) : find(kind, sites, which, caller, key);
+}
+
+/* Nothing is remembered of a place that is ours. */
+struct target library_target(const struct library_kind *kind, struct library_sites *sites,
+			     unsigned which, const void *caller)
+{
+	uint64_t value = look_up(sites, key_of(caller, which));
+
+	return LIKELY(value) ? target_of(sites, value) : look_again(kind, sites, which, caller);
 }
