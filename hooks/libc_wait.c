@@ -22,9 +22,10 @@ static bool is_own(int fd)
 	return fd >= 0 && (is_own_client(fd) || conn_serves_current(fd));
 }
 
+/* A thread that works for no request has none to lose: the kernel is not asked, then. */
 static NO_INLINE void waited(int fd)
 {
-	OBSERVE(context_waited(fd, is_own(fd)));
+	OBSERVE(context_waited(fd, !thread_self.current.slot || is_own(fd)));
 	if (fd < 0)
 		OBSERVE(context_doubt()); /* a loop by poll(), select(): whose events? */
 }
