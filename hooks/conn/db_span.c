@@ -2,7 +2,6 @@
 #include "db_span.h"
 
 #include "compiler.h"
-#include "context.h"
 #include "origin.h"
 #include "pool.h"
 #include "said.h"
@@ -31,33 +30,63 @@ void db_scratch_put(struct db_scratch *room)
 		pool_put(&scratches, room->index);
 }
 
-struct db_text db_describe(struct db_scratch *room, struct bytes sql, enum sql_backslash b,
-			   bool has_parameters)
+static NO_INLINE struct db_text describe(struct db_scratch *room, uint64_t key, struct bytes sql,
+					 enum sql_backslash b, bool has_parameters)
 {
 	struct sql_out text = { room->text, sizeof(room->text), 0, false };
 	struct sql_out summary = { room->summary, SQL_SUMMARY_BYTES, 0, false };
-	uint64_t key;
-	const struct sql_shape *known = sql_shapes_find(sql, b, has_parameters, &key);
 	struct db_text t;
 
-	if (known)
-		return (struct db_text){ sql_shape_text(known), sql_shape_summary(known) };
 	sql_describe(sql, b, has_parameters, &text, &summary);
 	t = (struct db_text){ { text.to, text.len }, { summary.to, summary.len } };
 	sql_shapes_add(key, sql, b, has_parameters, t.text, t.summary);
 	return t;
 }
 
-struct span *db_span_start(struct db_scratch *room, uint64_t started_ns)
+struct db_text db_describe(struct db_scratch **room, struct bytes sql, enum sql_backslash b,
+			   bool has_parameters)
 {
-	struct span_context parent;
-	bool has_parent = span_ref_context(said_parent(context_current()), &parent, room->state,
-					   sizeof(room->state)) ||
-			  origin_context(&parent);
+	uint64_t key;
+	const struct sql_shape *known = sql_shapes_find(sql, b, has_parameters, &key);
+
+	if (LIKELY(known))
+		return (struct db_text){ sql_shape_text(known), sql_shape_summary(known) };
+	if (!*room)
+		*room = db_scratch_get();
+	if (*room)
+		return describe(*room, key, sql, b, has_parameters);
+	stats_inc(STAT_STATEMENTS_LOST);
+	return (struct db_text){ { "", 0 }, { "", 0 } };
+}
+
+/* Where there is no room for a trace state, it goes on without. */
+static NO_INLINE struct span *start_below(struct span_ref parent, uint64_t started_ns)
+{
+	struct db_scratch *room = db_scratch_get();
+	struct span_context is;
+	bool has_parent = span_ref_context(parent, &is, room ? room->state : NULL,
+					   room ? sizeof(room->state) : 0) ||
+			  origin_context(&is);
+	struct span *s;
 
 	if (!has_parent)
 		stats_inc(STAT_PARENT_NONE);
-	return span_start_at(SPAN_CLIENT, has_parent ? &parent : NULL, started_ns);
+	s = span_start_at(SPAN_CLIENT, has_parent ? &is : NULL, started_ns);
+	db_scratch_put(room);
+	return s;
+}
+
+struct span *db_span_start(struct span_ref request, uint64_t started_ns)
+{
+	struct span_ref parent = said_parent(request);
+	struct span_context is;
+
+	if (parent.slot)
+		return start_below(parent, started_ns);
+	if (UNLIKELY(origin_context(&is)))
+		return span_start_at(SPAN_CLIENT, &is, started_ns);
+	stats_inc(STAT_PARENT_NONE);
+	return span_start_at(SPAN_CLIENT, NULL, started_ns);
 }
 
 /* Two words, of which one may be missing. */
@@ -66,13 +95,15 @@ static void set_joined(struct span *s, struct bytes a, struct bytes b)
 	char both[SQL_SUMMARY_BYTES + 1];
 	size_t gap = a.len && b.len;
 
+	if (!gap) {
+		span_set_name(s, a.len ? a : b);
+		return;
+	}
 	if (a.len + gap + b.len > SQL_SUMMARY_BYTES)
-		b.len = gap = 0;
+		b.len = 0;
 	memcpy(both, a.ptr, a.len);
-	if (gap)
-		both[a.len] = ' ';
-	if (b.len)
-		memcpy(both + a.len + gap, b.ptr, b.len);
+	both[a.len] = ' ';
+	memcpy(both + a.len + gap, b.ptr, b.len);
 	span_set_name(s, (struct bytes){ both, a.len + gap + b.len });
 }
 

@@ -30,16 +30,19 @@ struct db_text {
 	struct bytes summary;
 };
 
-/* Without values; in room, or what was said of the same before. */
-struct db_text db_describe(struct db_scratch *room, struct bytes sql, enum sql_backslash b,
+/*
+ * Without values: what was said of the same before, or said now, in *room, which is lent for that
+ * if it is NULL and the caller's to put back.
+ */
+struct db_text db_describe(struct db_scratch **room, struct bytes sql, enum sql_backslash b,
 			   bool has_parameters);
 
-/* Of the request that the calling thread works for, or a root. */
-struct span *db_span_start(struct db_scratch *room, uint64_t started_ns);
+/* Below the request, as context_current() tells it, or a root. */
+struct span *db_span_start(struct span_ref request, uint64_t started_ns);
 
 /*
  * Name and texts (D2, D3).  verb: what the call does with the statement, if not run it; target: of
- * the name, if there is no summary.
+ * the name, looked at if there is no summary.
  */
 void db_span_tell(struct span *s, struct bytes verb, const struct db_text *t, struct bytes target);
 

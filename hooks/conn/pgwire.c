@@ -40,7 +40,7 @@ bool pgwire_open(struct conn *c)
 	w->index = index;
 	w->out = pg3_client();
 	w->in = pg3_server();
-	w->statements = (struct statements){ { 0 } };
+	w->statements = (struct statements){ .last = 0 };
 	w->has_parsed = w->has_run = w->has_common = w->is_ready = w->has_aborted = false;
 	w->portal.len = w->bound.len = w->parsed.len = 0;
 	w->peer_len = 0;
@@ -103,14 +103,14 @@ static void fill(struct pgwire *w, struct conn *c, int fd, struct pgwire_op *op,
 }
 
 static bool push(struct pgwire *w, struct conn *c, int fd, enum pgwire_kind kind,
-		 const struct db_text *t, uint64_t started_ns, struct db_scratch *room)
+		 const struct db_text *t, uint64_t started_ns)
 {
 	struct pgwire_op *op = push_begin(w, kind, started_ns);
 
 	if (!op)
 		return false;
 	op->cause = context_current();
-	op->span = span_ref(db_span_start(room, started_ns));
+	op->span = span_ref(db_span_start(op->cause, started_ns));
 	fill(w, c, fd, op, t);
 	return push_end(w);
 }
@@ -138,16 +138,14 @@ static struct db_text text_of(struct pgwire *w, const struct pgwire_name *name)
 
 static bool query(struct pgwire *w, struct conn *c, int fd, struct bytes body)
 {
-	struct db_scratch *room = db_scratch_get();
+	struct db_scratch *room = NULL;
 	struct db_text t;
 	bool is_pushed;
 
-	if (!room)
-		return false;
 	if (body.len && !body.ptr[body.len - 1])
 		body.len--;
-	t = db_describe(room, body, (enum sql_backslash)atomic_load(&w->backslash), false);
-	is_pushed = push(w, c, fd, PGWIRE_QUERY, &t, clock_monotonic_ns(), room);
+	t = db_describe(&room, body, (enum sql_backslash)atomic_load(&w->backslash), false);
+	is_pushed = push(w, c, fd, PGWIRE_QUERY, &t, clock_monotonic_ns());
 	w->has_run = false;
 	db_scratch_put(room);
 	return is_pushed;
@@ -156,25 +154,18 @@ static bool query(struct pgwire *w, struct conn *c, int fd, struct bytes body)
 /* A statement that nothing has run when its end is asked for is prepared for later. */
 static bool settle_parsed(struct pgwire *w, struct conn *c, int fd)
 {
-	struct db_scratch *room;
 	struct db_text t;
-	bool is_pushed;
 
 	if (!w->has_parsed)
 		return true;
 	w->has_parsed = w->has_run = false;
-	room = db_scratch_get();
-	if (!room)
-		return false;
 	t = text_of(w, &w->parsed);
-	is_pushed = push(w, c, fd, PGWIRE_PREPARE, &t, w->parsed_ns, room);
-	db_scratch_put(room);
-	return is_pushed;
+	return push(w, c, fd, PGWIRE_PREPARE, &t, w->parsed_ns);
 }
 
 static bool parse(struct pgwire *w, struct conn *c, int fd, struct bytes body)
 {
-	struct db_scratch *room;
+	struct db_scratch *room = NULL;
 	struct bytes name, sql;
 	struct db_text t;
 
@@ -182,10 +173,7 @@ static bool parse(struct pgwire *w, struct conn *c, int fd, struct bytes body)
 		return false;
 	if (!pg3_text(&body, &sql)) /* it was cut */
 		sql = body;
-	room = db_scratch_get();
-	if (!room)
-		return false;
-	t = db_describe(room, sql, (enum sql_backslash)atomic_load(&w->backslash), true);
+	t = db_describe(&room, sql, (enum sql_backslash)atomic_load(&w->backslash), true);
 	statement_free(statements_put(&w->statements, name, t.text, t.summary));
 	db_scratch_put(room);
 	name_set(&w->parsed, name);
@@ -224,9 +212,7 @@ static bool execute(struct pgwire *w, struct conn *c, int fd, struct bytes body)
 {
 	uint64_t started_ns = clock_monotonic_ns();
 	struct db_text t = { { "", 0 }, { "", 0 } };
-	struct db_scratch *room;
 	struct bytes portal;
-	bool is_pushed;
 
 	if (!pg3_text(&body, &portal))
 		portal = BYTES("");
@@ -238,12 +224,10 @@ static bool execute(struct pgwire *w, struct conn *c, int fd, struct bytes body)
 	} else if (!w->has_parsed && run_again(w)) {
 		return true;
 	}
-	if (!settle_parsed(w, c, fd) || !(room = db_scratch_get()))
+	if (!settle_parsed(w, c, fd))
 		return false;
-	is_pushed = push(w, c, fd, PGWIRE_RUN, &t, started_ns, room);
-	db_scratch_put(room);
 	w->has_run = true;
-	return is_pushed;
+	return push(w, c, fd, PGWIRE_RUN, &t, started_ns);
 }
 
 static void startup(struct pgwire *w, struct bytes body)

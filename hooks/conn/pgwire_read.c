@@ -2,6 +2,7 @@
 /* The half that reads: what has become of what was run; and the end. */
 #include "clock.h"
 #include "compiler.h"
+#include "context.h"
 #include "http_attrs.h"
 #include "opt_in.h"
 #include "pgwire_impl.h"
@@ -134,8 +135,7 @@ static void answered(struct pgwire *w, enum pgwire_kind kind)
 
 static void connection_failed(struct pgwire *w, struct conn *c, struct bytes state)
 {
-	struct db_scratch *room = db_scratch_get();
-	struct span *s = room ? db_span_start(room, c->connect_ns) : NULL;
+	struct span *s = db_span_start(context_current(), c->connect_ns);
 	struct db_text none = { { "", 0 }, { "", 0 } };
 
 	if (span_is_recording(s)) {
@@ -144,7 +144,6 @@ static void connection_failed(struct pgwire *w, struct conn *c, struct bytes sta
 		db_span_fail(s, state, BYTES("08001"));
 	}
 	stack_end_span(s, clock_monotonic_ns());
-	db_scratch_put(room);
 }
 
 static void failed(struct pgwire *w, struct conn *c, struct bytes body)

@@ -46,7 +46,7 @@ static void op_end(struct pq_conn *c, struct pq_op *op)
 	op->replaced = 0;
 	if (op->has_rows && !op->has_failed)
 		pq_tell_rows(s, op->rows);
-	if (s && add_to_calls(c, op, now))
+	if (s && op->cause.slot && add_to_calls(c, op, now))
 		span_fold(s);
 	else
 		stack_end_span(s, now);
@@ -73,7 +73,7 @@ static void after_fork(struct pq_conn *c)
 
 /* The text of a call, or of the statement that it names; what is prepared is kept for later. */
 static struct db_text text_of(struct pq_conn *c, const struct pq *pq, const struct pq_query *q,
-			      struct db_scratch *room, struct pq_op *op)
+			      struct db_scratch **room, struct pq_op *op)
 {
 	struct bytes name = bytes_from_str(q->statement);
 	struct bytes sql = bytes_from_str(q->sql);
@@ -96,33 +96,42 @@ static struct db_text text_of(struct pq_conn *c, const struct pq *pq, const stru
 	return t;
 }
 
-static void fill(struct pq_conn *c, const struct pq *pq, const struct pq_query *q,
-		 struct db_scratch *room, struct pq_op *op)
+/* For the request's own account of its calls, if there is one. */
+static void keep_summary(struct pq_op *op, struct bytes summary)
+{
+	op->summary_len = (uint8_t)(summary.len < PQ_SUMMARY ? summary.len : PQ_SUMMARY);
+	memcpy(op->summary, summary.ptr, op->summary_len);
+}
+
+static void fill(struct pq_conn *c, const struct pq *pq, const struct pq_query *q, struct span *s,
+		 struct pq_op *op)
 {
 	static const char verbs[][9] = { "", "PREPARE", "DESCRIBE" };
-	struct span *s = span_get(op->span);
 	struct db_text t = { { NULL, 0 }, { NULL, 0 } };
+	struct db_scratch *room = NULL;
 
 	/* A text that nobody will see is not worth masking, unless it is to be seen later. */
 	if (span_is_recording(s) || q->verb == PQ_PREPARE)
-		t = text_of(c, pq, q, room, op);
-	op->summary_len = (uint8_t)(t.summary.len < PQ_SUMMARY ? t.summary.len : PQ_SUMMARY);
-	memcpy(op->summary, t.summary.ptr, op->summary_len);
-	if (!span_is_recording(s))
-		return;
-	pq_tell_connection(c, pq, s);
-	db_span_tell(s, bytes_from_str(verbs[q->verb]), &t, pq_database(pq));
-	if (q->values)
-		pq_tell_values(s, q);
+		t = text_of(c, pq, q, &room, op);
+	if (op->cause.slot)
+		keep_summary(op, t.summary);
+	if (span_is_recording(s)) {
+		pq_tell_connection(c, pq, s);
+		db_span_tell(s, bytes_from_str(verbs[q->verb]), &t,
+			     t.summary.len ? t.summary : pq_database(pq));
+		if (q->values)
+			pq_tell_values(s, q);
+	}
+	db_scratch_put(room);
 }
 
 /* Several at once are the library's pipeline mode. */
 static bool op_begin(struct pq_conn *c, const struct pq *pq, const struct pq_query *q)
 {
-	struct db_scratch *room = NULL;
 	struct pq_op *op = op_at(c, c->tail);
+	struct span *s;
 
-	if (c->beyond || c->tail - c->head == PQ_OPS || !(room = db_scratch_get())) {
+	if (c->beyond || c->tail - c->head == PQ_OPS) {
 		c->beyond++;
 		stats_inc(STAT_PIPELINE_FULL);
 		return true;
@@ -132,9 +141,9 @@ static bool op_begin(struct pq_conn *c, const struct pq *pq, const struct pq_que
 	op->has_result = op->has_rows = op->has_failed = op->is_prepare = false;
 	op->replaced = 0;
 	op->rows = 0;
-	op->span = span_ref(db_span_start(room, op->started_ns));
-	fill(c, pq, q, room, op);
-	db_scratch_put(room);
+	s = db_span_start(op->cause, op->started_ns);
+	op->span = span_ref(s);
+	fill(c, pq, q, s, op);
 	c->tail++;
 	return true;
 }

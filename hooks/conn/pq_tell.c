@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What libpq tells of a connection and of results, as attributes. */
 #include "clock.h"
+#include "context.h"
 #include "opt_in.h"
 #include "pq_impl.h"
 #include "stack.h"
@@ -109,8 +110,7 @@ void pq_tell_connection(struct pq_conn *c, const struct pq *pq, struct span *s)
 /* Opening it is a span only where it fails; there is no SQLSTATE to be had of that. */
 void pq_tell_failure(struct pq_conn *c, const struct pq *pq)
 {
-	struct db_scratch *room = db_scratch_get();
-	struct span *s = room ? db_span_start(room, c->started_ns) : NULL;
+	struct span *s = db_span_start(context_current(), c->started_ns);
 	struct db_text none = { { NULL, 0 }, { NULL, 0 } };
 
 	if (span_is_recording(s)) {
@@ -119,7 +119,6 @@ void pq_tell_failure(struct pq_conn *c, const struct pq *pq)
 		db_span_fail(s, BYTES(""), BYTES("08001"));
 	}
 	stack_end_span(s, clock_monotonic_ns());
-	db_scratch_put(room);
 	c->started_ns = 0;
 }
 
@@ -182,7 +181,6 @@ static void tell_error(const struct pq *pq, struct span *s, const void *result)
 /* Returns its status; no result at all is an error. */
 int pq_tell_result(const struct pq *pq, struct pq_op *op, const void *result)
 {
-	struct span *s = span_get(op->span);
 	int status =
 		result ? PQ_ASK(pq, resultStatus, int (*)(const void *))(result) : PQ_FATAL_ERROR;
 
@@ -196,11 +194,11 @@ int pq_tell_result(const struct pq *pq, struct pq_op *op, const void *result)
 	case PQ_BAD_RESPONSE:
 	case PQ_FATAL_ERROR:
 		op->has_failed = true;
-		tell_error(pq, s, result);
+		tell_error(pq, span_get(op->span), result);
 		break;
 	case PQ_PIPELINE_ABORTED:
 		op->has_failed = true;
-		db_span_fail(s, BYTES(""), BYTES("pipeline_aborted"));
+		db_span_fail(span_get(op->span), BYTES(""), BYTES("pipeline_aborted"));
 		break;
 	default:
 		break;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "compiler.h"
+#include "copy.h"
 #include "pool.h"
 #include "sql_text.h"
 #include "stats.h"
@@ -93,6 +94,7 @@ static uint32_t unlink_one(struct statements *all, struct bytes name)
 	uint32_t *link = find(all, name);
 	uint32_t number = *link;
 
+	all->last = 0;
 	if (number)
 		*link = at(number)->next;
 	return number;
@@ -129,15 +131,20 @@ void statements_put_back(struct statements *all, struct bytes name, uint32_t rep
 		insert(all, name, at(replaced));
 }
 
-const struct statement *statements_get(const struct statements *all, struct bytes name)
+const struct statement *statements_get(struct statements *all, struct bytes name)
 {
-	uint32_t number = *find((struct statements *)(uintptr_t)all, cut(name));
+	const struct statement *s = all->last ? at(all->last) : NULL;
 
-	return number ? at(number) : NULL;
+	name = cut(name);
+	if (s && s->name_len == name.len && copy_is_same(s->bytes, name.ptr, name.len))
+		return s;
+	all->last = *find(all, name);
+	return all->last ? at(all->last) : NULL;
 }
 
 void statements_clear(struct statements *all)
 {
+	all->last = 0;
 	for (unsigned int i = 0; i < STATEMENT_CHAINS; i++) {
 		uint32_t number = all->first[i];
 

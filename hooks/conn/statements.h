@@ -19,6 +19,7 @@
 /* Of one connection; zeroed: none. */
 struct statements {
 	uint32_t first[STATEMENT_CHAINS]; /* number of a statement, 0: none */
+	uint32_t last;                    /* the one that was asked for last; 0: none */
 };
 
 struct statement {
@@ -53,7 +54,7 @@ void statements_put_back(struct statements *all, struct bytes name, uint32_t rep
 void statement_free(uint32_t number); /* 0: nothing */
 
 /* NULL: not known. */
-const struct statement *statements_get(const struct statements *all, struct bytes name);
+const struct statement *statements_get(struct statements *all, struct bytes name);
 void statements_clear(struct statements *all);
 
 #endif
