@@ -63,13 +63,16 @@ class RunTest(Recipe):
         done = subprocess.run(["sh", script], env={**lab.env(traced=False), "SHOP": shop.url("").rstrip("/")},
                               capture_output=True, timeout=60, check=False)
         self.assertEqual((done.returncode, done.stderr), (0, b""))
-        # The inner shell and each curl (what the shell that exports it is not, nobody has preloaded it),
-        # and the three requests.
-        spans = lab.collector.wait_for(10, WAIT)
+        # Of the inner shell, of each curl, and of the shell's waiting for each; and the requests.  The outer
+        # shell has exported the preload, and was itself started without.
+        spans = self.spans(lab, 10)
         self.assertEqual({s["service"] for s in spans}, {"nightly"})
+        self.assertEqual(len({s["trace_id"] for s in spans}), 1)
         calls = [s for s in spans if s["name"] == "GET"]
-        self.assertEqual(len(calls), 3)
-        self.assertEqual(len({s["trace_id"] for s in spans}), 1, "one trace")
+        self.assertEqual(sorted(s["attributes"]["url.full"] for s in calls),
+                         [shop.url(f"/orders/{n}") for n in (1, 2, 3)])
+        kinds = {s["span_id"]: s["kind"] for s in spans}
+        self.assertEqual([kinds[s["parent_span_id"]] for s in calls], ["INTERNAL"] * 3)
 
     def test_systemd(self):
         lab = self.lab()
@@ -328,6 +331,8 @@ class WellFormedTest(unittest.TestCase):
 
 
 class ConfinedTest(unittest.TestCase):
+    is_feature = True
+
     def test_memory_deny_write_execute(self):
         """docs/recipes.md says that it is no hindrance: not even to libinterspan-tls.so, which we map ourselves."""
         code = ("import ctypes, os, sys\nif ctypes.CDLL(None).prctl(65, 1, 0, 0, 0):\n sys.exit(77)\n"  # PR_SET_MDWE
