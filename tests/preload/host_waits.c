@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <time.h>
 
@@ -80,7 +81,12 @@ int main(int argc, char **argv)
 {
 	struct ends e = ends_open(), inner = ends_open();
 	int server = atoi(argv[2] + 1);
+	struct rlimit numbers;
 
+	/* A user has 1024 of them, mostly, and may have more. */
+	CHECK(getrlimit(RLIMIT_NOFILE, &numbers) == 0);
+	numbers.rlim_cur = numbers.rlim_max;
+	CHECK(setrlimit(RLIMIT_NOFILE, &numbers) == 0);
 	CHECK(dup2(e.server, server) == server && close(e.server) == 0);
 	e.server = server;
 	for (int i = 2; i < argc; i++) {

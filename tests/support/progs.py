@@ -230,7 +230,8 @@ class Lab:
     def haproxy(self, upstream, service="", threads=1, **env):
         port = free_port()
         config = self.write(f"haproxy-{len(self.programs)}.cfg",
-                            HAPROXY.format(port=port, upstream=upstream, threads=threads))
+                            HAPROXY.format(port=port, upstream=upstream, threads=threads,
+                                           more=HAPROXY_MORE))
         return self.start(["/usr/sbin/haproxy", "-db", "-f", config], "haproxy", port,
                           service=service, **env)
 
@@ -267,8 +268,11 @@ http {{
 }}
 """
 
+# Who is not root has no thread after haproxy has set its limit of processes to 0, nor has ours.
+HAPROXY_MORE = "" if os.getuid() == 0 else "insecure-fork-wanted"
 HAPROXY = """\
 global
+    {more}
     maxconn 1024
     nbthread {threads}
 defaults

@@ -3,7 +3,7 @@
 import os
 
 from support import certificates
-from support.progs import APPS, PYTHON, free_port
+from support.progs import APPS, HAPROXY_MORE, PYTHON, free_port
 from support.servers import Server, root_user
 
 NGINX = """\
@@ -70,6 +70,7 @@ def nginx(lab, upstream, workers=1, authority=None, **env):
 
 HAPROXY = """\
 global
+    {more}
     maxconn 1024
     nbthread {threads}
     ssl-server-verify required
@@ -131,7 +132,8 @@ def files():
 def haproxy(lab, upstream, threads=1, **env):
     port = free_port()
     config = lab.write(f"haproxy-{port}.cfg",
-                       HAPROXY.format(port=port, upstream=upstream, threads=threads, **files()))
+                       HAPROXY.format(port=port, upstream=upstream, threads=threads,
+                                      more=HAPROXY_MORE, **files()))
     return lab.start(["/usr/sbin/haproxy", "-db", "-f", config], "haproxy", port, **env)
 
 
