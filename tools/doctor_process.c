@@ -307,6 +307,33 @@ static void counters(struct diagnosis *d, const struct patient *p)
 	free(told.text);
 }
 
+/* RLIMIT_NPROC counts threads; who is root may pass it. */
+static void no_thread(struct diagnosis *d, const struct patient *p)
+{
+	struct text text = { 0 };
+	unsigned long soft = 1;
+	unsigned uid = 0;
+	const char *at;
+
+	(void)proc_read(&text, p->pid, "limits");
+	(void)proc_read(&text, p->pid, "status");
+	text_add_char(&text, '\0');
+	at = text.ptr ? strstr(text.ptr, "\nMax processes") : NULL;
+	if (at)
+		sscanf(at, " Max processes %lu", &soft);
+	at = text.ptr ? strstr(text.ptr, "\nUid:") : NULL;
+	if (at)
+		sscanf(at, " Uid: %*u %u", &uid);
+	text_done(&text);
+	if (soft || !uid)
+		return;
+	diagnose(d, LEVEL_BAD, "no-thread",
+		 "its limit of processes is 0: the thread that sends spans cannot be started");
+	diagnosis_seen(d, "Max processes 0 in /proc/%d/limits, and it is not root", (int)p->pid);
+	diagnosis_remedy(d, "haproxy: insecure-fork-wanted in its section global; else a higher "
+			    "ulimit -u");
+}
+
 /* "localhost" of another network namespace is not ours. */
 static void elsewhere(struct diagnosis *d, const struct patient *p)
 {
@@ -343,6 +370,7 @@ static void loaded(struct diagnosis *d, const struct patient *p)
 	doctor_settings(d, (struct bytes){ p->env.ptr, p->env.len });
 	neighbours(d, p);
 	counters(d, p);
+	no_thread(d, p);
 	doctor_unit(d, p->pid, (struct bytes){ p->env.ptr, p->env.len });
 	doctor_guards(d, p->pid);
 	elsewhere(d, p);

@@ -493,6 +493,21 @@ threading.Event().wait()
             self.assertNotIn("denied", doctor(pid, before=before.replace(f"pid={pid} ", f"pid={pid}1 ")
                                               .replace("libinterspan", "libother"))[1])
 
+    def test_doctor_tells_that_it_may_have_no_thread(self):
+        def started(limit):
+            if os.geteuid() == 0:
+                return self.start("sh", "-c", f"exec setpriv --reuid=65534 --regid=65534 --clear-groups bash -c "
+                                  f"'ulimit -u {limit}; exec {self.idle}'", LD_PRELOAD=OBJECT)
+            return self.start("bash", "-c", f"ulimit -u {limit}; exec {self.idle}", LD_PRELOAD=OBJECT)
+
+        status, found = doctor(started(0))
+        self.assertEqual((status, found["no-thread"]["level"]), (1, "bad"))
+        self.assertNotIn("no-thread", doctor(started(5000))[1])
+        # Who is root may pass the limit.
+        if os.geteuid() == 0:
+            self.assertNotIn("no-thread", doctor(self.start("bash", "-c", f"ulimit -u 0; exec {self.idle}",
+                                                            LD_PRELOAD=OBJECT))[1])
+
     def test_doctor_tells_that_there_is_no_such_process(self):
         with subprocess.Popen(["true"]) as gone:
             gone.wait()

@@ -146,6 +146,28 @@ class RunTest(Recipe):
             time.sleep(0.02)
         return look()
 
+    def test_haproxy(self):
+        self.need("haproxy")
+        lab = self.lab()
+        shop = self.back_end(lab)
+
+        def asked(text, port):
+            if os.getuid() == 0:
+                text = text.replace("user haproxy", "user nobody").replace("group haproxy", "group nogroup")
+            else:
+                text = text.replace("    user haproxy\n    group haproxy\n", "")
+            argv = ["/usr/sbin/haproxy", "-db", "-f", lab.write(f"{port}.cfg", text)]
+            self.program(lab, argv, f"haproxy-{port}", environment_of(self.recipe("systemd-shop.conf", lab)), port)
+            self.assertEqual(lab.run(["curl", "-sS", f"http://127.0.0.1:{port}/x"], traced=False).returncode, 0)
+
+        for port in (free_port(), free_port()):
+            text = self.recipe("haproxy.cfg", lab, **{"127.0.0.1:8080": f"127.0.0.1:{port}",
+                                                      "127.0.0.1:8081": f"127.0.0.1:{shop.port}"})
+            self.assertIn("    insecure-fork-wanted\n", text)
+            # The second one without the line: the spans of the first are all that come.
+            asked(text if not lab.collector.spans else text.replace("    insecure-fork-wanted\n", ""), port)
+            self.assertEqual({s["kind"] for s in self.spans(lab, 2)}, {"SERVER", "CLIENT"})
+
     def test_php_fpm(self):
         """nginx -> php-fpm by FastCGI, which is not read -> a call of PHP's: by itself a trace of its own; or PHP
         passes on what nginx has marked, and the next program is nginx's child."""
