@@ -498,6 +498,7 @@ uninstall:
 dist: STAGED := /usr/local
 deb: STAGED := /usr
 dist deb: all
+	@for check in imports tls; do told=$$(BUILD=$(BUILD) scripts/check-$$check) || { echo "$$told"; exit 1; }; done
 	@rm -rf $(BUILD)/stage-$@
 	@$(MAKE) PREFIX=$(STAGED) DESTDIR=$(abspath $(BUILD))/stage-$@ install >/dev/null
 	@VERSION=$(VERSION) LIBS="$$(readelf -dW $(TOOL) | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')" \
