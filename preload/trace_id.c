@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "guard.h"
+#include "hex.h"
 #include "process.h"
 #include "rawsys.h"
 
@@ -115,33 +116,13 @@ void span_id_new(struct span_id *ret_id)
 	memcpy(ret_id->bytes, &w, sizeof(w));
 }
 
-/* Sixteen digits, and the eight bytes that they are: the compiler's vectors, for all processors. */
-typedef uint8_t digits __attribute__((vector_size(16)));
-typedef int8_t signed_digits __attribute__((vector_size(16)));
-typedef uint16_t digit_pairs __attribute__((vector_size(16)));
-typedef uint8_t eight_bytes __attribute__((vector_size(8)));
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first of a pair is its low byte");
-
-static ALWAYS_INLINE void hex_encode_16(char *to, const uint8_t *from)
-{
-	eight_bytes raw;
-	digit_pairs pairs;
-	digits d;
-
-	memcpy(&raw, from, sizeof(raw));
-	pairs = __builtin_convertvector(raw, digit_pairs);
-	d = (digits)(pairs >> 4 | (pairs & 0x0f) << 8);
-	d += '0' + ((digits)(d > 9) & ('a' - '0' - 10));
-	memcpy(to, &d, sizeof(d));
-}
-
 void hex_encode(char *to, const uint8_t *from, size_t n)
 {
 	static const char names[16] = { '0', '1', '2', '3', '4', '5', '6', '7',
 					'8', '9', 'a', 'b', 'c', 'd', 'e', 'f' };
 
 	for (; n >= 8; n -= 8, to += 16, from += 8)
-		hex_encode_16(to, from);
+		hex_encode_8(to, from);
 	for (size_t i = 0; i < n; i++) {
 		to[2 * i] = names[from[i] >> 4];
 		to[2 * i + 1] = names[from[i] & 15];
@@ -156,32 +137,14 @@ static int hex_value(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static ALWAYS_INLINE bool hex_decode_16(uint8_t *to, const char *from)
-{
-	digits d, letter, value, wrong;
-	digit_pairs pairs;
-	eight_bytes raw;
-	uint64_t any[2];
-
-	memcpy(&d, from, sizeof(d));
-	/* As signed numbers, which all processors compare; 80 and above are no digits then, too. */
-	letter = (digits)((signed_digits)d > '9');
-	value = d - '0' - (letter & ('a' - '0' - 10));
-	/* A letter is 10..15, a digit 0..9; all else is not, whichever way it wraps. */
-	wrong = (digits)((signed_digits)value > 15) |
-		(digits)((signed_digits)value < (signed_digits)(letter & 10));
-	pairs = (digit_pairs)value;
-	raw = __builtin_convertvector((pairs << 4 | pairs >> 8) & 0xff, eight_bytes);
-	memcpy(to, &raw, sizeof(raw));
-	memcpy(any, &wrong, sizeof(any));
-	return !(any[0] | any[1]);
-}
-
 bool hex_decode(uint8_t *to, const char *from, size_t n)
 {
+	hex_digits wrong = { 0 };
+
 	for (; n >= 8; n -= 8, to += 8, from += 16)
-		if (!hex_decode_16(to, from))
-			return false;
+		hex_decode_8(to, from, &wrong);
+	if (!hex_is_right(wrong))
+		return false;
 	for (size_t i = 0; i < n; i++) {
 		int high = hex_value(from[2 * i]);
 		int low = hex_value(from[2 * i + 1]);

@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "conn.h"
+#include "hex.h"
 #include "process.h"
 #include "signature.h"
 #include "stats.h"
@@ -277,10 +278,10 @@ static void write_id(const struct arrival *a, uint64_t at, const struct span_id 
 	char *to = arrival_at(a, at + PARENT_AT, &run);
 
 	if (LIKELY(to && run >= sizeof(hex))) {
-		hex_encode(to, id->bytes, sizeof(id->bytes));
+		hex_encode_8(to, id->bytes);
 		return;
 	}
-	hex_encode(hex, id->bytes, sizeof(id->bytes));
+	hex_encode_8(hex, id->bytes);
 	copy_at(a, at + PARENT_AT, hex, sizeof(hex), true);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "traceparent.h"
 
+#include "hex.h"
+
 /* 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01 */
 #define TRACE_AT 3
 #define SPAN_AT 36
@@ -11,14 +13,39 @@ static bool has_dashes(const char *s)
 	return s[TRACE_AT - 1] == '-' && s[SPAN_AT - 1] == '-' && s[FLAGS_AT - 1] == '-';
 }
 
+/* As nearly all are: version 00, no flag that is not known, no blanks.  All else: false. */
+static ALWAYS_INLINE bool usual(struct bytes v, struct trace_id *ret_trace, struct span_id *ret_span,
+				uint8_t *ret_flags)
+{
+	uint8_t flags = (uint8_t)(v.ptr[FLAGS_AT + 1] - '0');
+	hex_digits wrong = { 0 };
+	struct trace_id trace;
+	struct span_id span;
+
+	if (memcmp(v.ptr, "00", 2) != 0 || v.ptr[FLAGS_AT] != '0' || flags > 3 || !has_dashes(v.ptr))
+		return false;
+	hex_decode_8(trace.bytes, v.ptr + TRACE_AT, &wrong);
+	hex_decode_8(trace.bytes + 8, v.ptr + TRACE_AT + 16, &wrong);
+	hex_decode_8(span.bytes, v.ptr + SPAN_AT, &wrong);
+	if (!hex_is_right(wrong) || trace_id_is_zero(&trace) || span_id_is_zero(&span))
+		return false;
+	*ret_trace = trace;
+	*ret_span = span;
+	*ret_flags = flags;
+	return true;
+}
+
 enum traceparent traceparent_parse(struct bytes value, struct trace_id *ret_trace,
 				   struct span_id *ret_span, uint8_t *ret_flags)
 {
-	struct bytes v = bytes_trim(value);
+	struct bytes v;
 	struct trace_id trace;
 	struct span_id span;
 	uint8_t version, flags;
 
+	if (LIKELY(value.len == TRACEPARENT_LEN && usual(value, ret_trace, ret_span, ret_flags)))
+		return TRACEPARENT_VALID;
+	v = bytes_trim(value);
 	if (v.len < TRACEPARENT_LEN || !has_dashes(v.ptr))
 		return TRACEPARENT_INVALID;
 	/* Lower case only (C4), which is what hex_decode() accepts. */
@@ -44,9 +71,10 @@ void traceparent_format(char to[static TRACEPARENT_LEN], const struct trace_id *
 	uint8_t sent = flags & (TRACE_FLAG_SAMPLED | TRACE_FLAG_RANDOM);
 
 	memcpy(to, "00-", TRACE_AT);
-	hex_encode(to + TRACE_AT, trace->bytes, sizeof(trace->bytes));
+	hex_encode_8(to + TRACE_AT, trace->bytes);
+	hex_encode_8(to + TRACE_AT + 16, trace->bytes + 8);
 	to[SPAN_AT - 1] = '-';
-	hex_encode(to + SPAN_AT, span->bytes, sizeof(span->bytes));
-	to[FLAGS_AT - 1] = '-';
-	hex_encode(to + FLAGS_AT, &sent, 1);
+	hex_encode_8(to + SPAN_AT, span->bytes);
+	memcpy(to + FLAGS_AT - 1, "-0", 2);
+	to[FLAGS_AT + 1] = (char)('0' + sent);
 }
