@@ -253,7 +253,8 @@ void head_whole(struct head *h, char *text, const struct http1_others *others)
 		h->fields.traceparents = 0;
 		h->fields.seen &= (uint16_t) ~(1u << HEAD_TRACEPARENT);
 	}
-	h->signed_names = (uint8_t)signature_in_target(head_get(h, text, HEAD_TARGET));
+	if (UNLIKELY(others->has_s))
+		h->signed_names = (uint8_t)signature_in_target(head_get(h, text, HEAD_TARGET));
 	for (unsigned i = 0; i < others->count; i++)
 		line_field(h, text, others->line[i].name, others->line[i].value, false);
 }

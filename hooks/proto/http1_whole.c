@@ -9,9 +9,9 @@
 #include "scan.h"
 #include "word.h"
 
-/* "HTTP/1.1 200\r\n\r\n", "GET / HTTP/1.1\r\n\r\n": no head is shorter than a block. */
-#define LEAST 16u
-_Static_assert(sizeof(scan_block) <= LEAST, "sixteen bytes that end where the input does");
+/* "GET / HTTP/1.1\r\n\r\n" is as short as a head is, but for some that are rare. */
+#define LEAST 18u
+#define LEFT 3 /* bytes of which the first may end a line: CR, LF and what follows */
 
 struct whole {
 	struct http1 *p;
@@ -55,10 +55,9 @@ static ALWAYS_INLINE bool is_digit(char c)
 	return (uint8_t)(c - '0') < 10;
 }
 
-/* " HTTP/1.1\r\n", and one byte more. */
-#define VERSION_END 12
-
 /* "HTTP/1.1" */
+#define VERSION 8
+
 static ALWAYS_INLINE bool version_take(struct http1 *p, const char *s)
 {
 	if (UNLIKELY(load8(s) != load8("HTTP/1.1") &&
@@ -70,39 +69,86 @@ static ALWAYS_INLINE bool version_take(struct http1 *p, const char *s)
 
 /* --- lines --- */
 
-/* A line of a head, as far as its ends tell. */
-struct line {
-	size_t len;          /* of its name; at that place is a colon */
-	const char *control; /* its first control character */
+/*
+ * Where lines end: a bit for each byte of 64 that is a control character and follows none.  What
+ * is looked for next does not wait for what is found, as it would going from line to line.
+ */
+struct ends {
+	const char *start;
+	const char *from; /* of the lowest bit */
+	const char *last; /* where the last one may be, since behind a line something follows */
+	uint64_t bits;    /* still to come */
+	uint64_t before;  /* is the byte ahead of the 64 no control character? */
 };
 
-/* The same where a name is long, or the input's end is near; false: one of the two is not there. */
-static NO_INLINE bool line_look_on(const char *s, const char *end, struct line *ret)
+static ALWAYS_INLINE uint64_t plain_of(const char *s, unsigned int at)
 {
-	const char *name_end = scan_header(s, end, &ret->len);
-
-	ret->control = name_end;
-	return name_end != end && s[ret->len] == ':';
+	return (uint64_t)scan_plain(s + at) << at;
 }
 
-#define LINE_LOOK 33 /* bytes that are looked at at once: two blocks, and one behind the first */
-
-static ALWAYS_INLINE bool line_look(const char *s, const char *end, struct line *ret)
+static ALWAYS_INLINE uint64_t plain_of_64(const char *s)
 {
-	scan_block first, second;
-	uint64_t controls;
+	return plain_of(s, 0) | plain_of(s, 16) | plain_of(s, 32) | plain_of(s, 48);
+}
 
-	if (UNLIKELY(s > end - LINE_LOOK))
-		return line_look_on(s, end, ret);
-	first = scan_load(s);
-	second = scan_load(s + 16);
-	ret->len = scan_first(~(uint64_t)scan_bits(scan_is_name(first)));
-	if (UNLIKELY(s[ret->len] != ':'))
-		return ret->len == 16 && line_look_on(s, end, ret);
-	controls = scan_bits(scan_is_control(first)) | scan_bits(scan_is_control(second)) << 16;
-	ret->control =
-		LIKELY(controls) ? s + scan_first(controls) : scan_on(s + 32, end, scan_is_control);
-	return true;
+/* Of 16 to 63 bytes. */
+static ALWAYS_INLINE uint64_t plain_of_few(const char *s, size_t len)
+{
+	uint64_t bits = plain_of(s, 0) | (uint64_t)scan_plain(s + len - 16) << (len - 16);
+
+	if (len > 32)
+		bits |= plain_of(s, 16);
+	return len > 48 ? bits | plain_of(s, 32) : bits;
+}
+
+/* The next 64, or as many as there are. */
+static ALWAYS_INLINE void ends_look(struct ends *e)
+{
+	size_t len = (size_t)(e->last - e->from) + 1;
+	uint64_t plain;
+
+	if (LIKELY(len >= 64))
+		plain = plain_of_64(e->from);
+	else if (LIKELY(e->last - e->start >= 63))
+		plain = plain_of_64(e->last - 63) >> (64 - len) | ~UINT64_C(0) << len;
+	else
+		plain = plain_of_few(e->from, len) | ~UINT64_C(0) << len;
+	e->bits = ~plain & (plain << 1 | e->before);
+	e->before = plain >> 63;
+}
+
+/* The end of the next line: CR LF, and there is more behind it.  NULL: not so. */
+static ALWAYS_INLINE const char *next_end(struct ends *e)
+{
+	const char *at;
+
+	while (!e->bits) {
+		e->from += 64;
+		if (UNLIKELY(e->from > e->last))
+			return NULL;
+		ends_look(e);
+	}
+	at = e->from + scan_first(e->bits);
+	e->bits &= e->bits - 1;
+	return LIKELY(is_crlf(at)) ? at : NULL;
+}
+
+/* Of a name that is long, or near the end of the input; 0: there is no colon behind it. */
+static NO_INLINE size_t long_name_len(const char *s, const char *end)
+{
+	const char *at = scan_name(s, end);
+
+	return at != end && *at == ':' ? (size_t)(at - s) : 0;
+}
+
+static ALWAYS_INLINE size_t name_len(const char *s, const char *end)
+{
+	size_t len;
+
+	len = scan_first(scan_name_ends(s) | 1u << 16);
+	if (LIKELY(s[len] == ':'))
+		return len;
+	return len == 16 ? long_name_len(s, end) : 0;
 }
 
 /* Without the blanks around it, of which there usually is one, ahead of it. */
@@ -125,18 +171,22 @@ typedef bool take_fn(struct whole *w, struct bytes name, const char *eol);
  * The lines from s on, up to behind the empty one; NULL: not so.  Those whose name has one of the
  * lengths (modulo 64) are given to take.
  */
-static ALWAYS_INLINE const char *lines_take(struct whole *w, const char *s, const char *end,
+static ALWAYS_INLINE const char *lines_take(struct whole *w, struct ends *e, const char *s,
 					    uint64_t lengths, take_fn *take)
 {
-	while ((uint8_t)*s > ' ') {
-		struct line l;
+	const char *end = e->last + LEFT, *near_end = end - 17;
 
-		if (UNLIKELY(!line_look(s, end, &l) || l.control >= end - 2 || !is_crlf(l.control)))
+	while ((uint8_t)*s > ' ') {
+		const char *eol = next_end(e);
+		size_t len;
+
+		if (UNLIKELY(!eol))
 			return NULL;
-		if (((lengths | NAME(0)) >> l.len % 64 & 1) &&
-		    UNLIKELY(!take(w, (struct bytes){ s, l.len }, l.control)))
+		len = LIKELY(s <= near_end) ? name_len(s, end) : long_name_len(s, end);
+		if (((lengths | NAME(0)) >> len % 64 & 1) &&
+		    UNLIKELY(!take(w, (struct bytes){ s, len }, eol)))
 			return NULL;
-		s = l.control + 2;
+		s = eol + 2;
 	}
 	return s + 2 <= end && is_crlf(s) ? s + 2 : NULL;
 }
@@ -198,7 +248,7 @@ static ALWAYS_INLINE bool take_framing(struct whole *w, struct bytes name, const
 	case 17:
 		return !word_is(name, BYTES("transfer-encoding")) ||
 		       take_coding(w->p, value_of(colon, eol));
-	default: /* of no length, or 64 more than one that is known */
+	default: /* none, or 64 more than one that is known */
 		return name.len;
 	}
 }
@@ -231,33 +281,29 @@ static ALWAYS_INLINE void facts_clear(struct http1 *p)
 
 /* --- responses --- */
 
-/* Returns where the next line begins, which is there, or NULL. */
-static ALWAYS_INLINE const char *status_line(struct http1 *p, const char *s, const char *end)
+static ALWAYS_INLINE bool status_line(struct http1 *p, const char *s, const char *eol)
 {
-	const char *eol = s + 12;
-
-	if (!version_take(p, s) || s[8] != ' ' || s[9] == '0' || !is_digit(s[9]) ||
-	    !is_digit(s[10]) || !is_digit(s[11]))
-		return NULL;
-	if (LIKELY(*eol == ' '))
-		eol = scan_for(eol, end, scan_is_control);
-	if (end - eol < 3 || !is_crlf(eol))
-		return NULL;
+	if (eol - s < 12 || !version_take(p, s) || s[8] != ' ' || s[9] == '0' || !is_digit(s[9]) ||
+	    !is_digit(s[10]) || !is_digit(s[11]) || (s + 12 != eol && s[12] != ' '))
+		return false;
 	p->status = (uint16_t)((s[9] - '0') * 100 + (s[10] - '0') * 10 + (s[11] - '0'));
-	return eol + 2;
+	return true;
 }
 
 bool http1_whole_response(struct http1 *p, struct bytes *in, bool is_head, bool is_connect)
 {
 	struct whole w = { .p = p, .start = in->ptr };
-	const char *end = end_of(*in), *s;
+	struct ends e = { in->ptr, in->ptr, end_of(*in) - LEFT, 0, 1 };
+	const char *eol, *s;
 
 	if (!may_be_whole(p, *in))
 		return false;
 	facts_clear(p);
-	s = status_line(p, w.start, end);
-	if (s)
-		s = lines_take(&w, s, end, FRAMING, take_framing);
+	ends_look(&e);
+	eol = next_end(&e);
+	if (!eol || !status_line(p, w.start, eol))
+		return false;
+	s = lines_take(&w, &e, eol + 2, FRAMING, take_framing);
 	p->is_head = is_head;
 	p->is_connect = is_connect;
 	return s && take_head(p, in, s);
@@ -344,43 +390,60 @@ static ALWAYS_INLINE bool take_request(struct whole *w, struct bytes name, const
 	}
 }
 
-/* The blank behind a method that is as it should be, or NULL. */
-static ALWAYS_INLINE const char *method_end(const char *s, const char *end)
+/* What is not GET; returns the blank behind it, or NULL. */
+static NO_INLINE const char *method_end(struct http1 *p, const char *s, const char *end)
 {
-	size_t n;
+	struct bytes method = { s, (size_t)(end - s) };
 
-	if (LIKELY(load4(s) == load4("GET ")))
-		return s + 3;
-	n = token_len((struct bytes){ s, (size_t)(end - s) });
-	return n && n <= HTTP1_WHOLE_METHOD && s + n < end && s[n] == ' ' ? s + n : NULL;
+	method.len = token_len(method);
+	if (!method.len || method.len > HTTP1_WHOLE_METHOD || method.len == (size_t)(end - s) ||
+	    s[method.len] != ' ')
+		return NULL;
+	p->is_head = bytes_equal(method, BYTES("HEAD"));
+	p->is_connect = bytes_equal(method, BYTES("CONNECT"));
+	return s + method.len;
 }
 
-/* As status_line(). */
-static ALWAYS_INLINE const char *request_line(struct whole *w, const char *end)
+/* A target without blanks and controls.  end: of the input. */
+static ALWAYS_INLINE bool target_take(struct whole *w, struct bytes target, const char *end)
 {
-	const char *blank = method_end(w->start, end), *target, *s;
-	struct bytes method;
+	unsigned int capitals = 0;
 
-	if (!blank)
-		return NULL;
-	target = blank + 1;
-	s = scan_for(target, end, scan_ends_word);
-	if (end - s < VERSION_END || *s != ' ' || s == target || !version_take(w->p, s + 1) ||
-	    !is_crlf(s + 9))
-		return NULL;
-	method = (struct bytes){ w->start, (size_t)(blank - w->start) };
-	keep(w, HEAD_METHOD, method);
-	keep(w, HEAD_TARGET, (struct bytes){ target, (size_t)(s - target) });
-	w->p->is_head = bytes_equal(method, BYTES("HEAD"));
-	w->p->is_connect = bytes_equal(method, BYTES("CONNECT"));
-	return s + 11;
+	keep(w, HEAD_TARGET, target);
+	for (const char *s = target.ptr; s < target.ptr + target.len; s += 16) {
+		size_t left = (size_t)(target.ptr + target.len - s);
+		unsigned int ours = left < 16 ? (1u << left) - 1 : 0xffff;
+		unsigned int back = scan_has_block(s, end) ? 0 : (unsigned int)(16 - (end - s));
+		scan_block b = scan_load(s - back);
+
+		if (UNLIKELY(scan_bits(scan_ends_word(b)) >> back & ours))
+			return false;
+		capitals |= scan_bits((scan_block)(b == 'S')) >> back & ours;
+	}
+	w->others->has_s = capitals != 0;
+	return target.len;
+}
+
+static ALWAYS_INLINE bool request_line(struct whole *w, const char *eol, const char *end)
+{
+	const char *start = w->start, *blank = start + 3, *version = eol - VERSION;
+
+	if (eol - start < 4 + VERSION)
+		return false;
+	if (UNLIKELY(load4(start) != load4("GET ")))
+		blank = method_end(w->p, start, version - 1);
+	if (!blank || blank > version - 2 || version[-1] != ' ' || !version_take(w->p, version))
+		return false;
+	keep(w, HEAD_METHOD, (struct bytes){ start, (size_t)(blank - start) });
+	return target_take(w, (struct bytes){ blank + 1, (size_t)(version - blank - 2) }, end);
 }
 
 bool http1_whole_request(struct http1 *p, struct bytes *in, struct head_fields *ret,
 			 struct http1_others *ret_others)
 {
 	struct whole w = { p, in->ptr, ret, ret_others };
-	const char *end = end_of(*in), *s;
+	struct ends e = { in->ptr, in->ptr, end_of(*in) - LEFT, 0, 1 };
+	const char *eol, *s;
 
 	if (!may_be_whole(p, *in))
 		return false;
@@ -389,8 +452,10 @@ bool http1_whole_request(struct http1 *p, struct bytes *in, struct head_fields *
 	ret->seen = 0;
 	ret->traceparents = 0;
 	ret_others->count = 0;
-	s = request_line(&w, end);
-	if (s)
-		s = lines_take(&w, s, end, REQUEST, take_request);
+	ends_look(&e);
+	eol = next_end(&e);
+	if (!eol || !request_line(&w, eol, e.last + LEFT))
+		return false;
+	s = lines_take(&w, &e, eol + 2, REQUEST, take_request);
 	return s && take_head(p, in, s);
 }

@@ -23,6 +23,7 @@
 
 /* Lines whose names say that their values are for others to look at; in order. */
 struct http1_others {
+	bool has_s; /* the target has a capital S: it may name what is signed (signature.h) */
 	uint8_t count;
 	struct http1_other {
 		struct bytes name;

@@ -32,12 +32,8 @@ static ALWAYS_INLINE scan_block scan_load(const char *s)
 }
 
 /* A bit for each of the sixteen that is set; that of the first one is the lowest. */
-static ALWAYS_INLINE unsigned int scan_bits(scan_block set)
+static ALWAYS_INLINE unsigned int scan_bits_anywhere(scan_block set)
 {
-#ifdef __SSE2__
-	/* One instruction for what takes several everywhere else. */
-	return (unsigned int)_mm_movemask_epi8((__m128i)set);
-#else
 	uint64_t w[2];
 
 	memcpy(w, &set, sizeof(w));
@@ -49,12 +45,28 @@ static ALWAYS_INLINE unsigned int scan_bits(scan_block set)
 		w[i] = (w[i] & 0x0101010101010101u) * 0x0102040810204080u >> 56;
 	}
 	return (unsigned int)(w[0] | w[1] << 8);
+}
+
+static ALWAYS_INLINE unsigned int scan_bits(scan_block set)
+{
+#ifdef __SSE2__
+	/* One instruction for what takes several everywhere else. */
+	return (unsigned int)_mm_movemask_epi8((__m128i)set);
+#else
+	return scan_bits_anywhere(set);
 #endif
 }
 
+/* bits: not 0. */
 static ALWAYS_INLINE size_t scan_first(uint64_t bits)
 {
+#ifdef __x86_64__
+	/* As the compiler has it, which then extends the sign of what is never negative. */
+	__asm__("rep bsfq %1, %0" : "=r"(bits) : "r"(bits) : "cc");
+	return bits;
+#else
 	return (size_t)__builtin_ctzll(bits);
+#endif
 }
 
 /* Integers: the sixteenth byte before end may lie in front of all. */
@@ -104,6 +116,34 @@ static ALWAYS_INLINE scan_block scan_is_name(scan_block b)
 	 * One more than DEL, and all above ASCII but the last, are negative.  A colon is in both.
 	 */
 	return (scan_block)(((scan_signed)(b + 1) > 0x21) ^ (scan_signed)(b == ':'));
+}
+
+/* The same as bits: the first of sixteen that ends a name. */
+static ALWAYS_INLINE unsigned int scan_name_ends(const char *s)
+{
+	scan_block b = scan_load(s);
+
+#ifdef __SSE2__
+	/* From '!' to '~' are 94; what is added to the others, with saturation, sets the sign. */
+	__m128i from = (__m128i)(b - '!');
+	__m128i wrong = _mm_adds_epu8(from, _mm_set1_epi8(0x80 - 94));
+
+	return (unsigned int)_mm_movemask_epi8(_mm_or_si128(wrong, (__m128i)(b == ':')));
+#else
+	return ~scan_bits(scan_is_name(b)) & 0xffff;
+#endif
+}
+
+/* A bit for each of sixteen that is no control character. */
+static ALWAYS_INLINE unsigned int scan_plain(const char *s)
+{
+#ifdef __SSE2__
+	__m128i b = _mm_loadu_si128((const void *)s);
+
+	return (unsigned int)_mm_movemask_epi8(_mm_adds_epu8(b, _mm_set1_epi8(0x80 - ' ')));
+#else
+	return ~scan_bits(scan_is_control(scan_load(s))) & 0xffff;
+#endif
 }
 
 static ALWAYS_INLINE scan_block scan_ends_name(scan_block b)

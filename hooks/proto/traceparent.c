@@ -14,15 +14,16 @@ static bool has_dashes(const char *s)
 }
 
 /* As nearly all are: version 00, no flag that is not known, no blanks.  All else: false. */
-static ALWAYS_INLINE bool usual(struct bytes v, struct trace_id *ret_trace, struct span_id *ret_span,
-				uint8_t *ret_flags)
+static ALWAYS_INLINE bool usual(struct bytes v, struct trace_id *ret_trace,
+				struct span_id *ret_span, uint8_t *ret_flags)
 {
 	uint8_t flags = (uint8_t)(v.ptr[FLAGS_AT + 1] - '0');
 	hex_digits wrong = { 0 };
 	struct trace_id trace;
 	struct span_id span;
 
-	if (memcmp(v.ptr, "00", 2) != 0 || v.ptr[FLAGS_AT] != '0' || flags > 3 || !has_dashes(v.ptr))
+	if (memcmp(v.ptr, "00", 2) != 0 || v.ptr[FLAGS_AT] != '0' || flags > 3 ||
+	    !has_dashes(v.ptr))
 		return false;
 	hex_decode_8(trace.bytes, v.ptr + TRACE_AT, &wrong);
 	hex_decode_8(trace.bytes + 8, v.ptr + TRACE_AT + 16, &wrong);

@@ -134,6 +134,30 @@ static void test_http1_scan_finds_the_first_of_several(void **state)
 	}
 }
 
+/* What a processor does in a way of its own is what all others do. */
+static void test_http1_scan_is_the_same_everywhere(void **state)
+{
+	char s[16];
+
+	(void)state;
+	for (size_t at = 0; at < 16; at++) {
+		assert_int_equal(scan_first(UINT64_C(1) << at | UINT64_C(1) << 40), at);
+		assert_int_equal(scan_first(UINT64_C(1) << (at + 48)), at + 48);
+		for (int c = 0; c < 256; c++) {
+			unsigned int one = 1u << at;
+
+			memset(s, 'a', sizeof(s));
+			s[at] = (char)c;
+			assert_int_equal(scan_bits_anywhere(scan_is_control(scan_load(s))),
+					 is_control(c) ? one : 0);
+			assert_int_equal(scan_bits(scan_is_control(scan_load(s))),
+					 is_control(c) ? one : 0);
+			assert_int_equal(scan_plain(s), is_control(c) ? 0xffff ^ one : 0xffff);
+			assert_int_equal(scan_name_ends(s), ends_name(c) ? one : 0);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +166,7 @@ int main(void)
 		cmocka_unit_test(test_http1_scan_finds_the_end_of_a_word),
 		cmocka_unit_test(test_http1_scan_finds_both_ends_in_a_header),
 		cmocka_unit_test(test_http1_scan_finds_the_first_of_several),
+		cmocka_unit_test(test_http1_scan_is_the_same_everywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

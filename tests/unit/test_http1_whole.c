@@ -21,7 +21,7 @@
 static const struct http1_row taken[] = {
 	REQUEST("a request of wrk", GET "Host: a\r\n\r\n", ""),
 	REQUEST("no header", GET "\r\n", ""),
-	REQUEST("as short as can be", "G / HTTP/1.0\r\n\r\n", ""),
+	REQUEST("as short as can be", "GET / HTTP/1.0\r\n\r\n", ""),
 	REQUEST("a later version", "GET / HTTP/1.9\r\nHost: a\r\n\r\n", ""),
 	REQUEST("a head for a tunnel", "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", ""),
 	REQUEST("an odd method", "g!t /\x80 HTTP/1.1\r\n\r\n", ""),
@@ -44,7 +44,7 @@ static const struct http1_row taken[] = {
 		 OK "Server: nginx\r\nDate: Wed, 25 Nov 2026 18:00:31 GMT\r\nContent-Length: 4\r\n"
 		    "Connection: keep-alive\r\nETag: \"6745a0cf-400\"\r\n\r\nabcd",
 		 ""),
-	RESPONSE("no text", "G", "HTTP/1.1 204\r\n\r\n", ""),
+	RESPONSE("no text", "G", "HTTP/1.1 204\r\nA:\r\n\r\n", ""),
 	RESPONSE("no text but a blank", "G", "HTTP/1.0 404 \r\nConnection: Keep-Alive\r\n\r\n", ""),
 	RESPONSE("until it closes", "G", OK "Server: a\r\n\r\nabc", ""),
 	RESPONSE("to HEAD", "H", OK "Content-Length: 4\r\n\r\n", ""),
@@ -103,24 +103,39 @@ static const struct http1_row left_alone[] = {
 	RESPONSE("a version of two digits", "G", "HTTP/1.10 200 OK\r\nServer: a\r\n\r\n", ""),
 };
 
-/* The first n bytes of the row, which end at a guard page. */
-static bool is_whole(const struct http1_row *row, size_t n, size_t *ret_taken)
+static bool is_whole_in(const struct http1_row *row, struct bytes in, size_t *ret_taken)
 {
 	static struct whole_run w;
-	static char *end;
-	struct bytes in;
 	struct http1 p;
 
-	if (!end)
-		end = guarded(PIECE_MAX) + PIECE_MAX;
-	in = (struct bytes){ memcpy(end - n, row->in.ptr, n), n };
 	if (row->expect)
 		http1_init_response(&p);
 	else
 		http1_init_request(&p);
 	whole_run_begin(&w, &p, in, row->expect ? *row->expect : 0);
-	*ret_taken = n - w.left;
+	*ret_taken = in.len - w.left;
 	return w.is_whole;
+}
+
+/* The first n bytes of the row: they end at a guard page, and once more, they begin behind one. */
+static bool is_whole(const struct http1_row *row, size_t n, size_t *ret_taken)
+{
+	static char *end, *begin;
+	bool is_so;
+	size_t taken_here;
+
+	if (!end) {
+		size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+		end = guarded(PIECE_MAX) + PIECE_MAX;
+		begin = guarded(PIECE_MAX) + page;
+		assert_int_equal(mprotect(begin - page, page, PROT_NONE), 0);
+	}
+	is_so = is_whole_in(row, (struct bytes){ memcpy(end - n, row->in.ptr, n), n }, ret_taken);
+	assert_int_equal(is_so, is_whole_in(row, (struct bytes){ memcpy(begin, row->in.ptr, n), n },
+					    &taken_here));
+	assert_int_equal(*ret_taken, taken_here);
+	return is_so;
 }
 
 /* How long is its head? */
