@@ -112,7 +112,7 @@ bool openssl_follow(struct openssl_call *c, int r, int error)
 /* Of a call that moved nothing: as a read or write of a socket would have said it. */
 static ssize_t why_nothing(const struct openssl_call *c, int r, int *error)
 {
-	if (!openssl_has_failed(c, r)) {
+	if (!openssl_has_failed(c, r, *error)) {
 		*error = EAGAIN;
 		return -1;
 	}

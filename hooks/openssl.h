@@ -99,8 +99,8 @@ const char *openssl_unverified(long result);
 
 /*
  * Has a call that moved nothing failed for good, which SSL_want() does not tell of a socket that
- * does not work any more?
+ * does not work any more?  error: errno after it.
  */
-bool openssl_has_failed(const struct openssl_call *c, int r);
+bool openssl_has_failed(const struct openssl_call *c, int r, int error);
 
 #endif

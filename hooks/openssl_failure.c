@@ -15,10 +15,12 @@ static int error_of(const struct openssl_call *c, int r)
 	return why;
 }
 
-bool openssl_has_failed(const struct openssl_call *c, int r)
+bool openssl_has_failed(const struct openssl_call *c, int r, int error)
 {
 	if (OPENSSL_ASK(c, openssl_int *, want)(c->ssl) == WANT_NOTHING)
 		return true;
+	if (LIKELY(error && !error_is_final(error))) /* the usual end of what is there to read */
+		return false;
 	return error_of(c, r) == FAILED_BY_SYSTEM;
 }
 

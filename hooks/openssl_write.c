@@ -37,7 +37,7 @@ static enum tls_sent send_plaintext(struct tls_call *call, const char *buf, size
 	if (w->returned > 0)
 		return TLS_SENT;
 	want = OPENSSL_ASK(&w->c, openssl_int *, want)(w->c.ssl);
-	if (openssl_has_failed(&w->c, w->returned))
+	if (openssl_has_failed(&w->c, w->returned, errno))
 		return TLS_FAILED;
 	return want == WANT_WRITING && !OPENSSL_ASK(&w->c, openssl_int *, in_init)(w->c.ssl) ?
 		       TLS_PENDING :

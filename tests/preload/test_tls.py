@@ -53,6 +53,12 @@ class Jumps(Cuts, Feature):
         self.assertEqual(lab.total("connections_blind"), 0, lab.counters())
 
 
+class Early(Cuts, Feature):
+    def test_request_ahead_of_the_handshakes_end(self):
+        _, out = self.run_host("early")
+        self.assertEqual(out, b"as it was written, 1 line behind it\n")
+
+
 class SameBytes(Cuts, Transparency):
     def check(self, name):
         lab, out = self.run_host(name)
