@@ -134,7 +134,7 @@ class Failures(Feature):
                                network_peer_address="127.0.0.1", network_peer_port=peer.port)
 
     def test_curl_timeout(self):
-        self.check("curl", silent, "timeout", "--max-time", "1")
+        self.check("curl", silent, "timeout", "--max-time", "5")
 
     def test_urllib_timeout(self):
         self.need(PYTHON)
