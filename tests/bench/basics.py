@@ -13,6 +13,7 @@ import time
 
 import faults
 import flow
+import storm
 from kit.procfs import threads_ns
 from kit.subject import count_spans
 from support import progs
@@ -251,7 +252,8 @@ BASICS = {"start": (bench_starts, 5), "pipe": (bench_pipe, 3), "idle": (bench_id
           "nginx": (bench_nginx, 35), "ship": (bench_ship, 6), "stack": (bench_stack, 0),
           "fork": (bench_fork, 15), "workers": (bench_workers, 10),
           "rate": (lambda: flow.bench_rate(row), 31), "private": (lambda: flow.bench_private(row), 20),
-          "faults": (lambda: faults.bench_faults(row), 100)}
+          "faults": (lambda: faults.bench_faults(row), 100),
+          "storm": (lambda: storm.bench_storm(row), 25)}
 
 
 def run(names):

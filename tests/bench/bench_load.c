@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_load PORT CONNECTIONS COUNT THINK_US REPLY <request
+ * bench_load PORT CONNECTIONS COUNT THINK_US REPLY [STATUS] <request
  *
  * Sends exactly COUNT copies of the request and waits for as many answers; each connection waits
  * THINK_US after an answer (0: not at all, the server is saturated).  REPLY: bytes of an answer, or
- * 0 for HTTP/1 with a Content-Length, of which only status 200 is one.  A trace header in the
+ * 0 for HTTP/1 with a Content-Length, of which only STATUS (200) is one.  A trace header in the
  * request gets random ids each time, so that no two requests belong to one trace.
  *
  * Prints: answers, microseconds in all, median and 99th percentile of an answer's microseconds.
@@ -40,6 +40,7 @@ struct connection {
 static struct load {
 	int epoll;
 	uint16_t port;
+	int status;
 	size_t reply, sent, answered, count;
 	uint64_t think_ns, random;
 	char request[4096];
@@ -113,7 +114,7 @@ static size_t http_length(struct connection *c, bool *ret_close)
 	*ret_close = false;
 	if (!end)
 		return 0;
-	if (strncmp(c->answer, "HTTP/1.", 7) != 0 || strncmp(c->answer + 8, " 200", 4) != 0)
+	if (strncmp(c->answer, "HTTP/1.", 7) != 0 || atoi(c->answer + 9) != load.status)
 		errx(1, "not a good answer: %.60s", c->answer);
 	for (line = strstr(c->answer, "\r\n"); line < end; line = strstr(line, "\r\n")) {
 		line += 2;
@@ -197,7 +198,7 @@ static int compare(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-	size_t connections = argc == 6 ? (size_t)atol(argv[2]) : 0;
+	size_t connections = argc == 6 || argc == 7 ? (size_t)atol(argv[2]) : 0;
 	uint64_t start = now_ns();
 	char *header;
 
@@ -206,6 +207,7 @@ int main(int argc, char **argv)
 	load.port = (uint16_t)atoi(argv[1]);
 	load.think_ns = (uint64_t)atol(argv[4]) * 1000;
 	load.reply = (size_t)atol(argv[5]);
+	load.status = argc == 7 ? atoi(argv[6]) : 200;
 	load.request_len = fread(load.request, 1, sizeof(load.request) - 1, stdin);
 	header = strstr(load.request, "traceparent: 00-");
 	load.ids = header ? header + 16 : NULL;

@@ -24,10 +24,10 @@ def count_spans(body):
                for k, _, _ in otlp_wire.fields(scope) if k == 2)
 
 
-def load(port, request, connections, count, think_us=0, reply=0):
+def load(port, request, connections, count, think_us=0, reply=0, status=200):
     """Exactly count requests.  Returns what was told: requests per second, latencies in us."""
     done = subprocess.run([os.path.join(BUILD, "bench", "bench_load"), str(port), str(connections),
-                           str(count), str(think_us), str(reply)], input=request,
+                           str(count), str(think_us), str(reply), str(status)], input=request,
                           capture_output=True, check=False)
     if done.returncode:
         raise AssertionError(f"load: {done.stderr.decode()}")
