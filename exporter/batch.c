@@ -15,7 +15,7 @@
 /* Most a span costs beside its own bytes, and a group beside its spans'. */
 #define ROOM 8u /* before the body: TRANSPORT_PREFIX */
 #define SPAN_OVERHEAD 11u
-#define GROUP_OVERHEAD 256u
+#define GROUP_OVERHEAD 320u
 
 struct batch_span {
 	struct batch_span *next;
@@ -137,15 +137,17 @@ static size_t scope_spans_len(const struct batch_group *g, const struct envelope
 
 static uint8_t *put_group(uint8_t *to, const struct batch_group *g, const struct envelope *e)
 {
-	size_t inner = scope_spans_len(g, e);
+	size_t inner = scope_spans_len(g, e), url = sizeof(SCHEMA_URL) - 1;
 
-	to += otlp_encode_prefix(to, 1, field_len(1, e->resource_len) + field_len(2, inner));
+	to += otlp_encode_prefix(
+		to, 1, field_len(1, e->resource_len) + field_len(2, inner) + field_len(3, url));
 	to = put_field(to, 1, e->resource, e->resource_len);
 	to += otlp_encode_prefix(to, 2, inner);
 	to = put_field(to, 1, e->scope, e->scope_len);
 	for (const struct batch_span *s = g->first; s; s = s->next)
 		to = put_field(to, 2, s->bytes, s->len);
-	return put_field(to, 3, SCHEMA_URL, sizeof(SCHEMA_URL) - 1);
+	to = put_field(to, 3, SCHEMA_URL, url);
+	return put_field(to, 3, SCHEMA_URL, url); /* the first one is the scope's (O47) */
 }
 
 static uint8_t *put_protobuf(uint8_t *to, const struct batch *b, const struct resource *resource,
@@ -177,7 +179,7 @@ static uint8_t *put_json_group(uint8_t *to, const struct batch_group *g,
 			to = PUT(to, ",");
 		to = put(to, s->bytes, s->len);
 	}
-	return PUT(to, "],\"schemaUrl\":\"" SCHEMA_URL "\"}]}");
+	return PUT(to, "],\"schemaUrl\":\"" SCHEMA_URL "\"}],\"schemaUrl\":\"" SCHEMA_URL "\"}");
 }
 
 static uint8_t *put_json(uint8_t *to, const struct batch *b, const struct resource *resource)

@@ -235,13 +235,15 @@ static bool put_process(struct metrics *m, struct out *to, const struct moment *
 		put_exporter(&o, when, m->x, n);
 	put_text(&o, 3, SCHEMA_URL);
 	head = otlp_encode_resource(m->resource, pid, resource);
-	inner = otlp_prefix_len(1, head) + head + otlp_prefix_len(2, o.len) + o.len;
+	inner = otlp_prefix_len(1, head) + head + otlp_prefix_len(2, o.len) + o.len +
+		otlp_prefix_len(3, sizeof(SCHEMA_URL) - 1) + sizeof(SCHEMA_URL) - 1;
 	to->to = scratch_alloc(&m->memory, otlp_prefix_len(1, inner) + inner);
 	if (!to->to)
 		return false;
 	to->len = otlp_encode_prefix(to->to, 1, inner);
 	put_bytes(to, 1, resource, head);
 	put_bytes(to, 2, all, o.len);
+	put_text(to, 3, SCHEMA_URL); /* of the resource (O47) */
 	return true;
 }
 

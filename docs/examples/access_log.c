@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * access_log PORT: a server whose access log, on standard output, has the ids of the trace and of the
- * request's span, as far as there are any.
+ * access_log PORT: a server whose access log, on standard output, has the ids of the trace and of
+ * the request's span, as far as there are any.
  *
  *   cc -Iinclude -o access_log docs/examples/access_log.c
  *   interspan run ./access_log 8080

@@ -78,7 +78,7 @@ static void test_batch_has_one_group_for_each_process(void **state)
 		Otlp__ScopeSpans *ss = rs->scope_spans[0];
 
 		assert_int_equal(rs->n_scope_spans, 1);
-		assert_string_equal(rs->schema_url, "");
+		assert_string_equal(rs->schema_url, "https://opentelemetry.io/schemas/1.44.0");
 		assert_string_equal(ss->schema_url, "https://opentelemetry.io/schemas/1.44.0");
 		assert_string_equal(ss->scope->name, "interspan");
 		seen |= pid_of(rs) == 77 ? 1 : 2;
@@ -109,11 +109,13 @@ static void test_batch_is_these_bytes(void **state)
 	assert_memory_equal(body.ptr, "\x0a", 1);
 	assert_memory_equal(body.ptr + 3, "\x0a\x13\x0a\x11\x0a\x0bprocess.pid\x12\x02\x18\x05\x12",
 			    22);
-	/* scope_spans.2 span, then .3 schema_url, at the end of everything */
-	assert_memory_equal(body.ptr + body.len - 41 - 57 - 2, "\x12\x39", 2);
-	assert_memory_equal(body.ptr + body.len - 41 - 57, span, 57);
-	assert_memory_equal(body.ptr + body.len - 41,
-			    "\x1a\x27https://opentelemetry.io/schemas/1.44.0", 41);
+	/* scope_spans.2 span, then .3 schema_url, and that of the resource, at the end */
+	assert_memory_equal(body.ptr + body.len - 82 - 57 - 2, "\x12\x39", 2);
+	assert_memory_equal(body.ptr + body.len - 82 - 57, span, 57);
+	assert_memory_equal(body.ptr + body.len - 82,
+			    "\x1a\x27https://opentelemetry.io/schemas/1.44.0"
+			    "\x1a\x27https://opentelemetry.io/schemas/1.44.0",
+			    82);
 }
 
 static void test_batch_is_empty_again_after_reset(void **state)

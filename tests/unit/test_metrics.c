@@ -140,6 +140,35 @@ static void test_metrics_hold_up_nobody(void **state)
 	}
 }
 
+static bool has(struct bytes body, const char *text)
+{
+	return memmem(body.ptr, body.len, text, strlen(text));
+}
+
+/* O47, O113: a scope, a schema of it and of the resource, and what each instrument is. */
+static void test_metrics_tell_what_they_are(void **state)
+{
+	static const char schema[] = "\x1a\x27https://opentelemetry.io/schemas/1.44.0";
+	char both[2 * sizeof(schema)];
+	struct bytes body;
+
+	(void)state;
+	begin(fine, "otlp");
+	body = metrics_encode(&metrics, 7);
+	snprintf(both, sizeof(both), "%s%s", schema, schema);
+	/* resource.attribute: service.name = unknown_service:shop, a string */
+	assert_true(has(body, "\x0a\x0cservice.name\x12\x16\x0a\x14unknown_service:shop"));
+	/* scope.name, metric.name, metric.description, metric.unit */
+	assert_true(has(body, "\x0a\x09interspan"));
+	assert_true(has(body, "\x0a\x15otel.sdk.span.started\x12\x17Spans that were started"
+			      "\x1a\x06{span}"));
+	/* metric.sum: at its end cumulative, monotonic; of what is under way only the first */
+	assert_true(has(body, "DROP\x10\x02\x18\x01"));
+	assert_true(has(body, "\x0a\x12otel.sdk.span.live\x12\x18Spans that are under way"));
+	assert_memory_equal(body.ptr + body.len - 82, both, 82);
+	end();
+}
+
 /* Of each process of the tree, and only so many as memory is there for. */
 static void test_metrics_of_the_tree(void **state)
 {
@@ -177,6 +206,7 @@ int main(void)
 		cmocka_unit_test(test_metrics_are_sent_to_a_place_of_their_own),
 		cmocka_unit_test(test_metrics_are_not_sent_unless_asked_for),
 		cmocka_unit_test(test_metrics_hold_up_nobody),
+		cmocka_unit_test(test_metrics_tell_what_they_are),
 		cmocka_unit_test(test_metrics_of_the_tree),
 	};
 
