@@ -126,6 +126,12 @@ static inline bool config_has_others(void)
 	return config.propagators.set >> PROPAGATOR_B3;
 }
 
+/* Those of them that have headers of any name, for items of baggage? */
+static inline bool config_has_items(void)
+{
+	return config_propagates(PROPAGATOR_JAEGER) || config_propagates(PROPAGATOR_OTTRACE);
+}
+
 /* tracecontext and baggage, in this order: as nearly always. */
 static inline bool config_has_usual(void)
 {

@@ -92,7 +92,7 @@ static void parsers_init(struct conn *c)
 	http1_init_request(request);
 	http1_init_response(response);
 	if (!capture_any(CAPTURE_SERVER_REQUEST) && !capture_any(CAPTURE_CLIENT_REQUEST) &&
-	    !config.force_header.len)
+	    !config.force_header.len && !config_has_items())
 		http1_tell(request, HEAD_TELL | (is_server ? 0 : HTTP1_TELL_CLOSING) |
 					    (config_has_others() ? FORMAT_TELL : 0));
 	if (!capture_any(is_server ? CAPTURE_SERVER_RESPONSE : CAPTURE_CLIENT_RESPONSE))

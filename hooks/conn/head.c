@@ -154,6 +154,30 @@ static void capture(struct head *h, char *text, const struct http1 *p)
 	chain(h, text, l, &h->captured_first, &h->captured_last);
 }
 
+/* An item is as a member of the list, or the list itself. */
+static void keep_item(struct head *h, char *text, const struct http1 *p)
+{
+	struct bytes key;
+	uint32_t format = format_baggage_of(p->name, &key);
+	struct line_head l = { 0, (uint16_t)(1 + key.len + 1 + p->value.len) };
+	char *to = text + h->used + sizeof(l);
+
+	if (!format)
+		return;
+	h->items |= (uint8_t)(1u << format);
+	if (p->is_cut || key.len + p->value.len > LINE_MAX ||
+	    sizeof(l) + l.len > HEAD_TEXT_BYTES - h->used) {
+		h->is_full = true;
+		return;
+	}
+	*to++ = (char)(FORMAT_LINES + format);
+	memcpy(to, key.ptr ? key.ptr : "", key.len);
+	to += key.len;
+	*to++ = '=';
+	memcpy(to, p->value.ptr, p->value.len);
+	chain(h, text, l, &h->others_first, &h->others_last);
+}
+
 /* Counted even where there is no room for it, or it is longer than any: then it is not valid. */
 static void keep_other(struct head *h, char *text, const struct http1 *p)
 {
@@ -163,6 +187,8 @@ static void keep_other(struct head *h, char *text, const struct http1 *p)
 	bool is_kept = p->value.len <= FIELD_MAX &&
 		       sizeof(l) + 1 + p->value.len <= HEAD_TEXT_BYTES - h->used;
 
+	if (which == FORMAT_LINES)
+		keep_item(h, text, p);
 	if (!format_is_wanted(which))
 		return;
 	h->others = (uint8_t)(h->others + (h->others < 255));

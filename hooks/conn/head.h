@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "baggage.h"
 #include "bytes.h"
 #include "format.h"
 #include "head_field.h"
@@ -18,7 +19,12 @@
 #include "http1_whole.h"
 
 #define HEAD_TEXT_BYTES 40960u
-#define HEAD_EDIT_BYTES 17408u /* three lines of ours at most: traceparent, tracestate, baggage */
+/*
+ * Three lines of ours at most, traceparent, tracestate and baggage; where other formats are set, a
+ * header for each item of baggage in two of them, and at the end the list that they are made of.
+ */
+#define HEAD_ITEMS_BYTES 4096u
+#define HEAD_EDIT_BYTES (17408u + 2 * HEAD_ITEMS_BYTES + BAGGAGE_BYTES)
 
 struct head {
 	struct head_fields fields;
@@ -27,6 +33,7 @@ struct head {
 	uint8_t tracestates; /* lines, as traceparents */
 	uint8_t baggages;
 	uint8_t others;           /* of other formats, lines */
+	uint8_t items;            /* baggage of theirs: 1 << enum config_propagator */
 	uint8_t signed_names;     /* enum signature: those are never changed */
 	bool is_forced;           /* OTEL_INTERSPAN_FORCE_HEADER is there */
 	bool is_full;             /* members of tracestate or baggage did not fit */
@@ -43,7 +50,8 @@ struct head {
 	uint16_t captured_last;
 	uint16_t captured_lost; /* did not fit */
 	/*
-	 * Trace headers of other formats (others), a byte of enum format_line ahead of each value.
+	 * Trace headers of other formats (others), a byte of enum format_line ahead of each value;
+	 * and of their baggage (items) FORMAT_LINES + the format, the key, "=", and the value.
 	 */
 	uint16_t others_first;
 	uint16_t others_last;

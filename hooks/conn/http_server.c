@@ -74,17 +74,44 @@ static bool inbound(const struct head *h, const char *text, char *buf, struct sp
 	return inbound_w3c(h, text, buf, ret);
 }
 
+/* C93: OpenTracing's counts behind valid ids alone. */
+static NO_INLINE void add_items(struct baggage *b, const struct head *h, const char *text)
+{
+	struct format_values values;
+	struct span_context unused;
+	uint16_t at = h->others_first;
+	bool has_ids;
+	struct bytes line;
+
+	head_formats(h, text, &values);
+	has_ids = format_parse(PROPAGATOR_OTTRACE, &values, &unused);
+	while (head_line(text, &at, &line)) {
+		unsigned kind = (unsigned char)*line.ptr;
+		struct bytes value = bytes_skip(line, 1), key;
+
+		if (kind <= FORMAT_LINES || (kind == FORMAT_LINES + PROPAGATOR_OTTRACE && !has_ids))
+			continue;
+		key = bytes_split(&value, '=');
+		if (key.len)
+			baggage_add_item(b, key, value);
+		else
+			baggage_add(b, value);
+	}
+}
+
 static void keep_baggage(struct span *s, const struct head *h, const char *text, char *buf)
 {
 	struct baggage b;
 	uint16_t at = h->baggage_first;
 	struct bytes line;
 
-	if (!at)
+	if (!at && LIKELY(!h->items))
 		return;
 	baggage_init(&b, buf, BAGGAGE_BYTES);
 	while (head_line(text, &at, &line))
 		baggage_add(&b, line);
+	if (UNLIKELY(h->items))
+		add_items(&b, h, text);
 	stats_add(STAT_LIST_LOST, b.dropped);
 	span_keep_baggage(s, baggage_list(&b));
 	attrs_baggage(s, baggage_list(&b), buf + BAGGAGE_BYTES);

@@ -77,6 +77,23 @@ static ALWAYS_INLINE size_t put_baggage(const struct writing *w, char *to, size_
 	return put_list(to, len, BYTES("baggage: "), span_baggage, w->server, BAGGAGE_BYTES);
 }
 
+/* A header for each item, unless the application has such by itself. */
+static size_t put_items(const struct writing *w, enum config_propagator p, char *to, size_t len)
+{
+	char *list = w->c->out.scratch->edit + HEAD_EDIT_BYTES - BAGGAGE_BYTES;
+	struct bytes prefix = format_baggage_prefix(p);
+	uint32_t dropped = 0;
+	size_t n;
+
+	if (!prefix.len || w->c->edits.is_rewrite || !w->server || w->head->items >> p & 1)
+		return len;
+	n = span_baggage(w->server, list, BAGGAGE_BYTES);
+	len += baggage_write_items((struct bytes){ list, n }, prefix, to + len, HEAD_ITEMS_BYTES,
+				   &dropped);
+	stats_add(STAT_LIST_LOST, dropped);
+	return len;
+}
+
 /* Which formats there are, and in which order, is the user's to say (C50). */
 static NO_INLINE size_t put_in_order(const struct writing *w, char *to)
 {
@@ -92,7 +109,7 @@ static NO_INLINE size_t put_in_order(const struct writing *w, char *to)
 		else if (p == PROPAGATOR_BAGGAGE)
 			len = put_baggage(w, to, len);
 		else
-			len += format_write(p, &ctx, to + len);
+			len = put_items(w, p, to, len + format_write(p, &ctx, to + len));
 	}
 	return len;
 }

@@ -31,6 +31,16 @@ void baggage_init(struct baggage *b, char *to, size_t cap);
 /* The value of the next baggage header line; in their order (C61). */
 void baggage_add(struct baggage *b, struct bytes line);
 
+/* One that has a header of its own (C87, C92): the case of a header's name means nothing. */
+void baggage_add_item(struct baggage *b, struct bytes key, struct bytes value);
+
+/*
+ * A header line for each member of a list, its name behind prefix, without what is behind the
+ * value; returns their length.  *dropped: those that do not fit.
+ */
+size_t baggage_write_items(struct bytes list, struct bytes prefix, char *to, size_t cap,
+			   uint32_t *dropped);
+
 /* Empty: send no header (C71). */
 static inline struct bytes baggage_list(const struct baggage *b)
 {

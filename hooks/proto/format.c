@@ -49,6 +49,32 @@ bool format_is_wanted(enum format_line line)
 	}
 }
 
+struct bytes format_baggage_prefix(enum config_propagator format)
+{
+	if (format == PROPAGATOR_JAEGER)
+		return BYTES("uberctx-");
+	return format == PROPAGATOR_OTTRACE ? BYTES("ot-baggage-") : BYTES("");
+}
+
+uint32_t format_baggage_of(struct bytes name, struct bytes *ret_key)
+{
+	static const enum config_propagator formats[] = { PROPAGATOR_JAEGER, PROPAGATOR_OTTRACE };
+
+	for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
+		struct bytes prefix = format_baggage_prefix(formats[i]);
+
+		*ret_key = bytes_skip(name, prefix.len);
+		if (ret_key->len && config_propagates(formats[i]) &&
+		    bytes_equal_nocase((struct bytes){ name.ptr, prefix.len }, prefix))
+			return formats[i];
+	}
+	*ret_key = (struct bytes){ NULL, 0 };
+	return config_propagates(PROPAGATOR_JAEGER) &&
+			       bytes_equal_nocase(name, BYTES("jaeger-baggage")) ?
+		       PROPAGATOR_JAEGER :
+		       0;
+}
+
 /* --- reading --- */
 
 /* Hex of at most 2 * n digits, zeros ahead of them (C77, C85, C93); false: no hex, or all zero. */

@@ -56,6 +56,18 @@ struct format_values {
 bool format_parse(enum config_propagator format, const struct format_values *v,
 		  struct span_context *ret);
 
+/*
+ * Jaeger and OpenTracing have a header for each item of baggage (C87, C92).  What its name begins
+ * with, as it is written; empty: the format has none.
+ */
+struct bytes format_baggage_prefix(enum config_propagator format);
+
+/*
+ * Which format is it an item of, if that is set?  0: of none.  *ret_key: a view into name; empty
+ * for the one header of Jaeger's that has a list.
+ */
+uint32_t format_baggage_of(struct bytes name, struct bytes *ret_key);
+
 /* The header lines of a context, with CR and LF; returns their length. */
 #define FORMAT_WRITE_MAX 160u
 size_t format_write(enum config_propagator format, const struct span_context *ctx, char *to);

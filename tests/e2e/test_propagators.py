@@ -26,7 +26,7 @@ FORMATS = {
                 {"ot-tracer-traceid": LOW, "ot-tracer-spanid": "S", "ot-tracer-sampled": "true"}),
 }
 KNOWN = {name.lower() for sent, _ in FORMATS.values() for name in sent} | {
-    "tracestate", "baggage", "x-b3-flags"}
+    "tracestate", "baggage", "x-b3-flags"}  # of which none comes twice; nor do items of baggage
 
 
 def as_options(headers):
@@ -35,8 +35,10 @@ def as_options(headers):
 
 def trace_headers(done):
     """Those that came to the end of the chain, in their order; a name twice is an error."""
-    told = [(k, v) for k, v in json.loads(done.stdout)["headers"] if k.lower() in KNOWN]
-    assert len({k.lower() for k, _ in told}) == len(told), told
+    came = [(k, v) for k, v in json.loads(done.stdout)["headers"]
+            if k.lower() in KNOWN or k.lower().startswith("uberctx-")]
+    assert len({k.lower() for k, _ in came}) == len(came), came
+    told = [(k, v) for k, v in came if k.lower() in KNOWN]
     return dict(told)
 
 
@@ -66,6 +68,35 @@ class Propagators(Feature):
             with self.subTest(name):
                 told, spans, _ = self.chain(name, sent, "nginx", 2)
                 self.assert_goes_on(told, spans, want)
+
+    def test_baggage_of_other_formats(self):
+        """C87, C92, C93: a header for each item, in by any of the formats, out by each of them; that
+        of OpenTracing behind valid ids alone."""
+        rows = (("jaeger,baggage", {"uberctx-User": "al%20ice", "uberctx-plan": "a,b",
+                                    "jaeger-baggage": "x=1, y=2", "baggage": "k=v;p"},
+                 {"uberctx-k": "v", "uberctx-user": "al%20ice", "uberctx-plan": "a%2Cb",
+                  "uberctx-x": "1", "uberctx-y": "2",
+                  "baggage": "k=v;p,user=al%20ice,plan=a%2Cb,x=1,y=2"}, True),
+                ("ottrace", {"ot-baggage-user": "7"}, {"ot-baggage-user": "7"}, False))
+        for names, items, want, is_alone in rows:
+            lab = self.lab(OTEL_PROPAGATORS=names)
+            second = lab.python_server("second.py", traced=False)
+            shop = lab.gunicorn("flask_app:app", service="shop", BACKEND=second.url(""))
+            for has_ids in (True, False):
+                with self.subTest(names, has_ids=has_ids):
+                    sent = {**(FORMATS[names.partition(",")[0]][0] if has_ids else {}), **items}
+                    done = lab.run(["curl", "-s", *as_options(sent), shop.url("/users/7")],
+                                   traced=False)
+                    got = {k.lower(): v for k, v in json.loads(done.stdout)["headers"]
+                           if "baggage" in k.lower() or k.lower().startswith("uberctx-")}
+                    self.assertEqual(got, want if has_ids or is_alone else {})
+            self.spans(lab, 4)
+
+    def test_baggage_that_a_proxy_copies(self):
+        """C53: not a second time."""
+        self.need("nginx")
+        told, spans, _ = self.chain("jaeger", {**FORMATS["jaeger"][0], "uberctx-user": "7"}, "nginx", 2)
+        self.assert_goes_on(told, spans, FORMATS["jaeger"][1])
 
     def test_formats_go_through_a_scheduler(self):
         """haproxy: by the caller's own id alone, which it copies."""

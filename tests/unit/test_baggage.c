@@ -101,12 +101,50 @@ static void test_baggage_of_more_than_180_members_loses_those_behind(void **stat
 	assert_int_equal(b.dropped, 10);
 }
 
+/*
+ * C87, C92: one header for each; the case of its name means nothing, and its value is one member's.
+ */
+static void test_items_become_members(void **state)
+{
+	char buf[64];
+	struct baggage b;
+
+	(void)state;
+	baggage_init(&b, buf, sizeof(buf));
+	baggage_add(&b, BYTES("a=1;p"));
+	baggage_add_item(&b, BYTES("User"), BYTES(" al%20ice "));
+	baggage_add_item(&b, BYTES("x"), BYTES("1,2;\"\xc3\xa9 \\"));
+	baggage_add_item(&b, BYTES("no key"), BYTES("1"));
+	baggage_add_item(&b, BYTES(""), BYTES("1"));
+	baggage_add_item(&b, BYTES("empty"), BYTES(""));
+	baggage_add_item(&b, BYTES("long"), BYTES("12345678901234567890"));
+	assert_int_equal(b.dropped, 3);
+	assert_int_equal(b.len, 52);
+	assert_memory_equal(buf, "a=1;p,user=al%20ice,x=1%2C2%3B%22%C3%A9%20%5C,empty=", 52);
+}
+
+static void test_members_become_items(void **state)
+{
+	char buf[64];
+	uint32_t dropped = 0;
+	size_t len = baggage_write_items(BYTES("a=1;p=2, user = al%20ice ,c=,dd=12345678901234567"),
+					 BYTES("uberctx-"), buf, 52, &dropped);
+
+	(void)state;
+	assert_int_equal(dropped, 1);
+	assert_int_equal(len, 51);
+	assert_memory_equal(buf, "uberctx-a: 1\r\nuberctx-user: al%20ice\r\nuberctx-c: \r\n", 51);
+	assert_int_equal(baggage_write_items(BYTES(""), BYTES("x-"), buf, 52, &dropped), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_baggage_passes_as_it_was_written),
 		cmocka_unit_test(test_baggage_over_the_limits_loses_whole_members),
 		cmocka_unit_test(test_baggage_of_more_than_180_members_loses_those_behind),
+		cmocka_unit_test(test_items_become_members),
+		cmocka_unit_test(test_members_become_items),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
