@@ -253,7 +253,7 @@ BASICS = {"start": (bench_starts, 5), "pipe": (bench_pipe, 3), "idle": (bench_id
           "fork": (bench_fork, 15), "workers": (bench_workers, 10),
           "rate": (lambda: flow.bench_rate(row), 31), "private": (lambda: flow.bench_private(row), 20),
           "faults": (lambda: faults.bench_faults(row), 100),
-          "storm": (lambda: storm.bench_storm(row), 25)}
+          "storm": (lambda: storm.bench_storm(row), 15)}
 
 
 def run(names):

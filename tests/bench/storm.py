@@ -52,7 +52,7 @@ class Host:
         return kept, over
 
 
-def bench_storm(row, pairs=12):
+def bench_storm(row, pairs=8):
     with contextlib.ExitStack() as stack:
         hosts = [Host(name, stack) for name in HOSTS]
         for host in hosts:
