@@ -165,6 +165,17 @@ static const struct row {
 	NUM("E3", "OTEL_EXPORTER_OTLP_INSECURE", "1", otlp_insecure, 0, 1),
 	NUM("E97", "OTEL_EXPORTER_OTLP_TRACES_INSECURE", "true", otlp_traces_insecure, 1, 0),
 	NUM("E92", "OTEL_EXPORTER_OTLP_TIMEOUT", NULL, otlp_timeout_ms, 10000, 0),
+	NUM("E92", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", NULL, otlp_traces_timeout_ms, CONFIG_UNSET,
+	    0),
+	NUM("E8", "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "0", otlp_traces_timeout_ms, 0, 0),
+	NUM("E120", "OTEL_EXPORTER_ZIPKIN_TIMEOUT", NULL, zipkin_timeout_ms, 10000, 0),
+	NUM("E124", "OTEL_METRIC_EXPORT_INTERVAL", NULL, metric_interval_ms, 60000, 0),
+	NUM("E125", "OTEL_METRIC_EXPORT_TIMEOUT", NULL, metric_timeout_ms, 30000, 0),
+	NUM("E114", "OTEL_TRACES_EXPORTER", NULL, traces_exporter, EXPORTER_OTLP, 0),
+	NUM("E114", "OTEL_TRACES_EXPORTER", "none", traces_exporter, EXPORTER_NONE, 0),
+	NUM("E117", "OTEL_TRACES_EXPORTER", "otlp,console", traces_exporter,
+	    EXPORTER_OTLP | EXPORTER_CONSOLE, 0),
+	NUM("E117", "OTEL_TRACES_EXPORTER", "none,otlp", traces_exporter, EXPORTER_OTLP, 1),
 	NUM("E8", "OTEL_EXPORTER_OTLP_TIMEOUT", "0", otlp_timeout_ms, 0, 0),
 	NUM("E5", "OTEL_EXPORTER_OTLP_TIMEOUT", "-1", otlp_timeout_ms, 10000, 1),
 };
@@ -195,6 +206,87 @@ static void test_config_rows(void **state)
 		if (field_of(&c, r) != r->want || c.invalid != r->invalid)
 			fail_msg("%s: %s: %u, %u invalid", r->id, entry, field_of(&c, r),
 				 c.invalid);
+	}
+}
+
+/* --- each row of config.def, by its type: unset, empty, valid, invalid (E1-E10) --- */
+
+enum kind {
+	KIND_enabled,
+	KIND_flag,
+	KIND_text,
+	KIND_duration,
+	KIND_timeout,
+	KIND_count,
+	KIND_limit,
+	KIND_exporters,
+	KIND_protocol,
+	KIND_answer,
+	KIND_compression,
+	KIND_sampler,
+	KIND_level,
+	KIND_propagators,
+};
+
+/* good: no row has it for its default.  bad: NULL, there is none. */
+static const struct values {
+	const char *id, *good, *bad;
+} values[] = {
+	[KIND_enabled] = { "E2 E3", "FALSE", "no" },
+	[KIND_flag] = { "E2 E3", "True", "yes" },
+	[KIND_text] = { "E1", "a text", NULL },
+	[KIND_duration] = { "E4 E7", "77", "7s" },
+	[KIND_timeout] = { "E4 E8", "77", "-1" },
+	[KIND_count] = { "E4 E5", "77", "0" },
+	[KIND_limit] = { "E4 E5", "77", "12abc" },
+	[KIND_exporters] = { "E9 E10", "Console", "logging" },
+	[KIND_protocol] = { "E9 E10", "HTTP/JSON", "json" },
+	[KIND_answer] = { "E2", "TRUE", NULL }, /* what is neither is false: rows of its own */
+	[KIND_compression] = { "E9 E10", "GZIP", "zstd" },
+	[KIND_sampler] = { "E9 E10", "Always_Off", "always" },
+	[KIND_level] = { "E9 E10", "ERROR", "loud" },
+	[KIND_propagators] = { "E9 E10", "B3", "w3c" },
+};
+
+static const struct variable {
+	const char *name;
+	enum kind kind;
+	size_t at, len;
+} variables[] = {
+#define VAR(field, name, type, fallback, help) \
+	{ name, KIND_##type, offsetof(struct config, field), sizeof(((struct config *)0)->field) },
+#include "config.def"
+#undef VAR
+};
+
+/* Is the variable, with that value, what it is without? */
+static bool is_default(const struct variable *v, const char *value, uint32_t *ret_invalid)
+{
+	static struct config unset, set;
+	char entry[128];
+	char *none[] = { NULL }, *envp[] = { entry, NULL };
+
+	snprintf(entry, sizeof(entry), "%s=%s", v->name, value);
+	config_parse(&unset, none);
+	config_parse(&set, envp);
+	*ret_invalid = set.invalid;
+	return memcmp((char *)&unset + v->at, (char *)&set + v->at, v->len) == 0;
+}
+
+static void test_config_every_variable_by_its_type(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+		const struct variable *v = &variables[i];
+		const struct values *of = &values[v->kind];
+		uint32_t invalid;
+
+		if (!is_default(v, "", &invalid) || invalid)
+			fail_msg("E1: %s=", v->name);
+		if (is_default(v, of->good, &invalid) || invalid)
+			fail_msg("%s: %s=%s", of->id, v->name, of->good);
+		if (of->bad && (!is_default(v, of->bad, &invalid) || invalid != 1))
+			fail_msg("%s: %s=%s, %u invalid", of->id, v->name, of->bad, invalid);
 	}
 }
 
@@ -255,6 +347,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_config_rows),
+		cmocka_unit_test(test_config_every_variable_by_its_type),
 		cmocka_unit_test(test_config_tells_what_it_refused),
 		cmocka_unit_test(test_config_tells_as_much_as_wanted),
 		cmocka_unit_test(test_config_tells_of_batches_that_cannot_be),
