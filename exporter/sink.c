@@ -17,6 +17,12 @@
 #define WAIT_MS 5
 #define FDS_MAX 16u
 
+/*
+ * A batch ends early rather than to be refused as a whole: receivers of gRPC take 4 MiB unless they
+ * are told otherwise, after decompression.  And it bounds our memory.
+ */
+#define BATCH_BYTES_USUAL (4u << 20)
+
 /* The log is told of the first loss, and then at most once in a minute: counters say how many. */
 #define LOG_EVERY_NS (60ull * 1000 * MS_NS)
 
@@ -108,6 +114,7 @@ static void batches_begin(struct sink *s)
 		if (!b->encoder)
 			batch_init(b, BATCH_PROTOBUF, &s->all->encoder);
 		batch_reset(b);
+		b->bytes_max = BATCH_BYTES_USUAL;
 		b->format = format_of(s);
 		b->service = resource_service(&s->all->resource);
 	}

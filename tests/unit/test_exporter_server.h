@@ -34,8 +34,9 @@ struct server {
 	_Atomic int requests;
 	char head[4096];
 	size_t head_len;
-	char body[2 << 20];
+	char body[5 << 20];
 	size_t body_len;
+	size_t longest; /* body so far */
 };
 
 static bool server_wait(struct server *s, int fd)
@@ -89,6 +90,8 @@ static bool server_read(struct server *s, int fd, const char *answer)
 			return false;
 		if (have >= want) {
 			s->body_len = have;
+			if (s->longest < have)
+				s->longest = have;
 			return true;
 		}
 	}

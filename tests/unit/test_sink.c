@@ -28,6 +28,7 @@ static struct config cfg;
 static struct exporter x;
 static char otlp_url[64], zipkin_url[64];
 static pthread_t thread;
+static uint32_t batch = BATCH; /* else: nothing is sent before it is full, or the end */
 
 static char said[512]; /* the last message; read when the exporter has ended */
 
@@ -61,11 +62,13 @@ static void begin(uint32_t exporters, const char *const *otlp_script,
 	cfg.traces_exporter = exporters;
 	cfg.otlp_traces_timeout_ms = 60000;
 	cfg.zipkin_timeout_ms = 60000;
-	cfg.bsp_schedule_delay_ms = 1;
-	cfg.bsp_batch_size = BATCH;
+	cfg.bsp_schedule_delay_ms = batch == BATCH ? 1 : 60000;
+	cfg.bsp_batch_size = batch;
 	cfg.bsp_queue_size = 2048;
 	cfg.span_event_count = 128;
-	st->batch = BATCH;
+	cfg.span_attr_count = cfg.attr_count = CONFIG_UNSET;
+	cfg.span_attr_length = cfg.attr_length = CONFIG_UNSET;
+	st->batch = batch;
 	memset(&x, 0, sizeof(x));
 	x.store = st;
 	x.config = &cfg;
@@ -194,6 +197,32 @@ static void test_sink_comes_back(void **state)
 	assert_int_equal(stats_read(STAT_ZIPKIN_EXPORTED) + stats_read(STAT_ZIPKIN_DROPPED), 88);
 }
 
+/* A batch of long spans goes in parts of 4 MiB at most (O37), and none is lost. */
+static void test_sink_long_batch_goes_in_parts(void **state)
+{
+	static const char *const ok[] = { OK_EMPTY, NULL };
+	static char value[8000];
+
+	(void)state;
+	memset(value, 'x', sizeof(value));
+	batch = 512;
+	begin(EXPORTER_OTLP, ok, ok);
+	batch = BATCH;
+	for (int i = 0; i < 300; i++) {
+		struct span *s = span_start(SPAN_CLIENT, NULL);
+
+		assert_non_null(s);
+		span_set_str(s, ATTR_URL_PATH, (struct bytes){ value, sizeof(value) });
+		span_set_str(s, ATTR_URL_QUERY, (struct bytes){ value, sizeof(value) });
+		span_end(s);
+	}
+	end(0);
+	assert_int_equal(stats_read(STAT_OTLP_EXPORTED), 300);
+	assert_int_equal(stats_read(STAT_OTLP_DROPPED), 0);
+	assert_in_range(otlp.longest, 3 << 20, 4 << 20);
+	assert_int_equal(otlp.requests, 2);
+}
+
 /* O81, O85: lines at the end of a file of its owner's, which comes when its directory does. */
 static void test_sink_file(void **state)
 {
@@ -243,6 +272,7 @@ int main(void)
 		cmocka_unit_test(test_sink_silence_holds_nobody),
 		cmocka_unit_test(test_sink_first_that_refuses_holds_nobody),
 		cmocka_unit_test(test_sink_comes_back),
+		cmocka_unit_test(test_sink_long_batch_goes_in_parts),
 		cmocka_unit_test(test_sink_file),
 	};
 	char *envp[] = { NULL };
