@@ -25,6 +25,7 @@
 #include "sink.h"
 #include "sleep.h"
 #include "span_limits.h"
+#include "spool_read.h"
 #include "stacks.h"
 #include "stats.h"
 
@@ -33,6 +34,7 @@
 #define READ_AHEAD 4u   /* slots on their way from the producer's processor */
 #define TOO_LATE_NS (20 * MS_NS)
 #define SURVEY_NS (1000ull * MS_NS)
+#define SPOOL_NS (30000ull * MS_NS) /* after spans were sent: no timer */
 
 /* All that the thread needs, in one mapping; kept for the next thread and for a forked child. */
 struct worker {
@@ -49,6 +51,8 @@ struct worker {
 	struct sinks sinks;
 	struct metrics metrics;
 	struct remote_poll poll;
+	struct spool_reader spool;
+	uint64_t spool_ns; /* not before */
 };
 
 static struct worker *kept;
@@ -128,6 +132,56 @@ static void drain(struct worker *w, bool to_the_end)
 		left -= n < left ? n : left;
 	}
 	sinks_flush(&w->sinks, to_the_end);
+}
+
+/* --- what dead processes have left --- */
+
+/* A receiver that is not there keeps nothing; in the spool it waits. */
+static bool is_heard(const struct worker *w)
+{
+	return atomic_load(&w->x->accepted) ||
+	       !(w->x->config->traces_exporter & (EXPORTER_OTLP | EXPORTER_ZIPKIN));
+}
+
+static void tell_file(struct worker *w)
+{
+	struct resource *resource = &w->sinks.resource;
+	uint64_t seed[2] = { resource->seed[0], resource->seed[1] };
+	size_t n = 1;
+
+	memcpy(resource->seed, &w->spool.copy->seed, sizeof(resource->seed));
+	w->given = w->read = 0;
+	while (n && !is_too_late(w->x)) {
+		n = spool_take(&w->spool, w->x->store, w->index, COLLECT_MAX);
+		for (size_t i = 0; i < n; i++) {
+			if (spool_record(&w->spool, w->index[i], &w->record)) {
+				stacks_tell(&w->stacks, &w->record);
+				span_limits_apply(&w->limits, &w->record);
+				record_take(w);
+			} else {
+				(void)store_account(w->x->store, 1);
+			}
+		}
+		sinks_flush(&w->sinks, true);
+	}
+	memcpy(resource->seed, seed, sizeof(seed));
+}
+
+static void tell_spool(struct worker *w)
+{
+	uint64_t now;
+
+	if (LIKELY(!w->spool.is_on) || !is_heard(w))
+		return;
+	now = clock_monotonic_ns();
+	if (now < w->spool_ns || is_too_late(w->x))
+		return;
+	w->spool_ns = now + SPOOL_NS;
+	sinks_flush(&w->sinks, true);
+	spool_scan(&w->spool);
+	while (!is_too_late(w->x) && spool_next(&w->spool))
+		tell_file(w);
+	spool_close(&w->spool);
 }
 
 static void flush_answer(struct store *st, uint32_t asked)
@@ -235,6 +289,7 @@ static enum exporter_end serve(struct worker *w)
 		if (is_hurried(x)) {
 			survey(w);
 			drain(w, true);
+			tell_spool(w);
 			metrics_turn(&w->metrics, true);
 			flush_answer(x->store, seen.flush);
 		}
@@ -244,6 +299,7 @@ static enum exporter_end serve(struct worker *w)
 		has_host = wait_for_work(w, seen);
 		survey(w);
 		drain(w, !has_host);
+		tell_spool(w);
 		metrics_turn(&w->metrics, !has_host);
 		remote_poll_turn(&w->poll);
 		if (!has_host)
@@ -272,6 +328,8 @@ static struct worker *worker_get(struct exporter *x, unsigned int std_kept)
 	kept->given = kept->read = 0;
 	kept->survey_ns = 0;
 	kept->is_missed = false;
+	kept->spool_ns = 0;
+	spool_begin(&kept->spool);
 	if (!sinks_begin(&kept->sinks, x, std_kept)) {
 		sinks_end(&kept->sinks);
 		return NULL;

@@ -211,6 +211,7 @@ struct store {
 	uint32_t collect_at; /* owner only: where the next search begins, so that no slot starves */
 	_Atomic uint32_t counted; /* so many places for counters have been in use (counts.h) */
 	struct trace_id seed;     /* random: what service.instance.id is made of */
+	uint64_t spool_key;       /* spool.h; 0: in no file, or not made to its end */
 
 	/*
 	 * Published and not yet collected; at least the number of bits in the done map.  A producer
@@ -335,6 +336,9 @@ static ALWAYS_INLINE void store_prefetch(const struct store *st, uint32_t index)
 
 /* False: the record is damaged; counted as STAT_SPANS_DAMAGED; free it all the same. */
 MUST_USE bool store_read(struct store *st, uint32_t index, struct record *ret);
+
+/* The same of another store, which has so many slots; the caller knows that they are there. */
+MUST_USE bool store_read_of(struct store *st, uint32_t slots, uint32_t index, struct record *ret);
 
 /*
  * Next item of a record: false at the end, or at an item that does not fit.  value borrows from r.

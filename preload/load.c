@@ -31,6 +31,7 @@
 #include "sandbox.h"
 #include "service_name.h"
 #include "single.h"
+#include "spool.h"
 #include "stats.h"
 #include "store.h"
 
@@ -192,6 +193,8 @@ void host_ends(enum host_end how)
 		(void)process_span_end();
 	}
 	exporter_flush(how);
+	if (host_end_is_final(how))
+		spool_ends(store_get());
 	log_once();
 	errno = saved;
 }

@@ -11,6 +11,7 @@
 #include "guard.h"
 #include "host.h"
 #include "sandbox.h"
+#include "spool.h"
 #include "stats.h"
 
 #define MS_NS 1000000u
@@ -55,6 +56,7 @@ void rights_filtered(enum sandbox sandbox)
 {
 	if (!host_is_observed() || thread_self.in_vfork || thread_self.ours)
 		return;
+	spool_stays();
 	if (sandbox == SANDBOX_CLOSED) {
 		host_goes_quiet();
 		return;

@@ -13,10 +13,12 @@
 #include "process.h"
 #include "rawsys.h"
 #include "shake.h"
+#include "spool.h"
 #include "stats.h"
 
 #define SLOTS_MIN 1024u
-#define SLOTS_PER_QUEUED 4u /* open spans and continuations need room beside the finished ones */
+#define SLOTS_PER_QUEUED 4u   /* open spans and continuations need room beside the finished ones */
+#define SPOOLED_PER_QUEUED 2u /* the same in a file, all of which is allocated */
 #define RETRY_NS 1000000000u
 #define NO_SLOT UINT32_MAX
 #define EXTEND_MAX 16u /* slots taken in one go: more than the longest value needs */
@@ -31,7 +33,8 @@ static _Atomic uint64_t refused_ns; /* when the kernel last gave no memory; 0: n
 
 static uint32_t slots_wanted(void)
 {
-	uint64_t wanted = (uint64_t)config.bsp_queue_size * SLOTS_PER_QUEUED;
+	uint64_t wanted = (uint64_t)config.bsp_queue_size *
+			  (config.spool.len ? SPOOLED_PER_QUEUED : SLOTS_PER_QUEUED);
 	uint32_t n = SLOTS_MIN;
 
 	while (n < wanted && n < STORE_MAX_SLOTS)
@@ -39,14 +42,16 @@ static uint32_t slots_wanted(void)
 	return n;
 }
 
-static struct store *map_new(uint32_t slots)
+static struct store *map_new(uint32_t slots, struct spool_file *file)
 {
 	size_t bytes = STORE_SLOT_AREA + (size_t)slots * STORE_SLOT_BYTES;
 	uint32_t limit = config.bsp_queue_size < slots ? config.bsp_queue_size : slots;
 	struct store *st;
-	long at = raw_mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	long at = (long)spool_map(bytes, file);
 
+	if (!at)
+		at = raw_mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (raw_is_error(at))
 		return NULL;
 	/* What spans hold is nobody's business in a core file. */
@@ -59,6 +64,8 @@ static struct store *map_new(uint32_t slots)
 	st->batch = config.bsp_batch_size < limit ? config.bsp_batch_size : limit;
 	st->creator = process_pid();
 	trace_id_new(&st->seed);
+	if (file->name[0])
+		st->spool_key = spool_key();
 	return st;
 }
 
@@ -78,12 +85,13 @@ static NO_INLINE struct store *store_create(void)
 	uint64_t refused = atomic_load(&refused_ns);
 	uint64_t now = clock_monotonic_ns();
 	uint32_t slots = slots_wanted();
+	struct spool_file file;
 	struct store *none = NULL;
 	struct store *st;
 
 	if (refused && now - refused < RETRY_NS)
 		return NULL;
-	st = map_new(slots);
+	st = map_new(slots, &file);
 	if (!st) {
 		atomic_store(&refused_ns, now);
 		return NULL;
@@ -91,8 +99,11 @@ static NO_INLINE struct store *store_create(void)
 	/* Threads that race here have read the same settings, hence the same number. */
 	atomic_store(&slot_count, slots);
 	SHAKE();
-	if (atomic_compare_exchange_strong(&the_store, &none, st))
+	if (atomic_compare_exchange_strong(&the_store, &none, st)) {
+		spool_keep(&file);
 		return st;
+	}
+	spool_drop(&file);
 	raw_munmap(st, STORE_SLOT_AREA + (size_t)slots * STORE_SLOT_BYTES);
 	return none;
 }

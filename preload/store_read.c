@@ -184,7 +184,7 @@ static bool size_is_sound(const struct span *h)
 }
 
 /* Follows the chain as long as the checked head says; each slot must say that it belongs here. */
-static bool items_copy(const struct store *st, uint32_t index, struct record *ret)
+static bool items_copy(const struct store *st, uint32_t slots, uint32_t index, struct record *ret)
 {
 	uint32_t left = ret->head.used;
 	uint32_t n = left < SPAN_DATA_BYTES ? left : (uint32_t)SPAN_DATA_BYTES;
@@ -195,7 +195,7 @@ static bool items_copy(const struct store *st, uint32_t index, struct record *re
 		const struct slot_more *shared;
 		struct slot_more m;
 
-		if (next - 1 >= store_slots())
+		if (next - 1 >= slots)
 			return false;
 		shared = (const struct slot_more *)store_slot(st, next - 1);
 		memcpy(&m, shared, sizeof(m));
@@ -277,11 +277,16 @@ static bool items_are_sound(const struct record *r)
 
 bool store_read(struct store *st, uint32_t index, struct record *ret)
 {
+	return store_read_of(st, store_slots(), index, ret);
+}
+
+bool store_read_of(struct store *st, uint32_t slots, uint32_t index, struct record *ret)
+{
 	ret->items_len = ret->dropped_events = 0;
-	if (index < store_slots()) {
+	if (index < slots) {
 		memcpy(&ret->head, store_slot(st, index), sizeof(ret->head));
 		if (head_is_sound(&ret->head) && size_is_sound(&ret->head) &&
-		    items_copy(st, index, ret) && items_are_sound(ret))
+		    items_copy(st, slots, index, ret) && items_are_sound(ret))
 			return true;
 	}
 	ret->items_len = 0;

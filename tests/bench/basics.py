@@ -5,6 +5,7 @@ Each bench asserts its own work: a figure is only printed for spans that all arr
 """
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import storm
 from kit.procfs import threads_ns
 from kit.subject import count_spans
 from support import progs
-from support.progs import BUILD, OBJECT, Lab
+from support.progs import BUILD, OBJECT, ROOT, Lab
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROWS = []
@@ -224,6 +225,37 @@ def bench_fork():
             f"{ours / thread:.2f}")
 
 
+def build_project(directory, preload):
+    """All of this project by `make -j2`, from nothing and without a cache of compilations: processor
+    time and time, in seconds."""
+    target = os.path.join(directory, "build")
+    shutil.rmtree(target, ignore_errors=True)
+    keep = ("PATH", "HOME", "XDG_CACHE_HOME", "INTERSPAN_CACHE")
+    env = {name: os.environ[name] for name in keep if name in os.environ}
+    env["CCACHE_DISABLE"] = "1"
+    if preload:
+        env["LD_PRELOAD"] = preload
+    began = time.monotonic()
+    pid = os.posix_spawnp("make", ["make", "-s", "-j2", "-C", ROOT, f"BUILD={target}", "lib", "tool"], env)
+    _, status, used = os.wait4(pid, 0)
+    assert status == 0, status
+    return used.ru_utime + used.ru_stime, time.monotonic() - began
+
+
+def bench_project():
+    with tempfile.TemporaryDirectory(prefix="interspan-bench-") as directory:
+        pairs = []
+        for number in range(5):
+            order = (None, OBJECT) if number % 2 else (OBJECT, None)
+            took = {preload: build_project(directory, preload) for preload in order}
+            pairs.append((took[None], took[OBJECT]))
+    for at, what in enumerate(("CPU", "time")):
+        bare, ours = (statistics.median(pair[i][at] for pair in pairs) for i in range(2))
+        ratio = statistics.median(ours[at] / bare[at] for bare, ours in pairs)
+        row(f"this project by make -j2, {what}, s", f"{bare:.2f}", f"{ours:.2f}",
+            f"ratio {ratio:.3f}; wanted <= 1.05")
+
+
 def pss_kib(pid):
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
         return int(re.search(r"^Pss:\s*(\d+)", f.read(), re.M)[1])
@@ -250,7 +282,7 @@ def bench_workers():
 # By name, with the seconds that each takes, about.
 BASICS = {"start": (bench_starts, 5), "pipe": (bench_pipe, 3), "idle": (bench_idle, 8),
           "nginx": (bench_nginx, 35), "ship": (bench_ship, 6), "stack": (bench_stack, 0),
-          "fork": (bench_fork, 15), "workers": (bench_workers, 10),
+          "fork": (bench_fork, 40), "workers": (bench_workers, 10), "project": (bench_project, 300),
           "rate": (lambda: flow.bench_rate(row), 31), "private": (lambda: flow.bench_private(row), 20),
           "faults": (lambda: faults.bench_faults(row), 100),
           "storm": (lambda: storm.bench_storm(row), 15)}
