@@ -85,7 +85,7 @@ class Spool(WithPatience, Feature):
         self.assertEqual(len(self.files(lab)), 1)
         self.assertEqual(lab.collector.wait_for(0, 0.1), [])
         self.end(lab)
-        spans = self.spans(lab, 7)
+        spans = self.spans(lab, 7, settle=0.1)
         left = [s for s in spans if s["resource"]["process.pid"] == pid]
         ends = {s["attributes"]["url.full"].rpartition("/")[2]: s for s in left}
         self.assertEqual(len(left), 6)
@@ -102,14 +102,14 @@ class Spool(WithPatience, Feature):
         lab = self.spool()
         self.end(lab, 3, -signal.SIGSEGV, "segv")
         self.end(lab)
-        self.spans(lab, 4)
+        self.spans(lab, 4, settle=0.1)
 
     def test_long_values_go_on_in_other_slots(self):
         lab = self.spool(OTEL_INSTRUMENTATION_HTTP_CLIENT_CAPTURE_REQUEST_HEADERS="host",
                          OTEL_SERVICE_NAME="s" * 100)
         self.killed(lab, 100)
         self.end(lab)
-        self.spans(lab, 102)
+        self.spans(lab, 102, settle=0.1)
 
     def test_killed_at_random(self):
         """Each is delivered once, or counted as lost with what was on its way: two batches at
@@ -140,15 +140,15 @@ class Spool(WithPatience, Feature):
         self.assertEqual(len(self.files(lab)), 2)
         self.end(lab, OTEL_SERVICE_NAME="another")
         self.end(lab, OTEL_EXPORTER_OTLP_HEADERS="key=another")
-        self.spans(lab, 2)
+        self.spans(lab, 2, settle=0.1)
         self.assertEqual(len(self.files(lab)), 2)
         self.end(lab)
-        self.spans(lab, 6)
+        self.spans(lab, 6, settle=0.1)
         self.assertEqual(len(self.files(lab)), 1)
         lives.process.kill()
         lives.process.wait()
         self.end(lab)
-        self.spans(lab, 9)
+        self.spans(lab, 9, settle=0.1)
         self.assertEqual(self.files(lab), [])
 
     def test_child_outlives_its_parent(self):
@@ -156,7 +156,7 @@ class Spool(WithPatience, Feature):
         lab = self.spool()
         self.end(lab, 3, how="forks")
         eventually(lambda: len(self.http.paths) == 4)
-        self.spans(lab, 4)
+        self.spans(lab, 4, settle=0.1)
         eventually(lambda: self.files(lab) == [])
 
     def test_receiver_is_not_there(self):
@@ -167,7 +167,7 @@ class Spool(WithPatience, Feature):
         self.assertEqual(len(self.files(lab)), 1)
         # The key is the endpoint, too: this one is a receiver that comes up late.
         self.end(lab)
-        self.spans(lab, 4)
+        self.spans(lab, 4, settle=0.1)
 
     # What is in the file is anybody's word.
     def test_torn(self):
@@ -241,7 +241,7 @@ class Spool(WithPatience, Feature):
         done = lab.run(["/bin/sh", "-c", 'ulimit -f 100; exec "$@"', "sh", *self.argv(1, "return")])
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"end\n", b""))
         self.assertEqual(lab.total("spool_refused"), 1)
-        self.spans(lab, 1)
+        self.spans(lab, 1, settle=0.1)
 
     def test_full_disk(self):
         """A write to a mapping that has no room would be SIGBUS."""
@@ -261,7 +261,7 @@ class Spool(WithPatience, Feature):
         self.assertIn("1", [line.get("spool_refused") for line in lab.counters()])
         with open(lab.log, encoding="utf-8") as f:
             self.assertIn(f"OTEL_INTERSPAN_SPOOL is not used: {reason}\n", f.read())
-        self.spans(lab, 50)
+        self.spans(lab, 50, settle=0.1)
 
 
 class Same(WithPatience, Transparency):
