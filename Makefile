@@ -345,8 +345,8 @@ causality: all
 .PHONY: life
 life: all $(HOSTS)
 	@mkdir -p $(dir $(RESULTS))
-	@FAMILY_CHILDREN=200 ENDS_ALL=1 TEST_TIMEOUT=7200 $(RUN) life $(PYTHON) \
-		tests/preload/run.py test_family.py test_ends.py
+	@FAMILY_CHILDREN=200 ENDS_ALL=1 SPOOL_ROUNDS=200 TEST_TIMEOUT=7200 $(RUN) life $(PYTHON) \
+		tests/preload/run.py test_family.py test_ends.py test_spool.py
 
 # github.com/w3c/trace-context; never part of this tree.
 .PHONY: w3c
