@@ -14,6 +14,7 @@ from support.progs import BUILD
 from test_process import NoContent, WithServer
 
 HOST = os.path.join(BUILD, "tests", "host_spool")
+SANDBOX = os.path.join(BUILD, "tests", "host_sandbox")
 ROUNDS = int(os.environ.get("SPOOL_ROUNDS", "8"))
 BATCH = 8
 LATE = {"OTEL_BSP_SCHEDULE_DELAY": "600000", "OTEL_INTERSPAN_SHUTDOWN_TIMEOUT": "60000"}
@@ -287,6 +288,18 @@ class Same(WithPatience, Transparency):
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"end\n", b""))
         self.assert_loaded(lab, "host_spool", 1)
         self.assertEqual(os.listdir(spool) if os.path.isdir(spool) else [], [])
+
+    def test_filters_of_system_calls(self):
+        """That kill whoever makes a call that is not in include/syscalls.def, as those of the spool are."""
+        for name in "kill", "listed":
+            for how in "", "child", "exec", "raw":
+                with self.subTest(name=name, how=how):
+                    lab = self.lab(OTEL_BSP_SCHEDULE_DELAY="1")
+                    lab.settings["OTEL_INTERSPAN_SPOOL"] = lab.path("spool")
+                    done = lab.run([SANDBOX, str(self.server().port), name, how])
+                    if done.returncode == 77:
+                        self.skipTest("seccomp is refused here")
+                    self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"204\n" * 3, b""))
 
 
 if __name__ == "__main__":
