@@ -117,9 +117,11 @@ class Spool(WithPatience, Feature):
         most, and 64 of those that it delivered for others."""
         lab = self.spool(OTEL_BSP_SCHEDULE_DELAY="5", OTEL_BSP_MAX_EXPORT_BATCH_SIZE=str(BATCH))
         lab.collector.delay = 0.002
-        for _ in range(ROUNDS):
+        for number in range(ROUNDS):
             self.killed(lab, random.randrange(1, 60), "return",
                         random.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS]))
+            if number % 32 == 31:  # with 64 files in it the spool is full
+                self.end(lab)
         self.end(lab)
         asked = len(self.http.paths)
         # Who was killed wrote no line: what it had lost the next one has counted, and so on to the last.
