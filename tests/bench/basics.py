@@ -279,6 +279,8 @@ def bench_workers():
         f"{connections} connections to the collector, {found[False][1]} more threads, in all")
 
 
+# Too long for who does not ask for it.
+BY_NAME = {"project"}
 # By name, with the seconds that each takes, about.
 BASICS = {"start": (bench_starts, 5), "pipe": (bench_pipe, 3), "idle": (bench_idle, 8),
           "nginx": (bench_nginx, 35), "ship": (bench_ship, 6), "stack": (bench_stack, 0),

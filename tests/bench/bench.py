@@ -63,7 +63,7 @@ class Plan:
     def __init__(self, words, pairs, old):
         self.pairs, self.old = pairs, old
         names = list(COMPARED) + ["instructions"] if old else self.all_names()
-        wanted = {name for word in words for name in chosen(word, names)} or set(names)
+        wanted = {name for word in words for name in chosen(word, names)} or set(names) - basics.BY_NAME
         self.basics = [name for name in basics.BASICS if name in wanted and not old]
         self.servers = [b for b in servers.SERVERS if b.name in wanted]
         self.commands = [b for b in commands.COMMANDS if b.name in wanted]
