@@ -53,23 +53,26 @@ static bool lend(struct ahead *a, struct half *h)
 	return true;
 }
 
-/* A head that lies whole in front of us, at that position; false: none does, or there was one. */
-static ALWAYS_INLINE bool look_whole(struct ahead *a, struct conn *c, const struct io_call *call,
-				     struct bytes *in, uint64_t at)
+/* Does a head lie whole in front of us, and is it the first one? */
+static ALWAYS_INLINE bool is_whole(struct ahead *a, struct bytes *in, struct http1_others *ret)
 {
-	struct half *h = &c->out;
-	struct http1_others others;
-	size_t before = in->len;
+	return http1_is_fresh(&a->parser) && in->len &&
+	       !(a->has_start || a->has_head || a->has_end || a->parser.tell & HEAD_TELL_MORE) &&
+	       http1_whole_request(&a->parser, in, &a->head.fields, ret);
+}
 
-	if (!http1_is_fresh(&a->parser) || a->has_start || a->has_head || a->has_end ||
-	    a->parser.tell & HEAD_TELL_MORE || !half_borrow(h) ||
-	    !http1_whole_request(&a->parser, in, &a->head.fields, &others))
+/* It does, at that position, up to here; false: there is no memory for what is kept of it. */
+static ALWAYS_INLINE bool whole(struct ahead *a, struct conn *c, const struct io_call *call,
+				const struct http1_others *others, uint64_t at, uint64_t here)
+{
+	a->has_start = true;
+	if (!half_borrow(&c->out))
 		return false;
-	head_whole(&a->head, h->scratch->text, &others);
-	a->has_start = a->has_head = true;
+	head_whole(&a->head, c->out.scratch->text, others);
 	a->written.lines = at;
 	a->written.is_line_start = true;
-	closing(a, c, call, at + (before - in->len) - 2);
+	closing(a, c, call, here - 2);
+	a->has_head = true;
 	return true;
 }
 
@@ -79,9 +82,11 @@ static bool look(struct ahead *a, struct conn *c, const struct io_call *call, st
 {
 	struct half *h = &c->out;
 	const char *from = in.ptr;
+	struct http1_others others;
 
-	if (in.len)
-		look_whole(a, c, call, &in, at);
+	if (is_whole(a, &in, &others) &&
+	    !whole(a, c, call, &others, at, at + (uint64_t)(in.ptr - from)))
+		return false;
 	for (;;) {
 		enum http1_event e = http1_step(&a->parser, &in);
 		uint64_t here = at + (uint64_t)(in.ptr - from);

@@ -188,23 +188,45 @@ static bool find(struct conn *c, const struct head *head, const struct written *
 	return !c->edits.why_not;
 }
 
+static void add_value(struct conn *c, uint64_t at, const char *old, const struct span_context *ctx)
+{
+	char *value = c->out.scratch->edit;
+
+	traceparent_format(value, &ctx->trace, &ctx->span, ctx->flags);
+	memcpy(value + TRACEPARENT_LEN, old, TRACEPARENT_LEN);
+	add(c, at, value, value + TRACEPARENT_LEN, TRACEPARENT_LEN);
+}
+
 static void edit_lines(struct conn *c, const struct head *head, const struct lines *lines,
 		       bool is_state_stale, const struct span_context *ctx)
 {
 	struct bytes old = head_get(head, c->out.scratch->text, HEAD_TRACEPARENT);
-	char *value = c->out.scratch->edit;
 
 	for (size_t i = 0; i < lines->count; i++) {
 		const struct line_place *line = &lines->list[i];
 
-		if (!line->is_tracestate && !line->is_other && c->edits.is_rewrite) {
-			traceparent_format(value, &ctx->trace, &ctx->span, ctx->flags);
-			memcpy(value + TRACEPARENT_LEN, old.ptr, TRACEPARENT_LEN);
-			add(c, line->value, value, value + TRACEPARENT_LEN, TRACEPARENT_LEN);
-		} else if (!line->is_tracestate || is_state_stale) {
+		if (!line->is_tracestate && !line->is_other && c->edits.is_rewrite)
+			add_value(c, line->value, old.ptr, ctx);
+		else if (!line->is_tracestate || is_state_stale)
 			add_rename(c, line);
-		}
 	}
+}
+
+/*
+ * As nearly always, where there is something to be rewritten: one traceparent, as long as ours, in
+ * a head that lies whole in front of us, and nothing else.
+ */
+static ALWAYS_INLINE bool is_rewritten(struct conn *c, const struct head *head,
+				       const struct written *w, const struct span_context *ctx)
+{
+	struct bytes old = head_get(head, c->out.scratch->text, HEAD_TRACEPARENT);
+
+	if (!head->fields.base || head->fields.traceparents != 1 || head->tracestates ||
+	    head->others || old.len != TRACEPARENT_LEN || UNLIKELY(config_has_others()))
+		return false;
+	c->edits.is_rewrite = true;
+	add_value(c, w->lines + (uint64_t)(old.ptr - head->fields.base), old.ptr, ctx);
+	return true;
 }
 
 void inject_headers(struct conn *c, const struct head *head, const struct written *w,
@@ -221,6 +243,8 @@ void inject_headers(struct conn *c, const struct head *head, const struct writte
 		edits_refuse(&c->edits, STAT_INJECT_SIGNED);
 		return;
 	}
+	if (header == HEADER_OURS && is_rewritten(c, head, w, what->ctx))
+		return;
 	if ((header != HEADER_NONE || is_stale) && !find(c, head, w, &lines))
 		return;
 	c->edits.is_rewrite = header == HEADER_OURS && is_replaceable(c, head, w, &lines);

@@ -18,7 +18,9 @@
 /* The application's bytes, in which the end of a head was found. */
 struct written {
 	const struct arrival *bytes;
-	uint64_t lines; /* position in the stream from which on they are still in front of us */
+	/* Position in the stream from which on they are still in front of us; of a head that is
+	 * (head->fields.base) its first byte. */
+	uint64_t lines;
 	uint64_t closing;
 	bool is_line_start; /* at lines */
 	bool can_edit;

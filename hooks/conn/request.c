@@ -58,22 +58,22 @@ static ALWAYS_INLINE bool header_get(const struct conn *c, const struct head *he
 				 ret_span, &flags) != TRACEPARENT_INVALID;
 }
 
-/* Is it the header that a request brought?  What one that has ended left is nobody's any more. */
-static enum tag tag_get(const struct conn *c, const struct head *head, struct span_ref *ret)
-{
+/* What the application has written, looked at once. */
+struct told {
+	bool is_valid;
 	struct trace_id trace;
 	struct span_id span;
-
-	return header_get(c, head, &trace, &span) ? tag_find(&trace, &span, ret) : TAG_UNKNOWN;
-}
+	enum tag tag; /* of what a request brought; what one that has ended left is nobody's */
+};
 
 /* The request that this one is made for: design 5, steps 1, 4 and 5. */
-static struct span_ref cause(const struct conn *c, const struct head *head, enum tag *ret_tag)
+static struct span_ref cause(const struct conn *c, const struct head *head, struct told *ret)
 {
 	struct span_ref tagged;
 
-	*ret_tag = tag_get(c, head, &tagged);
-	if (*ret_tag == TAG_LIVE)
+	ret->is_valid = header_get(c, head, &ret->trace, &ret->span);
+	ret->tag = ret->is_valid ? tag_find(&ret->trace, &ret->span, &tagged) : TAG_UNKNOWN;
+	if (ret->tag == TAG_LIVE)
 		return tagged;
 	if (c->is_fresh && c->is_connecting && context_waits() != c->connect_waits &&
 	    !inherit_has() && !context_is_of_frames())
@@ -85,13 +85,9 @@ static struct span_ref cause(const struct conn *c, const struct head *head, enum
  * Is the header that the application wrote a copy of the one that came in with its request?  Then
  * it is ours to rewrite.  Any other belongs to somebody who traces on their own.
  */
-static bool is_passed_on(const struct conn *c, const struct head *head, struct span_ref from)
+static bool is_passed_on(const struct told *t, struct span_ref from)
 {
-	struct trace_id trace;
-	struct span_id span;
-
-	return !config.sdk_disabled && header_get(c, head, &trace, &span) &&
-	       span_ref_is_called_by(from, &trace, &span);
+	return !config.sdk_disabled && span_ref_is_called_by(from, &t->trace, &t->span);
 }
 
 /* A signature covers what would have to be changed. */
@@ -101,19 +97,15 @@ static bool is_signed(const struct head *head)
 	       (UNLIKELY(head->others) && head->signed_names & SIGNED_OTHERS);
 }
 
-static enum header classify(const struct conn *c, const struct head *head, struct span_ref from,
-			    enum tag tag)
+static enum header classify(const struct head *head, struct span_ref from, const struct told *t)
 {
-	struct trace_id trace;
-	struct span_id span;
-
 	if (!(head->fields.traceparents | head->others))
 		return HEADER_NONE;
 	if (is_signed(head))
 		return HEADER_FOREIGN;
-	if (!header_get(c, head, &trace, &span))
+	if (!t->is_valid)
 		return HEADER_BAD;
-	return tag == TAG_LIVE || is_passed_on(c, head, from) ? HEADER_OURS : HEADER_FOREIGN;
+	return t->tag == TAG_LIVE || is_passed_on(t, from) ? HEADER_OURS : HEADER_FOREIGN;
 }
 
 static void set_baggage(struct span *s, struct span_ref from, char *buf)
@@ -195,9 +187,9 @@ static void edit(struct conn *c, const struct head *head, const struct written *
 static void decide(struct conn *c, int fd, const struct head *head, const struct http1 *p,
 		   const struct written *w)
 {
-	enum tag tag;
-	struct span_ref from = cause(c, head, &tag);
-	enum header header = classify(c, head, from, tag);
+	struct told told;
+	struct span_ref from = cause(c, head, &told);
+	enum header header = classify(head, from, &told);
 	struct span *s = NULL;
 
 	if (!conn_is_still(c, fd)) { /* no request, and nothing of ours in somebody's file */
@@ -216,7 +208,7 @@ static void decide(struct conn *c, int fd, const struct head *head, const struct
 		stats_inc(STAT_CONNS_OTLP);
 		return;
 	}
-	if (tag == TAG_STALE)
+	if (told.tag == TAG_STALE)
 		c->edits.facts |= HEAD_STALE;
 	else if (header == HEADER_FOREIGN && !is_signed(head))
 		c->edits.facts |= span_get(from) ? HEAD_SERVED : HEAD_FOREIGN;
