@@ -85,7 +85,7 @@ static void entry_clear(struct entry *e)
 {
 	for (struct group *g = e->groups; g < e->groups + GROUPS; g++) {
 		if (!atomic_load_explicit(&g->hash, memory_order_relaxed))
-			continue;
+			break;
 		atomic_store_explicit(&g->duration_ns, 0, memory_order_relaxed);
 		atomic_store_explicit(&g->end_ns, 0, memory_order_relaxed);
 		atomic_store_explicit(&g->start_before, 0, memory_order_relaxed);

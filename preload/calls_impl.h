@@ -21,7 +21,10 @@ struct folded {
 	_Atomic uint64_t end_ns;
 };
 
-/* Calls that are the same.  Empty when hash is 0; all else only grows meanwhile. */
+/*
+ * Calls that are the same.  Empty when hash is 0, and then all behind it are; all else only grows
+ * meanwhile.
+ */
 struct group {
 	_Atomic uint64_t hash;
 	_Atomic uint64_t duration_ns;

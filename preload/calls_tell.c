@@ -17,7 +17,11 @@ static struct sums group_sum(const struct found *f, uint64_t hash)
 	for (uint32_t i = 0; i < f->n; i++)
 		for (struct group *g = f->entries[i]->groups; g < f->entries[i]->groups + GROUPS;
 		     g++) {
-			if (atomic_load(&g->hash) != hash)
+			uint64_t seen = atomic_load(&g->hash);
+
+			if (!seen)
+				break;
+			if (seen != hash)
 				continue;
 			sum.duration_ns += atomic_load(&g->duration_ns);
 			sum.count += atomic_load(&g->count);
@@ -65,8 +69,11 @@ static void tell_sums(struct span *s, const struct found *f)
 		other += atomic_load(&e->other);
 		for (const struct group *g = e->groups; g < e->groups + GROUPS; g++) {
 			uint64_t hash = atomic_load(&g->hash);
-			struct sums sum = hash ? group_sum(f, hash) : (struct sums){ 0, 0, 0 };
+			struct sums sum;
 
+			if (!hash)
+				break;
+			sum = group_sum(f, hash);
 			if (sum.count <= most.count)
 				continue;
 			most = sum;
@@ -150,9 +157,14 @@ static bool has_folded(const struct found *f)
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < f->n; i++) {
-		n += atomic_load(&f->entries[i]->folded.count);
-		for (uint32_t g = 0; g < GROUPS; g++)
-			n += atomic_load(&f->entries[i]->groups[g].folded.count);
+		const struct entry *e = f->entries[i];
+
+		n += atomic_load(&e->folded.count);
+		for (const struct group *g = e->groups; g < e->groups + GROUPS; g++) {
+			if (!atomic_load(&g->hash))
+				break;
+			n += atomic_load(&g->folded.count);
+		}
 	}
 	return n != 0;
 }

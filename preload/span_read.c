@@ -64,14 +64,17 @@ void span_find(const struct span *s, const enum attr *keys, struct bytes *ret_va
 	const unsigned char *at = s ? span_data(s) : NULL;
 	size_t left = !s ? 0 : s->used < SPAN_DATA_BYTES ? s->used : SPAN_DATA_BYTES;
 	struct item_head head;
+	uint64_t perhaps = 0; /* a bit for the key, modulo 64 */
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		ret_values[i] = (struct bytes){ NULL, 0 };
+		perhaps |= UINT64_C(1) << keys[i] % 64;
+	}
 	while (left >= sizeof(head)) {
 		memcpy(&head, at, sizeof(head));
 		if (head.len > left - sizeof(head))
 			return;
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; perhaps >> head.key % 64 & 1 && i < n; i++)
 			if (head.type < ITEM_ELEMENT && head.key == keys[i])
 				ret_values[i] =
 					(struct bytes){ (const char *)at + sizeof(head), head.len };

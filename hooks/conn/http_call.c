@@ -7,25 +7,37 @@
 #include "copy.h"
 #include "path_shape.h"
 #include "route.h"
+#include "scan.h"
 #include "stack.h"
 #include "store.h"
+
+static ALWAYS_INLINE scan_block is_colon(scan_block b)
+{
+	return (scan_block)(b == ':');
+}
+
+static ALWAYS_INLINE scan_block begins_path(scan_block b)
+{
+	return (scan_block)((b == '/') | (b == '?'));
+}
+
+static ALWAYS_INLINE scan_block ends_path(scan_block b)
+{
+	return (scan_block)((b == '?') | (b == '#'));
+}
 
 /* Of a URL that is a span's: nothing of it is secret any more. */
 static struct bytes path_of(struct bytes url)
 {
-	struct bytes rest = url;
+	const char *s = url.ptr, *end = s + url.len, *at;
 
-	for (size_t i = 0; i + 2 < url.len; i++)
-		if (memcmp(url.ptr + i, "://", 3) == 0) {
-			rest = bytes_skip(url, i + 3);
-			break;
-		}
-	while (rest.len && *rest.ptr != '/' && *rest.ptr != '?')
-		rest = bytes_skip(rest, 1);
-	for (size_t i = 0; i < rest.len; i++)
-		if (rest.ptr[i] == '?' || rest.ptr[i] == '#')
-			rest.len = i;
-	return rest;
+	if (!url.len)
+		return url;
+	at = scan_for(s, end, is_colon);
+	if (end - at >= 3 && memcmp(at, "://", 3) == 0)
+		s = at + 3;
+	s = scan_for(s, end, begins_path);
+	return (struct bytes){ s, (size_t)(scan_for(s, end, ends_path) - s) };
 }
 
 /* The user's own template, else what is left without ids. */
@@ -40,6 +52,10 @@ static struct bytes summary_of(struct bytes url, char *buf, size_t cap)
 		route = route_match(config.http_routes, path);
 	if (route.ptr)
 		return route;
+	if (path_is_shape(path)) {
+		path.len = path.len < cap ? path.len : cap;
+		return path;
+	}
 	return (struct bytes){ buf, path_shape(buf, cap, path) };
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "path_shape.h"
 
+#include "scan.h"
+
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
@@ -58,6 +60,19 @@ static size_t put_segment(char *to, size_t cap, size_t at, struct bytes s)
 		else if (i == 0 || !is_digit(s.ptr[i - 1]))
 			at = put(to, cap, at, '*');
 	return at;
+}
+
+static ALWAYS_INLINE scan_block digits_of(scan_block b)
+{
+	b -= '0';
+	return (scan_block)(b < 10);
+}
+
+bool path_is_shape(struct bytes path)
+{
+	const char *end = path.ptr + path.len;
+
+	return !path.len || scan_for(path.ptr, end, digits_of) == end;
 }
 
 size_t path_shape(char *to, size_t cap, struct bytes path)

@@ -15,6 +15,9 @@
  */
 #include "bytes.h"
 
+/* Is it its own shape?  Then it has no digit. */
+bool path_is_shape(struct bytes path);
+
 /* Writes at most cap bytes, cut there; returns their number.  path: without a query. */
 size_t path_shape(char *to, size_t cap, struct bytes path);
 

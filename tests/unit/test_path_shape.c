@@ -43,6 +43,29 @@ static void test_path_shape_of_every_row(void **state)
 
 		assert_int_equal(len, strlen(rows[i].want));
 		assert_memory_equal(to, rows[i].want, len);
+		assert_true(!path_is_shape(bytes_from_str(rows[i].path)) ||
+			    !strcmp(rows[i].path, rows[i].want));
+	}
+}
+
+/* Wherever in it a digit is. */
+static void test_path_shape_is_known_without_digits(void **state)
+{
+	char path[41] = "/abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJK";
+
+	(void)state;
+	assert_true(path_is_shape(BYTES("")));
+	for (size_t len = 1; len < sizeof(path); len++) {
+		assert_true(path_is_shape((struct bytes){ path, len }));
+		for (size_t at = 0; at < len; at++) {
+			char was = path[at];
+
+			path[at] = (char)('0' + at % 10);
+			assert_false(path_is_shape((struct bytes){ path, len }));
+			path[at] = "/:\x80"[at % 3];
+			assert_true(path_is_shape((struct bytes){ path, len }));
+			path[at] = was;
+		}
 	}
 }
 
@@ -63,6 +86,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_path_shape_of_every_row),
+		cmocka_unit_test(test_path_shape_is_known_without_digits),
 		cmocka_unit_test(test_path_shape_is_cut_at_its_room),
 	};
 
