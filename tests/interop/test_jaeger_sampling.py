@@ -71,7 +71,7 @@ class Sampling(Feature):
         self.write(type="ratelimiting", param=1)
         self.until("02")
         self.assertEqual({self.flags() for _ in range(3)} - {"02", "03"}, set())
-        self.edge.stop()
+        self.edge.stop(60)
         self.assertGreaterEqual(self.lab_.total("sampling_strategies"), 4)
         self.assertGreaterEqual(self.lab_.total("traces_over_rate_limit"), 1)
         self.assertEqual(self.lab_.total("sampling_strategies_failed"), 0)

@@ -61,7 +61,7 @@ class Pending(Feature):
         failed, = [s for s in spans if s["status"] == "ERROR"]
         self.assert_attributes(failed, error_type="SIGKILL")
         self.assertEqual({s["parent_span_id"] for s in spans if s is not root}, {root["span_id"]})
-        self.shop.stop()
+        self.shop.stop(60)
         self.assertEqual(self.lab_.total("spans_ended"), 1 + CALLS + 2)
         self.assert_room()
 
@@ -71,6 +71,6 @@ class Pending(Feature):
         for _ in range(22):
             self.assertEqual(ask(self.shop.port, "/SIGKILL/49"), b"")
         self.assertIn(b"ok", ask(self.shop.port, "/fine/49"))
-        self.shop.stop()
+        self.shop.stop(60)
         self.assertEqual(self.spans(self.lab_, 0), [])
         self.assert_room()
