@@ -4,6 +4,7 @@
  * of what it is given, tells how much that was, and wants to be called again, with the same or with
  * nothing, as long as it says that it could not send.
  */
+#include "conn_impl.h"
 #include "gnutls_failure.h"
 #include "hook.h"
 #include "library.h"

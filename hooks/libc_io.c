@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bytes in and out. */
+#include "conn_impl.h"
 #include "fd_table.h"
 #include "heir.h"
 #include "hook.h"
 #include "io.h"
 #include "memory.h"
 
-static struct conn_token look(int fd, bool is_in)
+static NO_INLINE struct conn_token look_slow(int fd, bool is_in)
 {
 	struct conn_token t = { 0 };
 	int error = errno;
@@ -23,6 +24,15 @@ static struct conn_token look(int fd, bool is_in)
 	return t;
 }
 
+static ALWAYS_INLINE struct conn_token look(int fd, bool is_in)
+{
+	struct conn_token t = { 0 };
+
+	if (LIKELY(host_is_observed() && guard_is_free()))
+		t = conn_glance(fd, is_in);
+	return LIKELY(t.entry) ? t : look_slow(fd, is_in);
+}
+
 struct conn_token io_look_in(int fd)
 {
 	return look(fd, true);
@@ -33,12 +43,20 @@ struct conn_token io_look_out(int fd)
 	return look(fd, false);
 }
 
-void io_saw(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
-	    size_t wanted)
+static ALWAYS_INLINE void saw(int fd, struct conn_token t, const struct iovec *iov, size_t count,
+			      ssize_t n, size_t wanted)
 {
 	int error = errno;
 
+	if (!t.entry || (n < 0 && error == EAGAIN && conn_role(t) == CONN_SERVER))
+		return;
 	OBSERVE(conn_read_done(fd, t, iov, count, n, wanted, error));
+}
+
+void io_saw(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
+	    size_t wanted)
+{
+	saw(fd, t, iov, count, n, wanted);
 }
 
 /* What MSG_PEEK shows is not taken in; that it was shown matters. */
@@ -65,29 +83,29 @@ void io_peek_done(int fd, struct conn_token t, ssize_t n)
 }
 
 /* A read into one buffer: the shape of most. */
-#define READ_ONE(call, fd, buf, len, flags)                                            \
-	do {                                                                           \
-		const int flags_ = (flags);                                            \
-		struct conn_token token_;                                              \
-		struct iovec iov_;                                                     \
-		ssize_t n_;                                                            \
-                                                                                       \
-		heir_reads(fd);                                                        \
-		if (LIKELY(!fd_is_ours(fd)))                                           \
-			return call;                                                   \
-		if (flags_ & IO_UNSEEN) {                                              \
-			token_ = io_peek_begin(fd, flags_);                            \
-			n_ = call;                                                     \
-			io_peek_done(fd, token_, n_);                                  \
-			return n_;                                                     \
-		}                                                                      \
-		token_ = io_look_in(fd);                                               \
-		n_ = call;                                                             \
-		iov_ = (struct iovec){ (void *)(buf), (len) };                         \
-		thread_self.caller = CALLER();                                         \
-		io_saw(fd, token_, (flags_ & MSG_TRUNC) ? NULL : &iov_, 1, n_, (len)); \
-		thread_self.caller = NULL;                                             \
-		return n_;                                                             \
+#define READ_ONE(call, fd, buf, len, flags)                                         \
+	do {                                                                        \
+		const int flags_ = (flags);                                         \
+		struct conn_token token_;                                           \
+		struct iovec iov_;                                                  \
+		ssize_t n_;                                                         \
+                                                                                    \
+		heir_reads(fd);                                                     \
+		if (LIKELY(!fd_is_ours(fd)))                                        \
+			return call;                                                \
+		if (flags_ & IO_UNSEEN) {                                           \
+			token_ = io_peek_begin(fd, flags_);                         \
+			n_ = call;                                                  \
+			io_peek_done(fd, token_, n_);                               \
+			return n_;                                                  \
+		}                                                                   \
+		token_ = look(fd, true);                                            \
+		n_ = call;                                                          \
+		iov_ = (struct iovec){ (void *)(buf), (len) };                      \
+		thread_self.caller = CALLER();                                      \
+		saw(fd, token_, (flags_ & MSG_TRUNC) ? NULL : &iov_, 1, n_, (len)); \
+		thread_self.caller = NULL;                                          \
+		return n_;                                                          \
 	} while (0)
 
 /*
@@ -174,26 +192,41 @@ bool io_is_unordered(int fd, int flags)
 	return true;
 }
 
+static ALWAYS_INLINE void wrote(int fd, struct conn_token t, const struct iovec *iov, size_t count,
+				ssize_t n)
+{
+	int error = errno;
+
+	if (t.entry)
+		OBSERVE(conn_wrote(fd, t, iov, count, n, error));
+}
+
+static NO_INLINE ssize_t write_of_client(const struct io_call *call, struct conn_token t)
+{
+	ssize_t n;
+
+	if (!call->has_vector || memory_is_readable(call->iov, call->count * sizeof(*call->iov))) {
+		thread_self.caller = call->caller;
+		n = conn_write(call);
+		thread_self.caller = NULL;
+		return n;
+	}
+	conn_make_blind(call->fd);
+	n = call->pass(call);
+	wrote(call->fd, t, call->iov, call->count, n);
+	return n;
+}
+
 /* A client's bytes are read before the call, a server's once the kernel has read them. */
 ssize_t io_write(const struct io_call *call)
 {
-	struct conn_token t = io_look_out(call->fd);
-	int error;
+	struct conn_token t = look(call->fd, false);
 	ssize_t n;
 
-	if (t.entry && conn_role(t) == CONN_CLIENT) {
-		if (!call->has_vector ||
-		    memory_is_readable(call->iov, call->count * sizeof(*call->iov))) {
-			thread_self.caller = call->caller;
-			n = conn_write(call);
-			thread_self.caller = NULL;
-			return n;
-		}
-		conn_make_blind(call->fd);
-	}
+	if (t.entry && conn_role(t) == CONN_CLIENT)
+		return write_of_client(call, t);
 	n = call->pass(call);
-	error = errno;
-	OBSERVE(conn_wrote(call->fd, t, call->iov, call->count, n, error));
+	wrote(call->fd, t, call->iov, call->count, n);
 	return n;
 }
 
@@ -275,49 +308,77 @@ static ssize_t pass_send(const struct io_call *c)
 	return REAL(send)(c->fd, c->iov->iov_base, c->iov->iov_len, c->flags);
 }
 
-EXPORT ssize_t write(int fd, const void *buf, size_t len)
+/*
+ * A server's write is the application's, and looked at afterwards: call is made of what follows
+ * only for a client's.
+ */
+#define WRITE_ONE(call, fd, iov, count, ...)                                              \
+	do {                                                                              \
+		struct conn_token token_ = look(fd, false);                               \
+		ssize_t n_;                                                               \
+                                                                                          \
+		if (token_.entry && UNLIKELY(conn_role(token_) == CONN_CLIENT))           \
+			return write_of_client(&(struct io_call){ __VA_ARGS__ }, token_); \
+		n_ = call;                                                                \
+		wrote(fd, token_, iov, count, n_);                                        \
+		return n_;                                                                \
+	} while (0)
+
+/* As READS(): all but a descriptor that is not ours is out of line. */
+#define WRITE_USUAL(name, fd, args)                                                                \
+	do {                                                                                       \
+		void *real_ = atomic_load_explicit(&real_slot[HOOK_##name], memory_order_relaxed); \
+                                                                                                   \
+		if (LIKELY(real_ != NULL) && LIKELY(!fd_is_ours(fd)))                              \
+			return ((__typeof__(&name))real_)args;                                     \
+	} while (0)
+
+static NO_INLINE ssize_t write_seldom(int fd, const void *buf, size_t len)
 {
 	struct iovec iov = { (void *)(uintptr_t)buf, len };
 
-	if (LIKELY(!fd_is_ours(fd)))
+	if (!fd_is_ours(fd))
 		return REAL(write)(fd, buf, len);
-	return io_write(&(struct io_call){ .fd = fd,
-					   .iov = &iov,
-					   .count = 1,
-					   .can_edit = true,
-					   .caller = CALLER(),
-					   .pass = pass_write,
-					   .send = again_writev });
+	WRITE_ONE(REAL(write)(fd, buf, len), fd, &iov, 1, .fd = fd, .iov = &iov, .count = 1,
+		  .can_edit = true, .caller = CALLER(), .pass = pass_write, .send = again_writev);
+}
+
+EXPORT ssize_t write(int fd, const void *buf, size_t len)
+{
+	WRITE_USUAL(write, fd, (fd, buf, len));
+	return write_seldom(fd, buf, len);
+}
+
+static NO_INLINE ssize_t writev_seldom(int fd, const struct iovec *iov, int count)
+{
+	if (!fd_is_ours(fd) || count <= 0 || count > 1024)
+		return REAL(writev)(fd, iov, count);
+	WRITE_ONE(REAL(writev)(fd, iov, count), fd, iov, (size_t)count, .fd = fd, .iov = iov,
+		  .count = (size_t)count, .has_vector = true, .can_edit = true, .caller = CALLER(),
+		  .pass = pass_writev, .send = again_writev);
 }
 
 EXPORT ssize_t writev(int fd, const struct iovec *iov, int count)
 {
-	if (LIKELY(!fd_is_ours(fd)) || count <= 0 || count > 1024)
-		return REAL(writev)(fd, iov, count);
-	return io_write(&(struct io_call){ .fd = fd,
-					   .iov = iov,
-					   .count = (size_t)count,
-					   .has_vector = true,
-					   .can_edit = true,
-					   .caller = CALLER(),
-					   .pass = pass_writev,
-					   .send = again_writev });
+	WRITE_USUAL(writev, fd, (fd, iov, count));
+	return writev_seldom(fd, iov, count);
+}
+
+static NO_INLINE ssize_t send_seldom(int fd, const void *buf, size_t len, int flags)
+{
+	struct iovec iov = { (void *)(uintptr_t)buf, len };
+
+	if (!fd_is_ours(fd) || io_is_unordered(fd, flags))
+		return REAL(send)(fd, buf, len, flags);
+	WRITE_ONE(REAL(send)(fd, buf, len, flags), fd, &iov, 1, .fd = fd, .iov = &iov, .count = 1,
+		  .can_edit = !(flags & ~IO_EDITABLE), .flags = flags, .caller = CALLER(),
+		  .pass = pass_send, .send = io_again);
 }
 
 EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
-	struct iovec iov = { (void *)(uintptr_t)buf, len };
-
-	if (LIKELY(!fd_is_ours(fd)) || io_is_unordered(fd, flags))
-		return REAL(send)(fd, buf, len, flags);
-	return io_write(&(struct io_call){ .fd = fd,
-					   .iov = &iov,
-					   .count = 1,
-					   .can_edit = !(flags & ~IO_EDITABLE),
-					   .flags = flags,
-					   .caller = CALLER(),
-					   .pass = pass_send,
-					   .send = io_again });
+	WRITE_USUAL(send, fd, (fd, buf, len, flags));
+	return send_seldom(fd, buf, len, flags);
 }
 
 struct sendto_args {

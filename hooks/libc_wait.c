@@ -30,9 +30,8 @@ static NO_INLINE void waited(int fd)
 		OBSERVE(context_doubt()); /* a loop by poll(), select(): whose events? */
 }
 
-static NO_INLINE void waited_many(const struct epoll_event *events, int n, int timeout_ms)
+static NO_INLINE void waited_in_loop(const struct epoll_event *events, int n, int timeout_ms)
 {
-	OBSERVE(context_waited(CONTEXT_MANY, false));
 	OBSERVE(loop_waited(events, n, timeout_ms));
 }
 
@@ -40,10 +39,16 @@ static ALWAYS_INLINE void after_epoll(int set, const struct epoll_event *events,
 				      int timeout_ms)
 {
 	inherit_end();
-	if (UNLIKELY(fd_is_ours(set)) && epoll_set_only(set) >= 0)
+	if (UNLIKELY(fd_is_ours(set)) && epoll_set_only(set) >= 0) {
 		waited(epoll_set_only(set));
-	else if (UNLIKELY(fd_highest() >= 0))
-		waited_many(events, n, timeout_ms);
+		return;
+	}
+	if (fd_highest() < 0 || UNLIKELY(!host_is_observed() || !guard_is_free()))
+		return;
+	/* A few stores, which a signal handler may come between. */
+	context_waited(CONTEXT_MANY, false);
+	if (UNLIKELY(context_is_loop()))
+		waited_in_loop(events, n, timeout_ms);
 }
 
 /* A wait for nothing but time brings no new work: urllib3 does one to try poll() out. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is written to sessions of OpenSSL. */
+#include "conn_impl.h"
 #include "openssl.h"
 #include "tls_write.h"
 

@@ -31,22 +31,69 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "compiler.h"
+#include "guard.h"
+#include "runtime.h"
 #include "span.h"
 
 /* The descriptor of a wait that was not for exactly one. */
 #define CONTEXT_MANY (-1)
 
+/* Several tasks share a thread there and switch without a call that we see. */
+#define RUNTIME_UNKNOWABLE \
+	(RUNTIME_GREENLET | RUNTIME_NODE | RUNTIME_RUBY | RUNTIME_BEAM | RUNTIME_LUA)
+#define RUNTIME_MANY_TASKS (RUNTIME_UNKNOWABLE | RUNTIME_JVM)
+#define RUNTIME_LOOPS (RUNTIME_NGINX | RUNTIME_LIGHTTPD)
+
+/* For tests: the runtime's flags (runtime.h) are taken from here instead. */
+void context_assume(uint32_t runtime_flags);
+extern bool context_is_assumed;
+extern uint32_t context_assumed;
+
+static ALWAYS_INLINE uint32_t context_flags(void)
+{
+	return UNLIKELY(context_is_assumed) ? context_assumed : runtime_flags();
+}
+
+/* Does this program have the loop shape, so that touches matter at all? */
+static ALWAYS_INLINE bool context_is_loop(void)
+{
+	uint32_t flags = context_flags();
+
+	return flags & RUNTIME_LOOPS && !(flags & RUNTIME_MANY_TASKS);
+}
+
+/* Does what opened a connection say nothing of whom its first request is for? */
+static ALWAYS_INLINE bool context_is_of_frames(void)
+{
+	return context_flags() & RUNTIME_JVM;
+}
+
 /*
  * The calling thread has waited: for fd alone, or for several (CONTEXT_MANY).  is_own: for an
  * answer to a call of its own, or for more of the request that it works for.
  */
-void context_waited(int fd, bool is_own);
+static ALWAYS_INLINE void context_waited(int fd, bool is_own)
+{
+	struct thread *t = &thread_self;
+
+	t->waits++;
+	t->wait_fd = fd;
+	t->in_doubt = 0;
+	t->said_in_doubt |= fd == CONTEXT_MANY;
+	/* Waiting for what is one's own is part of the request's work, all else may end it. */
+	if ((!is_own && !context_is_of_frames()) || context_is_loop())
+		t->current = (struct span_ref){ 0, 0 };
+}
 
 /* Was the last wait of this thread for fd and nothing else? */
 bool context_waited_for(int fd);
 
 /* Waits of the calling thread so far: tells whether there was one in between. */
-uint32_t context_waits(void);
+static ALWAYS_INLINE uint32_t context_waits(void)
+{
+	return thread_self.waits;
+}
 
 /*
  * Is a request read synchronously however the program waited for it?  is_just_accepted: this thread
@@ -69,11 +116,12 @@ void context_request_read(struct span_ref server, bool is_synchronous);
 /* Somebody may be served whose requests are not told by context_request_read(). */
 void context_request_unseen(void);
 
-/* Does what opened a connection say nothing of whom its first request is for? */
-bool context_is_of_frames(void);
-
 /* The calling thread touched a descriptor that works for bound (none: {0, 0}). */
-void context_touched(struct span_ref bound);
+static ALWAYS_INLINE void context_touched(struct span_ref bound)
+{
+	if (context_is_loop())
+		thread_self.current = bound;
+}
 
 /*
  * In a loop: until its next wait it may work for requests whose descriptors it does not touch
@@ -92,9 +140,6 @@ struct span_ref context_to_inherit(void);
 /* Is it no loop, and does nothing switch between tasks on one thread behind our back? */
 bool context_is_plain(void);
 
-/* Does this program have the loop shape, so that touches matter at all? */
-bool context_is_loop(void);
-
 /*
  * In a loop the limit of whose waits is the time until its next timer (context_tells_timers()):
  * from that time on, in milliseconds of the monotonic clock, a timer may have fired.  It is asked
@@ -102,8 +147,5 @@ bool context_is_loop(void);
  */
 bool context_tells_timers(void);
 void context_timer(uint32_t due_ms);
-
-/* For tests: the runtime's flags (runtime.h) are taken from here instead. */
-void context_assume(uint32_t runtime_flags);
 
 #endif

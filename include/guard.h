@@ -49,9 +49,14 @@ _Static_assert(sizeof(struct thread) <= 256, "thread-locals are carved out of ev
 
 extern THREAD_LOCAL struct thread thread_self;
 
+static ALWAYS_INLINE bool guard_is_free(void)
+{
+	return !(thread_self.inside | thread_self.in_vfork | thread_self.ours);
+}
+
 static ALWAYS_INLINE bool guard_enter(void)
 {
-	if (thread_self.inside | thread_self.in_vfork | thread_self.ours)
+	if (!guard_is_free())
 		return false;
 	thread_self.inside = 1;
 	atomic_signal_fence(memory_order_seq_cst);

@@ -12,10 +12,61 @@
  *
  * Any thread, async-signal-safe; errno is kept.
  */
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
+
+#include "compiler.h"
 
 /* False where glibc is too old to say. */
 bool single_get(void);
+
+/* The word itself, of zero until single_init(), at start-up, has found libc's. */
+extern const volatile char *single_word;
+void single_init(void);
+
+/* As single_get(), for two loads. */
+static ALWAYS_INLINE bool single_is(void)
+{
+	return *single_word;
+}
+
+/*
+ * Compare-exchange (acquire, release) and subtraction (release, sequentially consistent) on a word
+ * that only the threads of this process share.  Where the host has one, they are one instruction
+ * each, and nothing but a signal handler can come between: the lock prefix, which takes as long as
+ * thirty other instructions, is left out.
+ */
+static ALWAYS_INLINE bool single_exchange(_Atomic uint64_t *word, uint64_t *expected,
+					  uint64_t desired)
+{
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+	if (LIKELY(single_is())) {
+		bool is_done;
+
+		__asm__ volatile("cmpxchgq %3, %1"
+				 : "=@ccz"(is_done), "+m"(*word), "+a"(*expected)
+				 : "r"(desired)
+				 : "memory");
+		return is_done;
+	}
+#endif
+	return atomic_compare_exchange_strong_explicit(word, expected, desired,
+						       memory_order_acq_rel, memory_order_relaxed);
+}
+
+static ALWAYS_INLINE uint64_t single_sub(_Atomic uint64_t *word, uint64_t n)
+{
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+	if (LIKELY(single_is())) {
+		uint64_t was = -n;
+
+		__asm__ volatile("xaddq %0, %1" : "+r"(was), "+m"(*word) : : "memory", "cc");
+		return was;
+	}
+#endif
+	return atomic_fetch_sub(word, n);
+}
 
 /*
  * Does this pthread_create() start one thread and no other?  libc's does; one of another preload's

@@ -82,7 +82,10 @@ struct span;
  */
 struct span *span_start(enum span_kind kind, const struct span_context *parent);
 
-/* As span_start(), for work that began at monotonic_ns (CLOCK_MONOTONIC, not in the future). */
+/*
+ * As span_start(), for work that began at monotonic_ns (CLOCK_MONOTONIC, not in the future); 0:
+ * now, by a clock that is read only if somebody will see it.
+ */
 struct span *span_start_at(enum span_kind kind, const struct span_context *parent,
 			   uint64_t monotonic_ns);
 
@@ -188,7 +191,7 @@ void span_exclude(struct span *s);
 
 /* Closes s, always: it is handed to the exporter, or dropped, and counted.  s is gone. */
 void span_end(struct span *s);
-void span_end_at(struct span *s, uint64_t monotonic_ns);
+void span_end_at(struct span *s, uint64_t monotonic_ns); /* 0: now */
 
 /*
  * Closes s: it is told of together with others (calls.h).  And what stands for them, whose root, of

@@ -57,11 +57,12 @@
 #define STORE_SLOT_AREA (STORE_REMOTE_AREA + STORE_REMOTE_BYTES)
 
 enum slot_state {
-	SLOT_FREE, /* 0, as in a fresh mapping */
-	SLOT_OPEN, /* a span under way */
-	SLOT_DONE, /* finished: its bit in the done map is set, or about to be */
-	SLOT_MORE, /* continues another slot */
-	SLOT_HELD, /* finished, and its local root decides whether it is told of (keep.h) */
+	SLOT_FREE,  /* 0, as in a fresh mapping */
+	SLOT_OPEN,  /* a span under way */
+	SLOT_DONE,  /* finished: its bit in the done map is set, or about to be */
+	SLOT_MORE,  /* continues another slot */
+	SLOT_HELD,  /* finished, and its local root decides whether it is told of (keep.h) */
+	SLOT_SPARE, /* nothing: kept at hand by a process (slot_put_by()) */
 };
 
 enum kept {
@@ -240,11 +241,21 @@ _Static_assert(sizeof(struct store) <= STORE_FULL_MAP, "the maps follow");
  * The store of this process, or NULL.  store_open() maps it on first use; signal-safe; after a
  * failure it is tried again at most once a second.  A forked child finds its parent's.
  */
-struct store *store_get(void);
+extern struct store *_Atomic store_mapped;
+static ALWAYS_INLINE struct store *store_get(void)
+{
+	/* Pairs with the exchange in store_create(). */
+	return atomic_load_explicit(&store_mapped, memory_order_acquire);
+}
+
 struct store *store_open(void);
 
 /* How many slots it has, a multiple of 64; from our own memory.  0: no store. */
-uint32_t store_slots(void);
+extern _Atomic uint32_t store_slot_count; /* what the shared header says is never trusted */
+static ALWAYS_INLINE uint32_t store_slots(void)
+{
+	return atomic_load_explicit(&store_slot_count, memory_order_relaxed);
+}
 
 /*
  * Called by span_end() when a span was handed over and nobody lives to deliver it.  Set by whoever
@@ -273,6 +284,14 @@ bool slot_publish_held(struct store *st, struct span *s);
 /* With its chain.  Also of a damaged record: what does not belong to it is left alone. */
 void slot_free(struct store *st, struct span *s);
 
+/*
+ * slot_free() for what nobody is told of: the slot may stay with this process, for the next span,
+ * so that neither costs a look at the shared maps.  store_give_spare(): the process ends, or
+ * may.
+ */
+void slot_put_by(struct store *st, struct span *s);
+void store_give_spare(void);
+
 static ALWAYS_INLINE struct span *store_slot(const struct store *st, uint32_t index)
 {
 	return (struct span *)((char *)(uintptr_t)st + STORE_SLOT_AREA +
@@ -283,6 +302,21 @@ static ALWAYS_INLINE uint32_t store_index(const struct store *st, const struct s
 {
 	return (uint32_t)(((const char *)s - (const char *)st - STORE_SLOT_AREA) /
 			  STORE_SLOT_BYTES);
+}
+
+/* span_get(), in line. */
+static ALWAYS_INLINE struct span *store_span(struct span_ref ref)
+{
+	struct store *st = store_get();
+	struct span *s;
+
+	if (UNLIKELY(!st) || ref.slot - 1 >= store_slots())
+		return NULL;
+	s = store_slot(st, ref.slot - 1);
+	if (atomic_load_explicit(&s->state, memory_order_acquire) != SLOT_OPEN ||
+	    atomic_load_explicit(&s->generation, memory_order_acquire) != ref.generation)
+		return NULL;
+	return s;
 }
 
 /* --- the exporter's side --- */

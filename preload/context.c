@@ -11,42 +11,20 @@
 #include "runtime.h"
 #include "stats.h"
 
-/* Several tasks share a thread there and switch without a call that we see. */
-#define RUNTIME_UNKNOWABLE \
-	(RUNTIME_GREENLET | RUNTIME_NODE | RUNTIME_RUBY | RUNTIME_BEAM | RUNTIME_LUA)
-#define RUNTIME_MANY_TASKS (RUNTIME_UNKNOWABLE | RUNTIME_JVM)
-#define RUNTIME_LOOPS (RUNTIME_NGINX | RUNTIME_LIGHTTPD)
-
 static const struct span_ref none;
 
-static bool is_assumed;
-static uint32_t assumed_flags;
-
-static uint32_t flags(void)
-{
-	return UNLIKELY(is_assumed) ? assumed_flags : runtime_flags();
-}
+bool context_is_assumed;
+uint32_t context_assumed;
 
 void context_assume(uint32_t runtime_flags_wanted)
 {
-	is_assumed = true;
-	assumed_flags = runtime_flags_wanted;
-}
-
-bool context_is_loop(void)
-{
-	return (flags() & (RUNTIME_LOOPS | RUNTIME_MANY_TASKS)) & RUNTIME_LOOPS &&
-	       !(flags() & RUNTIME_MANY_TASKS);
+	context_is_assumed = true;
+	context_assumed = runtime_flags_wanted;
 }
 
 bool context_is_plain(void)
 {
-	return !(flags() & (RUNTIME_LOOPS | RUNTIME_MANY_TASKS));
-}
-
-bool context_is_of_frames(void)
-{
-	return flags() & RUNTIME_JVM;
+	return !(context_flags() & (RUNTIME_LOOPS | RUNTIME_MANY_TASKS));
 }
 
 void context_request_unseen(void)
@@ -54,27 +32,9 @@ void context_request_unseen(void)
 	jvm_request_unseen();
 }
 
-void context_waited(int fd, bool is_own)
-{
-	struct thread *t = &thread_self;
-
-	t->waits++;
-	t->wait_fd = fd;
-	t->in_doubt = 0;
-	t->said_in_doubt |= fd == CONTEXT_MANY;
-	/* Waiting for what is one's own is part of the request's work, all else may end it. */
-	if ((!is_own && !context_is_of_frames()) || context_is_loop())
-		t->current = none;
-}
-
 bool context_waited_for(int fd)
 {
 	return fd >= 0 && thread_self.waits && thread_self.wait_fd == fd;
-}
-
-uint32_t context_waits(void)
-{
-	return thread_self.waits;
 }
 
 /* Forgets requests that have ended; returns how many of this thread's are still open. */
@@ -105,7 +65,8 @@ static void remember(struct thread *t, struct span_ref server)
 
 bool context_reads_at_once(bool is_just_accepted)
 {
-	return flags() & RUNTIME_APACHE || (flags() & RUNTIME_UWSGI && is_just_accepted);
+	return context_flags() & RUNTIME_APACHE ||
+	       (context_flags() & RUNTIME_UWSGI && is_just_accepted);
 }
 
 static bool is_same(struct span_ref a, struct span_ref b)
@@ -123,7 +84,7 @@ void context_let_go(struct span_ref server)
 {
 	struct thread *t = &thread_self;
 
-	if (!(flags() & RUNTIME_APACHE))
+	if (!(context_flags() & RUNTIME_APACHE))
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(t->open); i++)
 		if (is_same(t->open[i], server))
@@ -152,12 +113,6 @@ void context_request_read(struct span_ref server, bool is_synchronous)
 	t->current = is_synchronous && !others && !t->crowded ? server : none;
 }
 
-void context_touched(struct span_ref bound)
-{
-	if (context_is_loop())
-		thread_self.current = bound;
-}
-
 void context_doubt(void)
 {
 	thread_self.in_doubt = context_is_loop();
@@ -165,7 +120,7 @@ void context_doubt(void)
 
 bool context_tells_timers(void)
 {
-	return flags() & RUNTIME_NGINX;
+	return context_flags() & RUNTIME_NGINX;
 }
 
 void context_timer(uint32_t due_ms)
@@ -196,7 +151,7 @@ struct span_ref context_current(void)
 {
 	struct thread *t = &thread_self;
 
-	if (flags() & RUNTIME_UNKNOWABLE)
+	if (context_flags() & RUNTIME_UNKNOWABLE)
 		return none;
 	if (t->inherited.slot && span_get(t->inherited))
 		return t->inherited;
@@ -211,7 +166,7 @@ struct span_ref context_current(void)
 /* A loop starts threads for all that it serves; so does Python, whose queues know one lock only. */
 struct span_ref context_to_inherit(void)
 {
-	return !config.inherit_threads || context_is_loop() || flags() & RUNTIME_PYTHON ?
+	return !config.inherit_threads || context_is_loop() || context_flags() & RUNTIME_PYTHON ?
 		       none :
 		       context_current();
 }

@@ -81,6 +81,7 @@ static void come_up(char *const *envp)
 		return;
 	if (may_observe(envp)) {
 		config_tell();
+		single_init();
 		runtime_init(envp);
 		if (config.propagate_env)
 			origin_init(envp);
@@ -192,6 +193,7 @@ void host_ends(enum host_end how)
 		children_leave();
 		(void)process_span_end();
 	}
+	store_give_spare();
 	exporter_flush(how);
 	if (host_end_is_final(how))
 		spool_ends(store_get());

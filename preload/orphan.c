@@ -26,10 +26,12 @@ __attribute__((no_sanitize("thread"))) static uint32_t pid_peek(const struct spa
 	return *(const volatile uint32_t *)&s->pid;
 }
 
+/* A span under way, or the slot that its process had at hand. */
 static bool is_open(const struct span *s, uint32_t pid)
 {
-	return atomic_load_explicit(&s->state, memory_order_acquire) == SLOT_OPEN &&
-	       pid_peek(s) == pid;
+	uint32_t state = atomic_load_explicit(&s->state, memory_order_acquire);
+
+	return (state == SLOT_OPEN || state == SLOT_SPARE) && pid_peek(s) == pid;
 }
 
 /*
@@ -63,6 +65,10 @@ static bool claim(struct span *s, uint32_t pid, looks_so *is)
 
 static void end(struct span *s, struct bytes error)
 {
+	if (atomic_load_explicit(&s->state, memory_order_relaxed) == SLOT_SPARE) {
+		slot_free(store_get(), s);
+		return;
+	}
 	if (span_is_recording(s))
 		stats_inc(STAT_SPANS_ORPHANED);
 	span_set_error(s, error);

@@ -21,47 +21,44 @@
 
 #define PAGE_BYTES 4096u /* the kernel rounds up where its pages are larger */
 
-struct identity {
-	_Atomic uint32_t pid;
-	_Atomic uint32_t epoch;
-	_Atomic uint32_t forks;
-	struct process_words words;
-};
-
 /* For each process its own, and never copied: to write to it after a fork is free. */
-static _Atomic(struct identity *) page;
-static struct identity unwiped;     /* what serves when the kernel does not wipe */
-static _Atomic uint32_t last_epoch; /* inherited: the next one is new to the whole line */
+_Atomic(struct process *) process_page;
+static _Atomic(struct process *) page; /* the same, or unwiped */
+static struct process unwiped;         /* what serves when the kernel does not wipe */
+static _Atomic uint32_t last_epoch;    /* inherited: the next one is new to the whole line */
 
-static struct identity *page_map(void)
+static struct process *page_map(void)
 {
-	struct identity *none = NULL;
-	struct identity *mine = &unwiped;
+	struct process *none = NULL;
+	struct process *mine = &unwiped;
 	long at = raw_mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			   -1, 0);
 
 	if (!raw_is_error(at)) {
 		if (raw_madvise((void *)at, PAGE_BYTES, MADV_WIPEONFORK) == 0)
-			mine = (struct identity *)at;
+			mine = (struct process *)at;
 		else
 			raw_munmap((void *)at, PAGE_BYTES);
 	}
-	if (atomic_compare_exchange_strong(&page, &none, mine))
+	if (atomic_compare_exchange_strong(&page, &none, mine)) {
+		if (mine != &unwiped)
+			atomic_store(&process_page, mine);
 		return mine;
+	}
 	if (mine != &unwiped)
 		raw_munmap(mine, PAGE_BYTES);
 	return none;
 }
 
 /* Out of line: happens once in a process. */
-static NO_INLINE void identity_fill(struct identity *id)
+static NO_INLINE void identity_fill(struct process *id)
 {
 	uint32_t none = 0;
 	uint32_t next = atomic_load(&last_epoch) + 1;
 
 	next += next == 0;
 	/*
-	 * The pid first: it is the same whoever writes it, and identity_get() goes by the epoch.
+	 * The pid first: it is the same whoever writes it, and process_self() goes by the epoch.
 	 * Only the winner moves last_epoch on; a loser that read it afterwards fails the exchange.
 	 */
 	atomic_store_explicit(&id->pid, (uint32_t)raw_getpid(), memory_order_relaxed);
@@ -76,9 +73,9 @@ static NO_INLINE void identity_fill(struct identity *id)
 		atomic_store(&store_get()->pids_differ, 1);
 }
 
-static NO_INLINE struct identity *identity_find(void)
+NO_INLINE struct process *process_find(void)
 {
-	struct identity *id = atomic_load_explicit(&page, memory_order_acquire);
+	struct process *id = atomic_load_explicit(&page, memory_order_acquire);
 
 	if (!id)
 		id = page_map();
@@ -90,50 +87,30 @@ static NO_INLINE struct identity *identity_find(void)
 	return id;
 }
 
-static ALWAYS_INLINE struct identity *identity_get(void)
-{
-	struct identity *id = atomic_load_explicit(&page, memory_order_acquire);
-
-	/* Pairs with the exchange in identity_fill(): the pid was written before. */
-	if (LIKELY(id && id != &unwiped && atomic_load_explicit(&id->epoch, memory_order_acquire)))
-		return id;
-	return identity_find();
-}
-
-uint32_t process_pid(void)
-{
-	return atomic_load_explicit(&identity_get()->pid, memory_order_relaxed);
-}
-
-uint32_t process_epoch(void)
-{
-	return atomic_load_explicit(&identity_get()->epoch, memory_order_relaxed);
-}
-
 struct process_words *process_words(void)
 {
-	return &identity_get()->words;
+	return &process_self()->words;
 }
 
 void process_forked(void)
 {
-	struct identity *id = atomic_load_explicit(&page, memory_order_acquire);
+	struct process *id = atomic_load_explicit(&page, memory_order_acquire);
 
 	if (id == &unwiped) { /* a child in a new pid namespace may have its parent's number */
 		atomic_store(&id->epoch, 0);
 		atomic_store(&id->words.quiesce, 0);
 		atomic_store(&id->words.forking, 0);
 	}
-	identity_get();
+	(void)process_self();
 	stats_forked(); /* also when the parent had never asked who it is */
 }
 
 uint32_t process_forks(void)
 {
-	return atomic_load_explicit(&identity_get()->forks, memory_order_relaxed);
+	return atomic_load_explicit(&process_self()->forks, memory_order_relaxed);
 }
 
 void process_will_fork(void)
 {
-	atomic_fetch_add_explicit(&identity_get()->forks, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&process_self()->forks, 1, memory_order_relaxed);
 }

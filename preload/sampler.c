@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 
+#include "clock.h"
 #include "config.h"
 #include "decimal.h"
 #include "log.h"
@@ -112,11 +113,16 @@ static struct decision by_sampler(const struct sampler_case *c)
 	}
 }
 
+static uint64_t now_of(const struct sampler_case *c)
+{
+	return c->now_ns ? c->now_ns : clock_monotonic_ns();
+}
+
 static struct decision by_rule(const struct sampler_case *c, struct rule *r)
 {
 	if (!r->limit.interval_ns)
 		return by_probability(c, r->is.threshold);
-	if (rate_lets(&r->limit, c->now_ns))
+	if (rate_lets(&r->limit, now_of(c)))
 		return decision(VERDICT_SAMPLE, STATE_ERASE);
 	return over_limit();
 }
@@ -136,7 +142,7 @@ static struct decision as_set(const struct sampler_case *c)
 	if (c->parent || d.verdict != VERDICT_SAMPLE || !limit.interval_ns)
 		return d;
 	/* How many of all traces these are nobody knows beforehand: no th (E58). */
-	if (rate_lets(&limit, c->now_ns))
+	if (rate_lets(&limit, now_of(c)))
 		return decision(VERDICT_SAMPLE, STATE_ERASE);
 	return over_limit();
 }

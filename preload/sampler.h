@@ -36,7 +36,7 @@ struct decision {
 struct sampler_case {
 	const struct span_context *parent; /* NULL: a root */
 	const struct trace_id *trace;
-	uint64_t now_ns; /* CLOCK_MONOTONIC */
+	uint64_t now_ns; /* CLOCK_MONOTONIC; 0: now */
 	unsigned rule;   /* of sampler_rule() */
 };
 

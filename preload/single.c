@@ -34,6 +34,14 @@ bool single_survives(void *create)
 	return false;
 }
 
+void single_init(void)
+{
+	const volatile char *word = of_libc();
+
+	if (word)
+		single_word = word;
+}
+
 bool single_get(void)
 {
 	volatile char *word = of_libc();

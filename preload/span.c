@@ -215,6 +215,15 @@ static NO_INLINE void tracestate_add(struct span *s, struct bytes list, struct d
 		span_state_keep(s, list, d.state == STATE_SET ? d.threshold : OT_ALL);
 }
 
+/* What is not recorded has no times. */
+static ALWAYS_INLINE void set_start(struct span *s, uint64_t monotonic_ns)
+{
+	if (!monotonic_ns)
+		monotonic_ns = clock_monotonic_ns();
+	s->start_ns = monotonic_ns;
+	s->start_unix_ns = monotonic_ns + anchor_get(monotonic_ns);
+}
+
 struct span *span_start_by(enum span_kind kind, const struct span_context *parent,
 			   uint64_t monotonic_ns, unsigned rule)
 {
@@ -231,8 +240,8 @@ struct span *span_start_by(enum span_kind kind, const struct span_context *paren
 	d = identity_set(s, parent, monotonic_ns, rule);
 	s->tid = thread_self.tid; /* known since the id was made */
 	s->kind = (uint8_t)kind;
-	s->start_ns = monotonic_ns;
-	s->start_unix_ns = monotonic_ns + anchor_get(monotonic_ns);
+	if (LIKELY(d.verdict != VERDICT_DROP))
+		set_start(s, monotonic_ns);
 	if (UNLIKELY((parent && parent->tracestate.len) || d.state == STATE_SET))
 		tracestate_add(s, parent ? parent->tracestate : (struct bytes){ NULL, 0 }, d);
 	if (UNLIKELY(d.verdict == VERDICT_RECORD))
@@ -249,7 +258,7 @@ struct span *span_start_at(enum span_kind kind, const struct span_context *paren
 
 struct span *span_start(enum span_kind kind, const struct span_context *parent)
 {
-	return span_start_by(kind, parent, clock_monotonic_ns(), 0);
+	return span_start_by(kind, parent, 0, 0);
 }
 
 /* --- reading --- */

@@ -13,7 +13,7 @@ static NO_INLINE void forget(struct store *st, struct span *s)
 	if (s->kind == SPAN_SERVER)
 		calls_close(s, false);
 	stats_inc(STAT_SPANS_UNSAMPLED);
-	slot_free(st, s);
+	slot_put_by(st, s);
 }
 
 static void hand_over(struct store *st, struct span *s)
@@ -51,11 +51,15 @@ void span_end_at(struct span *s, uint64_t monotonic_ns)
 
 	if (!s)
 		return;
-	s->end_ns = monotonic_ns > s->start_ns ? monotonic_ns : s->start_ns;
 	/* Without an exporter nobody would ever collect it. */
-	if (config.traces_exporter == EXPORTER_NONE || s->verdict == VERDICT_DROP) {
+	if (s->verdict == VERDICT_DROP || config.traces_exporter == EXPORTER_NONE) {
 		forget(st, s);
-	} else if (UNLIKELY(s->verdict == VERDICT_RECORD)) {
+		return;
+	}
+	if (!monotonic_ns)
+		monotonic_ns = clock_monotonic_ns();
+	s->end_ns = monotonic_ns > s->start_ns ? monotonic_ns : s->start_ns;
+	if (UNLIKELY(s->verdict == VERDICT_RECORD)) {
 		end_recorded(st, s);
 	} else {
 		if (s->kind == SPAN_SERVER)
@@ -66,8 +70,7 @@ void span_end_at(struct span *s, uint64_t monotonic_ns)
 
 void span_end(struct span *s)
 {
-	if (s)
-		span_end_at(s, clock_monotonic_ns());
+	span_end_at(s, 0);
 }
 
 void span_fold(struct span *s)

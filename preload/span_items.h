@@ -30,6 +30,16 @@ static inline bool cursor_hop(struct cursor *c)
 	return true;
 }
 
+/* Ids of a slot that may be changing; whether they were whole is for the generation to say. */
+__attribute__((no_sanitize("thread"))) static ALWAYS_INLINE void
+span_peek(unsigned char *to, const uint8_t *from, size_t n)
+{
+	typedef uint32_t word __attribute__((may_alias, aligned(1)));
+
+	for (size_t i = 0; i < n; i += sizeof(word))
+		*(word *)(to + i) = *(const volatile word *)(from + i);
+}
+
 /* Longest prefix of at most max bytes of a list that ends with a whole member. */
 static inline size_t list_cut(const char *list, size_t len, size_t max)
 {

@@ -96,16 +96,13 @@ size_t span_baggage(const struct span *s, char *to, size_t cap)
 __attribute__((no_sanitize("thread"))) bool
 span_caller(const struct span *s, struct trace_id *ret_trace, struct span_id *ret_id)
 {
-	const volatile struct span *v = s;
 	unsigned char kept[sizeof(*ret_trace) + sizeof(*ret_id)];
 
 	if (!s)
 		return false;
-	if (v->has_parent) {
-		for (size_t i = 0; i < sizeof(ret_trace->bytes); i++)
-			kept[i] = v->trace.bytes[i];
-		for (size_t i = 0; i < sizeof(ret_id->bytes); i++)
-			kept[sizeof(*ret_trace) + i] = v->parent.bytes[i];
+	if (((const volatile struct span *)s)->has_parent) {
+		span_peek(kept, s->trace.bytes, sizeof(s->trace.bytes));
+		span_peek(kept + sizeof(*ret_trace), s->parent.bytes, sizeof(s->parent.bytes));
 	} else if (list_copy(s, ITEM_CALLER, false, (char *)kept, sizeof(kept)) != sizeof(kept)) {
 		return false;
 	}

@@ -5,6 +5,7 @@
 #include "barrier.h"
 #include "shake.h"
 #include "span.h"
+#include "span_items.h"
 #include "store.h"
 
 struct span_ref span_ref(const struct span *s)
@@ -17,16 +18,7 @@ struct span_ref span_ref(const struct span *s)
 
 struct span *span_get(struct span_ref ref)
 {
-	struct store *st = store_get();
-	struct span *s;
-
-	if (!st || ref.slot - 1 >= store_slots())
-		return NULL;
-	s = store_slot(st, ref.slot - 1);
-	if (atomic_load_explicit(&s->state, memory_order_acquire) != SLOT_OPEN ||
-	    atomic_load_explicit(&s->generation, memory_order_acquire) != ref.generation)
-		return NULL;
-	return s;
+	return store_span(ref);
 }
 
 /* As span_get_context(), of a slot that may be changing. */
@@ -36,10 +28,8 @@ __attribute__((no_sanitize("thread"))) static void context_peek(const struct spa
 	const volatile struct span *v = s;
 
 	*ret = (struct span_context){ .is_remote = false };
-	for (size_t i = 0; i < sizeof(ret->trace.bytes); i++)
-		ret->trace.bytes[i] = v->trace.bytes[i];
-	for (size_t i = 0; i < sizeof(ret->span.bytes); i++)
-		ret->span.bytes[i] = v->id.bytes[i];
+	span_peek(ret->trace.bytes, s->trace.bytes, sizeof(s->trace.bytes));
+	span_peek(ret->span.bytes, s->id.bytes, sizeof(s->id.bytes));
 	ret->flags = v->flags;
 }
 

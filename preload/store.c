@@ -13,6 +13,7 @@
 #include "process.h"
 #include "rawsys.h"
 #include "shake.h"
+#include "single.h"
 #include "spool.h"
 #include "stats.h"
 
@@ -25,8 +26,8 @@
 
 void (*_Atomic span_ended_without_owner)(struct store *st);
 
-static struct store *_Atomic the_store;
-static _Atomic uint32_t slot_count; /* what the shared header says is never trusted */
+struct store *_Atomic store_mapped;
+_Atomic uint32_t store_slot_count;
 static _Atomic uint64_t refused_ns; /* when the kernel last gave no memory; 0: never */
 
 /* --- set-up --- */
@@ -69,17 +70,6 @@ static struct store *map_new(uint32_t slots, struct spool_file *file)
 	return st;
 }
 
-struct store *store_get(void)
-{
-	/* Pairs with the exchange in store_create(). */
-	return atomic_load_explicit(&the_store, memory_order_acquire);
-}
-
-uint32_t store_slots(void)
-{
-	return atomic_load_explicit(&slot_count, memory_order_relaxed);
-}
-
 static NO_INLINE struct store *store_create(void)
 {
 	uint64_t refused = atomic_load(&refused_ns);
@@ -97,9 +87,9 @@ static NO_INLINE struct store *store_create(void)
 		return NULL;
 	}
 	/* Threads that race here have read the same settings, hence the same number. */
-	atomic_store(&slot_count, slots);
+	atomic_store(&store_slot_count, slots);
 	SHAKE();
-	if (atomic_compare_exchange_strong(&the_store, &none, st)) {
+	if (atomic_compare_exchange_strong(&store_mapped, &none, st)) {
 		spool_keep(&file);
 		return st;
 	}
@@ -217,17 +207,63 @@ static void index_free(struct store *st, uint32_t index)
 	bits_free(st, index / 64, 1ull << index % 64);
 }
 
+/* --- the slot at hand --- */
+
+/*
+ * The epoch of the process whose it is, and its number + 1; 0: there is none.  What a child finds
+ * here is its parent's.  In the maps it is taken; of a process that was killed an orphan
+ * (orphan.c).
+ */
+static _Atomic uint64_t spare;
+
+static ALWAYS_INLINE struct span *spare_take(struct store *st)
+{
+	uint64_t word = atomic_load_explicit(&spare, memory_order_relaxed);
+
+	if (!word || word >> 32 != process_epoch() || !single_exchange(&spare, &word, 0))
+		return NULL;
+	return store_slot(st, (uint32_t)word - 1);
+}
+
+void slot_put_by(struct store *st, struct span *s)
+{
+	uint64_t word = atomic_load_explicit(&spare, memory_order_relaxed);
+	uint64_t mine = (uint64_t)process_epoch() << 32;
+
+	if ((word && word >> 32 == mine >> 32) || s->next || s->pid != process_pid() ||
+	    atomic_load_explicit(&s->state, memory_order_relaxed) != SLOT_OPEN) {
+		slot_free(st, s);
+		return;
+	}
+	atomic_store_explicit(&s->state, SLOT_SPARE, memory_order_relaxed);
+	SHAKE();
+	if (!single_exchange(&spare, &word, mine | (store_index(st, s) + 1)))
+		slot_free(st, s);
+}
+
+void store_give_spare(void)
+{
+	struct store *st = store_get();
+	struct span *s = st ? spare_take(st) : NULL;
+
+	if (s)
+		slot_free(st, s);
+}
+
 /* --- slots --- */
 
 struct span *slot_take(struct store *st)
 {
-	uint32_t index = index_take(st);
-	struct span *s;
+	struct span *s = spare_take(st);
+	uint32_t index;
 
 	counts_settle(st);
-	if (UNLIKELY(index == NO_SLOT))
-		return NULL;
-	s = store_slot(st, index);
+	if (!s) {
+		index = index_take(st);
+		if (UNLIKELY(index == NO_SLOT))
+			return NULL;
+		s = store_slot(st, index);
+	}
 	SHAKE();
 	/*
 	 * From here on references to its last span are dead.  Raised by who takes it, since who

@@ -51,7 +51,7 @@ static void conn_reset(struct conn *c)
 	atomic_store(&c->is_blind, false);
 	atomic_store(&c->is_shared, false);
 	atomic_store(&c->is_never_edited, false);
-	c->is_eof = c->is_connecting = c->has_peer = c->is_read_again = false;
+	c->is_eof = c->is_connecting = c->has_peer = c->is_read_again = c->is_first_byte = false;
 	c->is_fresh = true;
 	c->connect_context = (struct span_ref){ 0 };
 	c->cookie = 0;
@@ -91,6 +91,8 @@ static void parsers_init(struct conn *c)
 
 	http1_init_request(request);
 	http1_init_response(response);
+	repeat_end(&c->request);
+	repeat_end(&c->response);
 	if (!capture_any(CAPTURE_SERVER_REQUEST) && !capture_any(CAPTURE_CLIENT_REQUEST) &&
 	    !config.force_header.len && !config_has_items())
 		http1_tell(request, HEAD_TELL | (is_server ? 0 : HTTP1_TELL_CLOSING) |

@@ -26,6 +26,7 @@
 #include "detect.h"
 #include "head.h"
 #include "http1.h"
+#include "repeat.h"
 #include "span.h"
 #include "tag.h"
 
@@ -104,11 +105,14 @@ struct exchange {
 
 /*
  * Single producer (the half that carries requests), single consumer (the other): pushed with
- * release, looked at with acquire.
+ * release, looked at with acquire.  Where there is none, the next one gets the first place again,
+ * so that one request after the other needs one line of the cache: who pushes sets from, and who
+ * looks there reads it behind the tail that came with it.
  */
 struct exchanges {
 	_Atomic uint32_t head;
 	_Atomic uint32_t tail;
+	_Atomic uint32_t from; /* the number in the first place */
 	struct exchange at[CONN_EXCHANGES];
 };
 
@@ -213,9 +217,12 @@ struct conn {
 	uint64_t cookie;     /* SO_COOKIE; 0: server, or a kernel without */
 	char peer_text[INET6_ADDRSTRLEN]; /* empty: not written yet */
 	uint16_t peer_port;
-	/* Server: when the response under way began, and in which call. */
+	/*
+	 * Server: when the response under way began, if not in the call that ends it; it has begun
+	 * in the call that is being taken in.
+	 */
 	uint64_t first_byte_ns;
-	uint64_t first_byte_turn;
+	bool is_first_byte;
 	bool is_read_again;        /* the last read said EAGAIN */
 	_Atomic bool is_timed_out; /* the last wait for it, by poll() and its like or SO_RCVTIMEO */
 	struct body_size request_body;
@@ -239,6 +246,7 @@ struct conn {
 	} peer;
 	struct common common;
 	struct conn_tls tls;
+	struct repeat request, response; /* who holds the half that carries it */
 	struct pgwire *wire; /* client: it speaks PostgreSQL's protocol; NULL: it does not */
 };
 
@@ -348,8 +356,7 @@ void scratch_return(uint32_t index);
 struct conn_token conn_look(int fd, bool is_in);
 /* The same for the plaintext of a connection that speaks TLS. */
 struct conn_token conn_look_inside(uint64_t entry, bool is_in);
-enum conn_role conn_role(struct conn_token t); /* of a token that is not empty */
-bool conn_seems_connecting(int fd);            /* loads alone: to be looked at again under a pin */
+bool conn_seems_connecting(int fd); /* loads alone: to be looked at again under a pin */
 /* iov NULL: the n bytes passed by unseen (sendfile, MSG_TRUNC); they must lie in a body. */
 void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
 		    size_t wanted, int error);
@@ -385,9 +392,30 @@ void exchange_offer(struct conn *c);
 bool exchange_withdraw(struct conn *c);
 MUST_USE bool exchange_sent(struct conn *c, const struct exchange *x);
 MUST_USE bool exchange_take(struct conn *c);
-struct exchange *exchange_first(struct conn *c); /* NULL: none */
-void exchange_pop(struct conn *c);
-unsigned exchange_count(const struct conn *c);
+
+static ALWAYS_INLINE unsigned exchange_count(const struct conn *c)
+{
+	return atomic_load_explicit(&c->exchanges.tail, memory_order_acquire) -
+	       atomic_load_explicit(&c->exchanges.head, memory_order_acquire);
+}
+
+/* NULL: none. */
+static ALWAYS_INLINE struct exchange *exchange_first(struct conn *c)
+{
+	uint32_t head = atomic_load_explicit(&c->exchanges.head, memory_order_relaxed);
+
+	if (!exchange_count(c))
+		return NULL;
+	head -= atomic_load_explicit(&c->exchanges.from, memory_order_relaxed);
+	return &c->exchanges.at[head % CONN_EXCHANGES];
+}
+
+static ALWAYS_INLINE void exchange_pop(struct conn *c)
+{
+	uint32_t head = atomic_load_explicit(&c->exchanges.head, memory_order_relaxed);
+
+	atomic_store_explicit(&c->exchanges.head, head + 1, memory_order_release);
+}
 
 /* Of the request pushed last, of the first one that is not answered; they begin with 1. */
 uint32_t exchange_last_number(const struct conn *c);
@@ -401,7 +429,18 @@ void conn_waited(int fd, bool is_timed_out);
 bool conn_any_timed_out(void);
 
 /* The request that the descriptor works for (context_touched()). */
-struct span_ref conn_bound(struct conn *c);
+struct span_ref conn_bound_client(struct conn *c);
+
+static ALWAYS_INLINE struct span_ref conn_bound(struct conn *c)
+{
+	struct exchange *x;
+
+	if (UNLIKELY(c->role != CONN_SERVER))
+		return conn_bound_client(c);
+	x = exchange_first(c);
+	/* With several at once nobody knows which one it is about. */
+	return x && exchange_count(c) == 1 ? x->span : (struct span_ref){ 0 };
+}
 
 /*
  * May a thread that has inherited a request (inherit.h) wait for fd, or read from it, and still
@@ -416,6 +455,7 @@ bool conn_serves_current(int fd);
 /* --- protocol (http_server.c, http_client.c): a half has taken bytes in, under its lock --- */
 bool server_read(struct conn *c, int fd, struct bytes in);
 bool server_wrote(struct conn *c, struct bytes in);
+void server_goes_on(struct conn *c); /* with is_first_byte: all that the call brought is taken in */
 void server_over(struct conn *c, bool is_forked);
 bool client_wrote(struct conn *c, struct bytes in);
 /*

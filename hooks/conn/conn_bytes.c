@@ -5,6 +5,7 @@
 
 #include "compiler.h"
 #include "conn.h"
+#include "conn_impl.h"
 #include "context.h"
 #include "pgwire.h"
 #include "rawsys.h"
@@ -60,25 +61,43 @@ bool error_is_final(int error)
 	return error != EAGAIN && error != EINTR && error != EWOULDBLOCK;
 }
 
-bool conn_took(struct conn *c, int fd, const struct iovec *iov, size_t count, size_t n)
+static ALWAYS_INLINE bool took(struct conn *c, int fd, const struct iovec *iov, size_t count,
+			       size_t n)
 {
-	if (c->role == CONN_SERVER)
-		context_touched(conn_bound(c));
-	return take_in(c, fd, false, iov, count, n);
+	bool ok;
+
+	if (UNLIKELY(c->role != CONN_SERVER))
+		return take_in(c, fd, false, iov, count, n);
+	context_touched(conn_bound(c));
+	ok = take_in(c, fd, false, iov, count, n);
+	if (UNLIKELY(c->is_first_byte))
+		server_goes_on(c);
+	return ok;
 }
 
-void conn_finish(struct conn *c, struct half *h, int fd, bool is_understood)
+bool conn_took(struct conn *c, int fd, const struct iovec *iov, size_t count, size_t n)
+{
+	return took(c, fd, iov, count, n);
+}
+
+static ALWAYS_INLINE void finish(struct conn *c, struct half *h, int fd, bool is_understood)
 {
 	stats_inc(STAT_HOOKS);
 	if (UNLIKELY(!is_understood))
 		conn_make_opaque(c, fd);
-	conn_release(c, h);
+	conn_let_go(c, h);
 }
 
-/* Nothing is taken in: no lock, no turn. */
+void conn_finish(struct conn *c, struct half *h, int fd, bool is_understood)
+{
+	finish(c, h, fd, is_understood);
+}
+
+/* Nothing is taken in: no lock, no turn.  A client that closes wants to know (note_timeout()). */
 static void read_again(struct conn_token t, int error)
 {
-	struct conn *c = error == EINTR ? NULL : conn_pin_entry(t.entry);
+	bool is_told = error != EINTR && conn_role(t) == CONN_CLIENT;
+	struct conn *c = is_told ? conn_pin_entry(t.entry) : NULL;
 
 	if (!c)
 		return;
@@ -98,8 +117,8 @@ void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t
 		read_again(t, error);
 		return;
 	}
-	c = conn_hold(t, true, true);
-	if (!c)
+	c = conn_at(t.entry);
+	if (!conn_hold_at(c, &c->in, t, true))
 		return;
 	/* A body that goes on, an answer, or their end: the request it belongs to goes on, too. */
 	context_touched(conn_bound(c));
@@ -117,7 +136,7 @@ void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t
 		ok = take_in(c, fd, true, iov, count, (size_t)n);
 		c->arrival = NULL;
 	}
-	conn_finish(c, &c->in, fd, ok);
+	finish(c, &c->in, fd, ok);
 }
 
 void conn_wrote(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
@@ -128,16 +147,16 @@ void conn_wrote(int fd, struct conn_token t, const struct iovec *iov, size_t cou
 
 	if (!t.entry || (n < 0 && !error_is_final(error)))
 		return;
-	c = conn_hold(t, false, true);
-	if (!c)
+	c = conn_at(t.entry);
+	if (!conn_hold_at(c, &c->out, t, true))
 		return;
 	if (n < 0) {
 		context_touched(conn_bound(c));
 		c->error = error;
 	} else {
-		ok = conn_took(c, fd, iov, count, (size_t)n);
+		ok = took(c, fd, iov, count, (size_t)n);
 	}
-	conn_finish(c, &c->out, fd, ok);
+	finish(c, &c->out, fd, ok);
 }
 
 /* Unpins it. */

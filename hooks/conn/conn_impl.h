@@ -1,16 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef CONN_IMPL_H
 #define CONN_IMPL_H
-/* What conn.c and half.c share. */
+/* What conn.c and half.c share, and the hooks that move bytes. */
 #include "conn.h"
+#include "fd_table.h"
 #include "pool.h"
+#include "shake.h"
+#include "single.h"
 
 extern struct pool conn_pool;
+
+/* conn_process_ends(): why a request has no answer. */
+extern _Atomic bool conn_process_is_over;
+
+/* Nothing leads there any more: ends it, or leaves that to who holds a half of it. */
+void conn_end_unheld(struct conn *c, uint32_t generation);
 
 /* The connection that an entry names, or one that took its place: entry is not 0. */
 static ALWAYS_INLINE struct conn *conn_at(uint64_t entry)
 {
 	return pool_at(&conn_pool, sizeof(struct conn), (uint32_t)entry - 1);
+}
+
+static ALWAYS_INLINE enum conn_role
+conn_role(struct conn_token t) /* of a token that is not empty */
+{
+	return (enum conn_role)conn_at(t.entry)->role;
 }
 
 /* A half's token; empty: it is that of another connection by now. */
@@ -24,11 +39,54 @@ static ALWAYS_INLINE struct conn_token half_look(uint64_t entry, const struct ha
 	return (struct conn_token){ entry, word & ~(uint64_t)HALF_BUSY };
 }
 
-/* conn_process_ends(): why a request has no answer. */
-extern _Atomic bool conn_process_is_over;
+/* Out of line: two threads in one half, or a connection that is gone. */
+void conn_not_held(uint64_t entry);
 
-/* Nothing leads there any more: ends it, or leaves that to who holds a half of it. */
-void conn_end_unheld(struct conn *c, uint32_t generation);
+/* conn_hold(): c is what the token's entry names. */
+static ALWAYS_INLINE bool conn_hold_at(struct conn *c, struct half *h, struct conn_token t,
+				       bool is_turn)
+{
+	uint32_t next = (uint32_t)t.word + (is_turn ? HALF_TURN : 0); /* wraps for itself */
+	uint64_t held = (t.word & ~(uint64_t)UINT32_MAX) | next | HALF_BUSY;
+
+	/* Acquire: what the last holder did is over. */
+	if (LIKELY(!atomic_load_explicit(&c->is_blind, memory_order_relaxed) &&
+		   single_exchange(&h->word, &t.word, held))) {
+		SHAKE();
+		return true;
+	}
+	conn_not_held(t.entry);
+	return false;
+}
+
+/*
+ * conn_release().  Sequentially consistent, as half_kill() is: either we see the mark that it
+ * leaves, or it sees that we are gone.
+ */
+static ALWAYS_INLINE void conn_let_go(struct conn *c, struct half *h)
+{
+	uint64_t word = single_sub(&h->word, HALF_BUSY);
+
+	SHAKE();
+	if (UNLIKELY(word & HALF_DEAD))
+		conn_end_unheld(c, (uint32_t)(word >> 32));
+}
+
+/*
+ * conn_look() for the usual case: loads alone, which need no guard.  Empty: conn_look() has to be
+ * asked.
+ */
+static ALWAYS_INLINE struct conn_token conn_glance(int fd, bool is_in)
+{
+	uint64_t entry = fd_entry(fd);
+	const struct conn *c = LIKELY(entry) ? conn_at(entry) : NULL;
+
+	if (UNLIKELY(!c || atomic_load_explicit(&c->is_opaque, memory_order_relaxed) ||
+		     atomic_load_explicit(&c->is_blind, memory_order_relaxed) ||
+		     atomic_load_explicit(&c->layer, memory_order_relaxed)))
+		return (struct conn_token){ 0 };
+	return half_look(entry, is_in ? &c->in : &c->out);
+}
 
 /* Tells what there is to tell, and gives the memory back.  Once. */
 void conn_end(struct conn *c);

@@ -9,13 +9,19 @@
 bool exchange_push(struct conn *c, const struct exchange *x)
 {
 	uint32_t tail = atomic_load_explicit(&c->exchanges.tail, memory_order_relaxed);
+	uint32_t from = atomic_load_explicit(&c->exchanges.from, memory_order_relaxed);
+	/* Acquire: who popped the last one has done with its place. */
+	uint32_t head = atomic_load_explicit(&c->exchanges.head, memory_order_acquire);
 
-	if (tail - atomic_load_explicit(&c->exchanges.head, memory_order_acquire) >=
-	    CONN_EXCHANGES) {
+	if (UNLIKELY(tail - head >= CONN_EXCHANGES)) {
 		stats_inc(STAT_PIPELINE_FULL);
 		return false;
 	}
-	c->exchanges.at[tail % CONN_EXCHANGES] = *x;
+	if (LIKELY(tail == head)) {
+		from = tail;
+		atomic_store_explicit(&c->exchanges.from, from, memory_order_relaxed);
+	}
+	c->exchanges.at[(tail - from) % CONN_EXCHANGES] = *x;
 	/* Publishes the exchange; pairs with the acquire of exchange_first() in the other half. */
 	atomic_store_explicit(&c->exchanges.tail, tail + 1, memory_order_release);
 	return true;
@@ -84,19 +90,6 @@ bool exchange_take(struct conn *c)
 	return false;
 }
 
-unsigned exchange_count(const struct conn *c)
-{
-	return atomic_load_explicit(&c->exchanges.tail, memory_order_acquire) -
-	       atomic_load_explicit(&c->exchanges.head, memory_order_acquire);
-}
-
-struct exchange *exchange_first(struct conn *c)
-{
-	uint32_t head = atomic_load_explicit(&c->exchanges.head, memory_order_relaxed);
-
-	return exchange_count(c) ? &c->exchanges.at[head % CONN_EXCHANGES] : NULL;
-}
-
 uint32_t exchange_last_number(const struct conn *c)
 {
 	return atomic_load_explicit(&c->exchanges.tail, memory_order_acquire);
@@ -105,13 +98,6 @@ uint32_t exchange_last_number(const struct conn *c)
 uint32_t exchange_first_number(const struct conn *c)
 {
 	return atomic_load_explicit(&c->exchanges.head, memory_order_acquire) + 1;
-}
-
-void exchange_pop(struct conn *c)
-{
-	uint32_t head = atomic_load_explicit(&c->exchanges.head, memory_order_relaxed);
-
-	atomic_store_explicit(&c->exchanges.head, head + 1, memory_order_release);
 }
 
 bool conn_serves_current(int fd)
@@ -135,12 +121,10 @@ bool conn_is_heirs(int fd, bool is_read)
 	return is_so;
 }
 
-struct span_ref conn_bound(struct conn *c)
+struct span_ref conn_bound_client(struct conn *c)
 {
 	struct exchange *x = exchange_first(c);
 
-	if (c->role == CONN_SERVER) /* with several at once nobody knows which one it is about */
-		return exchange_count(c) == 1 && x ? x->span : (struct span_ref){ 0 };
 	if (x)
 		return x->parent;
 	if (c->has_pending)

@@ -7,15 +7,9 @@
 #include "rawsys.h"
 #include "shake.h"
 
-#define PAGE_FDS 1024u
-
-struct fd_page {
-	_Atomic uint64_t entry[PAGE_FDS];
-};
-
 _Atomic uint64_t fd_tracked[FD_TABLE_MAX / 64];
 static _Atomic uint64_t own_client[FD_TABLE_MAX / 64];
-static struct fd_page *_Atomic pages[FD_TABLE_MAX / PAGE_FDS];
+struct fd_page *_Atomic fd_pages[FD_TABLE_MAX / FD_PAGE];
 static _Atomic int highest = -1;
 
 static void bit_set(_Atomic uint64_t *map, unsigned fd, bool on)
@@ -28,39 +22,22 @@ static void bit_set(_Atomic uint64_t *map, unsigned fd, bool on)
 		atomic_fetch_and(&map[fd / 64], ~bit);
 }
 
-static _Atomic uint64_t *slot(int fd)
-{
-	struct fd_page *p;
-
-	if ((unsigned)fd >= FD_TABLE_MAX)
-		return NULL;
-	p = atomic_load_explicit(&pages[(unsigned)fd / PAGE_FDS], memory_order_acquire);
-	return p ? &p->entry[(unsigned)fd % PAGE_FDS] : NULL;
-}
-
 /* Two threads may map the same page: one of them gives its own back. */
 static _Atomic uint64_t *slot_make(int fd)
 {
 	struct fd_page *none = NULL;
 	long made;
 
-	if ((unsigned)fd >= FD_TABLE_MAX || slot(fd))
-		return slot(fd);
+	if ((unsigned)fd >= FD_TABLE_MAX || fd_slot(fd))
+		return fd_slot(fd);
 	made = raw_mmap(NULL, sizeof(struct fd_page), PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (raw_is_error(made))
 		return NULL;
-	if (!atomic_compare_exchange_strong(&pages[(unsigned)fd / PAGE_FDS], &none,
+	if (!atomic_compare_exchange_strong(&fd_pages[(unsigned)fd / FD_PAGE], &none,
 					    (struct fd_page *)made))
 		raw_munmap((void *)made, sizeof(struct fd_page));
-	return slot(fd);
-}
-
-uint64_t fd_entry(int fd)
-{
-	_Atomic uint64_t *e = slot(fd);
-
-	return e ? atomic_load_explicit(e, memory_order_acquire) : 0;
+	return fd_slot(fd);
 }
 
 /*
@@ -96,7 +73,7 @@ bool fd_put(int fd, uint64_t entry)
 
 uint64_t fd_take(int fd)
 {
-	_Atomic uint64_t *e = slot(fd);
+	_Atomic uint64_t *e = fd_slot(fd);
 	uint64_t entry;
 
 	if (!e)
@@ -108,7 +85,7 @@ uint64_t fd_take(int fd)
 
 bool fd_take_if(int fd, uint64_t entry)
 {
-	_Atomic uint64_t *e = slot(fd);
+	_Atomic uint64_t *e = fd_slot(fd);
 
 	if (!e || !atomic_compare_exchange_strong(e, &entry, 0))
 		return false;
@@ -118,7 +95,7 @@ bool fd_take_if(int fd, uint64_t entry)
 
 bool fd_replace(int fd, uint64_t *was, uint64_t entry)
 {
-	_Atomic uint64_t *e = slot(fd);
+	_Atomic uint64_t *e = fd_slot(fd);
 
 	return e && atomic_compare_exchange_strong(e, was, entry);
 }

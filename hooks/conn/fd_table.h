@@ -8,6 +8,7 @@
  */
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "compiler.h"
@@ -15,6 +16,12 @@
 #define FD_TABLE_MAX (1 << 20)
 
 extern _Atomic uint64_t fd_tracked[FD_TABLE_MAX / 64];
+
+#define FD_PAGE 1024u
+struct fd_page {
+	_Atomic uint64_t entry[FD_PAGE];
+};
+extern struct fd_page *_Atomic fd_pages[FD_TABLE_MAX / FD_PAGE]; /* NULL: none yet */
 
 static ALWAYS_INLINE bool fd_is_ours(int fd)
 {
@@ -28,7 +35,22 @@ static ALWAYS_INLINE bool fd_is_ours(int fd)
  * An entry names a connection by index and generation (0: none), so that an old entry never leads
  * to a new connection.  fd_put() returns false if there is no memory for the page.
  */
-uint64_t fd_entry(int fd);
+static ALWAYS_INLINE _Atomic uint64_t *fd_slot(int fd)
+{
+	struct fd_page *p;
+
+	if (UNLIKELY((unsigned)fd >= FD_TABLE_MAX))
+		return NULL;
+	p = atomic_load_explicit(&fd_pages[(unsigned)fd / FD_PAGE], memory_order_acquire);
+	return LIKELY(p) ? &p->entry[(unsigned)fd % FD_PAGE] : NULL;
+}
+
+static ALWAYS_INLINE uint64_t fd_entry(int fd)
+{
+	_Atomic uint64_t *e = fd_slot(fd);
+
+	return LIKELY(e) ? atomic_load_explicit(e, memory_order_acquire) : 0;
+}
 bool fd_put(int fd, uint64_t entry);
 uint64_t fd_take(int fd); /* and forgets it */
 bool fd_take_if(int fd, uint64_t entry);

@@ -6,6 +6,7 @@
 #include "loop.h"
 #include "pool.h"
 #include "shake.h"
+#include "single.h"
 #include "stats.h"
 #include "tls.h"
 
@@ -73,13 +74,6 @@ struct conn_token conn_look_inside(uint64_t entry, bool is_in)
 	return half_look(entry, is_in ? &c->in : &c->out);
 }
 
-enum conn_role conn_role(struct conn_token t)
-{
-	const struct conn *c = conn_at(t.entry);
-
-	return (enum conn_role)c->role;
-}
-
 bool conn_seems_connecting(int fd)
 {
 	uint64_t entry = fd_entry(fd);
@@ -115,8 +109,7 @@ void conn_end_unheld(struct conn *c, uint32_t generation)
 
 /* --- holding --- */
 
-/* Out of line: two threads in one half, or a connection that is gone. */
-static NO_INLINE void not_held(uint64_t entry)
+NO_INLINE void conn_not_held(uint64_t entry)
 {
 	struct conn *c = conn_pin_entry(entry);
 
@@ -129,32 +122,13 @@ static NO_INLINE void not_held(uint64_t entry)
 struct conn *conn_hold(struct conn_token t, bool is_in, bool is_turn)
 {
 	struct conn *c = conn_at(t.entry);
-	struct half *h = is_in ? &c->in : &c->out;
-	uint32_t next = (uint32_t)t.word + (is_turn ? HALF_TURN : 0); /* wraps for itself */
-	uint64_t held = (t.word & ~(uint64_t)UINT32_MAX) | next | HALF_BUSY;
 
-	/* Acquire: what the last holder did is over. */
-	if (LIKELY(!atomic_load_explicit(&c->is_blind, memory_order_relaxed) &&
-		   atomic_compare_exchange_strong_explicit(
-			   &h->word, &t.word, held, memory_order_acquire, memory_order_relaxed))) {
-		SHAKE();
-		return c;
-	}
-	not_held(t.entry);
-	return NULL;
+	return conn_hold_at(c, is_in ? &c->in : &c->out, t, is_turn) ? c : NULL;
 }
 
-/*
- * Sequentially consistent, as half_kill() is: either we see the mark that it leaves, or it sees
- * that we are gone.
- */
 void conn_release(struct conn *c, struct half *h)
 {
-	uint64_t word = atomic_fetch_sub(&h->word, HALF_BUSY);
-
-	SHAKE();
-	if (UNLIKELY(word & HALF_DEAD))
-		conn_end_unheld(c, (uint32_t)(word >> 32));
+	conn_let_go(c, h);
 }
 
 bool half_lock(struct half *h)

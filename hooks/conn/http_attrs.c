@@ -168,11 +168,18 @@ static void set_client(struct span *s, struct forwarded f, struct bytes peer)
 		span_set_str(s, ATTR_CLIENT_ADDRESS, client);
 }
 
-/* The borrowed buffer holds a redacted text at a time: it is the scratch of the half under way. */
-static void set_url(struct span *s, const struct url *u, char *buf, size_t cap)
+/* With a redacted text, for which the half under way borrows memory. */
+static NO_INLINE void set_odd_url(struct span *s, const struct url *u, struct half *h)
 {
 	struct bytes path = u->path;
+	size_t cap = HEAD_EDIT_BYTES;
+	char *buf;
 
+	if (!half_borrow(h)) {
+		span_count_dropped(s, 1);
+		return;
+	}
+	buf = h->scratch->edit;
 	if (u->form == URL_ODD)
 		path = (struct bytes){ buf, url_write_path(buf, cap, u) };
 	span_set_str(s, ATTR_URL_PATH, path);
@@ -182,11 +189,21 @@ static void set_url(struct span *s, const struct url *u, char *buf, size_t cap)
 				     buf, url_write_query(buf, cap, u, config.sensitive_query) });
 }
 
+static void set_url(struct span *s, const struct url *u, struct half *h)
+{
+	if (u->form == URL_ODD || u->query.ptr)
+		set_odd_url(s, u, h);
+	else
+		span_set_str(s, ATTR_URL_PATH, u->path);
+}
+
 static void set_captured(struct span *s, const struct head *h, const char *text, enum capture where)
 {
 	uint16_t at = h->captured_first;
 	struct bytes packed, name, value;
 
+	if (LIKELY(!at && !h->captured_lost))
+		return;
 	while (head_line(text, &at, &packed))
 		if (item_named_split(packed, &name, &value) && capture_wants(where, name))
 			span_add_element(s, ATTR_HTTP_REQUEST_HEADER, packed);
@@ -261,15 +278,19 @@ static void set_server_request(struct span *s, struct conn *c, int fd, const str
 	struct common_key k = key_of(h, text, p, true);
 	bool is_common = !u.authority.len && !(h->fields.seen & BY_PROXIES);
 
-	set_url(s, &u, c->in.scratch->edit, HEAD_EDIT_BYTES);
+	set_url(s, &u, &c->in);
 	if (!is_common) {
 		set_server_common(s, c, fd, &k, u.authority, told_by_proxies(h, text));
+	} else if (h == &c->request.now && c->request.is_common) {
+		span_block_add(s, &c->common.block);
 	} else if (!common_recall(&c->common, &k, s)) {
 		struct span_mark since = span_mark(s);
 
 		set_server_common(s, c, fd, &k, u.authority, (struct forwarded){ 0 });
 		common_keep(&c->common, &k, s, since);
 	}
+	/* What is parsed anew ends both. */
+	c->request.is_common = h == &c->request.now && is_common && c->common.version;
 	if (UNLIKELY(config.http_routes.len)) {
 		struct bytes route = route_match(config.http_routes, u.path);
 
@@ -375,44 +396,6 @@ void attrs_response_header(struct span *s, bool is_server, const struct http1 *p
 		span_add_element(s, ATTR_HTTP_RESPONSE_HEADER, (struct bytes){ buf, len });
 	else
 		span_count_dropped(s, 1);
-}
-
-/* One member: "key = value;properties". */
-static void set_member(struct span *s, struct bytes member, char *buf)
-{
-	struct bytes value = member;
-	struct bytes key = bytes_trim(bytes_split(&value, '='));
-	size_t len;
-
-	if (!key.len || key.len > ITEM_NAMED_KEY_MAX || !value.ptr || capture_is_secret(key))
-		return;
-	value = bytes_trim(bytes_split(&value, ';'));
-	buf[0] = (char)(unsigned char)key.len;
-	memcpy(buf + 1, key.ptr, key.len);
-	len = 1 + key.len;
-	len += url_decode(buf + len, CAPTURE_BYTES - len, value);
-	span_set_named(s, ATTR_BAGGAGE_KEY, (struct bytes){ buf, len });
-}
-
-static bool list_has(struct bytes list, struct bytes word)
-{
-	while (list.ptr)
-		if (bytes_equal(bytes_trim(bytes_split(&list, ',')), word))
-			return true;
-	return false;
-}
-
-void attrs_baggage(struct span *s, struct bytes list, char *buf)
-{
-	if (!config.baggage_keys.len || !span_is_recording(s))
-		return;
-	while (list.ptr) {
-		struct bytes member = bytes_split(&list, ',');
-		struct bytes rest = member;
-
-		if (list_has(config.baggage_keys, bytes_trim(bytes_split(&rest, '='))))
-			set_member(s, member, buf);
-	}
 }
 
 void attrs_response(struct span *s, bool is_server, const struct http1 *p)

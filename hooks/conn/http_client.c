@@ -108,15 +108,40 @@ static bool peer_closed(struct conn *c)
 	return true;
 }
 
+/* The head of the last response once more (repeat.h): *in is what is behind it. */
+static ALWAYS_INLINE bool head_again(struct conn *c, struct bytes *in)
+{
+	struct half *h = &c->in;
+	struct exchange *x = exchange_first(c);
+	uint64_t length;
+	size_t n;
+
+	if (!x || x->is_head || x->is_connect)
+		return false;
+	n = repeat_is_response(&c->response, *in, &length);
+	if (!n)
+		return false;
+	response_begun(h, x);
+	http1_repeat(&h->parser, length);
+	*in = bytes_skip(*in, n);
+	attrs_response(span_mine(x->span), false, &h->parser);
+	return true;
+}
+
 bool client_read(struct conn *c, struct bytes in)
 {
 	struct half *h = &c->in;
+	const char *head = NULL;
 
 	if (!in.ptr)
 		return peer_closed(c);
 	if (!c->out.bytes && !exchange_first(c) && !exchange_take(c))
 		return false; /* the server speaks first: not HTTP */
 	h->bytes += in.len;
+	if (http1_is_fresh(&h->parser) && !(c->response.len && head_again(c, &in))) {
+		head = in.ptr;
+		repeat_end(&c->response);
+	}
 	for (;;) {
 		struct exchange *x = exchange_first(c);
 		bool is_whole;
@@ -124,6 +149,7 @@ bool client_read(struct conn *c, struct bytes in)
 
 		if (e == HTTP1_NEED_MORE)
 			return true;
+		repeat_see(&c->response, &head, e, in, &h->parser);
 		if (is_whole)
 			response_begun(h, x);
 		if (e == HTTP1_START_LINE && !x && exchange_take(c))

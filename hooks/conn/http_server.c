@@ -148,42 +148,64 @@ static bool is_synchronous(const struct conn *c, int fd)
 	       context_reads_at_once(is_just_accepted) || is_blocking(fd);
 }
 
-/* What is known of it but its ids.  caller: NULL if there is none. */
+/* A request whose head is whole. */
+struct asked {
+	const struct head *head;
+	const char *text;                  /* of head */
+	const struct span_context *caller; /* NULL: none */
+	char *ids; /* the header of caller in the application's buffer; NULL: to be looked for */
+	uint64_t ids_at; /* position in the stream */
+};
+
+/* What is known of it but its ids. */
 static void describe(struct conn *c, int fd, struct span *s, const struct exchange *x,
-		     const struct span_context *caller)
+		     const struct asked *a)
 {
 	struct half *h = &c->in;
-	const char *text = h->scratch->text;
+	const struct span_context *caller = a->caller;
 	bool has_parent = caller && config.trust_inbound;
 
 	if (x->is_stand_in && has_parent)
 		stand_for(s, caller);
 	else if (x->is_stand_in)
 		span_exclude(s);
-	if (config.trust_inbound)
-		keep_baggage(s, &h->head, text, h->scratch->edit);
-	else if (caller)
+	if (config.trust_inbound && a->head->baggage_first)
+		keep_baggage(s, a->head, a->text, h->scratch->edit);
+	else if (!config.trust_inbound && caller)
 		distrust(s, caller);
-	if (UNLIKELY(h->head.others) && has_parent && caller->is_debug)
+	if (UNLIKELY(a->head->others) && has_parent && caller->is_debug)
 		span_set_debug(s);
 	if (x->is_stand_in)
 		return;
-	attrs_server_request(s, c, fd, &h->head, text, &h->parser);
-	keep_rule_of(s, &h->head, text);
+	attrs_server_request(s, c, fd, a->head, a->text, &h->parser);
+	keep_rule_of(s, a->head, a->text);
 	tracer_saw_request();
 }
 
-static bool request_begun(struct conn *c, int fd)
+/* Known by a tag in what the application reads, if there may be one. */
+static ALWAYS_INLINE void make_known(struct conn *c, const struct exchange *x,
+				     const struct asked *a, const struct span_context *own,
+				     const struct span_context *parent)
+{
+	const struct span_id *id = &a->caller->span;
+
+	if (x->is_stand_in && parent)
+		;
+	else if (LIKELY(a->ids))
+		id = tag_write(c, a->ids, a->ids_at, own, !parent) ? &own->span : id;
+	else
+		id = tag_request(c, own, a->caller, parent != NULL);
+	tag_remember(x->span, id);
+}
+
+static bool request_begun(struct conn *c, int fd, const struct asked *a)
 {
 	struct half *h = &c->in;
-	const char *text = h->scratch->text;
-	struct span_context caller = { 0 };
 	struct exchange x = { .is_head = h->parser.is_head, .is_connect = h->parser.is_connect };
-	bool has_caller = inbound(&h->head, text, h->scratch->edit, &caller);
-	bool is_excluded = head_is_excluded(&h->head, text);
+	bool is_excluded = head_is_excluded(a->head, a->text);
 	bool is_others = tracer_is_here() && config.yield_to_sdk;
-	const struct span_context *parent = has_caller && config.trust_inbound ? &caller : NULL;
-	bool is_forced = force_has(&h->head, text) || (parent && UNLIKELY(parent->is_debug));
+	const struct span_context *parent = a->caller && config.trust_inbound ? a->caller : NULL;
+	bool is_forced = force_has(a->head, a->text) || (parent && UNLIKELY(parent->is_debug));
 	struct span_context own;
 	struct span *s = NULL;
 
@@ -191,33 +213,35 @@ static bool request_begun(struct conn *c, int fd)
 	if (!context_is_loop() && !conn_is_still(c, fd))
 		return false;
 	origin_end();
-	stats_add(STAT_LIST_LOST, h->head.is_full);
+	if (UNLIKELY(a->head->is_full))
+		stats_inc(STAT_LIST_LOST);
 	if (is_excluded)
 		stats_inc(STAT_REQUESTS_EXCLUDED);
 	if (is_others)
 		stats_inc(STAT_REQUESTS_YIELDED);
-	if (head_is_otlp(&h->head, text))
+	if (head_is_otlp(a->head, a->text))
 		stats_inc(STAT_CONNS_OTLP);
 	else if (!(config.sdk_disabled || is_others) || parent)
-		s = span_start_by(SPAN_SERVER, parent, clock_monotonic_ns(),
-				  is_forced ? SAMPLER_FORCED : rule_of(&h->head, text, true));
+		s = span_start_by(SPAN_SERVER, parent, 0,
+				  is_forced ? SAMPLER_FORCED : rule_of(a->head, a->text, true));
 	if (s) {
 		x.is_stand_in = config.sdk_disabled || is_excluded || is_others;
-		describe(c, fd, s, &x, has_caller ? &caller : NULL);
+		describe(c, fd, s, &x, a);
 		if (UNLIKELY(is_forced) && !x.is_stand_in)
 			span_set_forced(s);
 		x.span = span_ref(s);
-		own = span_get_context(s);
+		/* All that a tag needs of its context. */
+		own.trace = s->trace;
+		own.span = s->id;
+		own.flags = s->flags;
 	}
 	if (!exchange_push(c, &x)) {
 		span_discard(s);
 		return false;
 	}
 	/* From here on who answers may end the span. */
-	if (s && has_caller && x.is_stand_in && parent)
-		tag_remember(x.span, &caller.span);
-	else if (s && has_caller)
-		tag_request(c, x.span, &own, &caller, parent != NULL);
+	if (s && a->caller)
+		make_known(c, &x, a, &own, parent);
 	/* Several at once on one connection: nobody knows which one the program works for. */
 	if (exchange_count(c) > 1) {
 		x.span = (struct span_ref){ 0 };
@@ -229,26 +253,83 @@ static bool request_begun(struct conn *c, int fd)
 	return true;
 }
 
+static bool head_over(struct conn *c, int fd)
+{
+	struct half *h = &c->in;
+	const char *text = h->scratch->text;
+	struct span_context caller = { 0 };
+	bool has_caller = inbound(&h->head, text, h->scratch->edit, &caller);
+
+	return request_begun(c, fd,
+			     &(struct asked){ .head = &h->head,
+					      .text = text,
+					      .caller = has_caller ? &caller : NULL });
+}
+
+/* The same request once more (repeat.h), and nothing but that.  False: it is another one. */
+static bool read_again(struct conn *c, int fd, struct bytes in, bool *ret_ok)
+{
+	struct half *h = &c->in;
+	struct repeat *r = &c->request;
+	struct span_context caller = { .is_remote = true };
+	struct asked a = { .head = &r->now, .text = in.ptr };
+	struct bytes ids;
+
+	if (!http1_is_fresh(&h->parser) || !c->arrival || c->arrival->len != in.len ||
+	    !repeat_is_request(r, in))
+		return false;
+	if (r->ids.len) {
+		ids = head_get(&r->now, in.ptr, HEAD_TRACEPARENT);
+		if (traceparent_parse(ids, &caller.trace, &caller.span, &caller.flags) ==
+		    TRACEPARENT_INVALID)
+			return false;
+		a.caller = &caller;
+		a.ids = (char *)(uintptr_t)ids.ptr;
+		a.ids_at = h->bytes + r->now.fields.piece[HEAD_TRACEPARENT].at;
+	}
+	h->bytes += in.len;
+	*ret_ok = request_begun(c, fd, &a);
+	body_size_keep(c, &h->parser);
+	return true;
+}
+
 bool server_read(struct conn *c, int fd, struct bytes in)
 {
 	struct half *h = &c->in;
 	const char *start = in.ptr;
 	uint64_t base = h->bytes;
+	struct bytes whole = in;
+	bool ok;
 
+	if (LIKELY(c->request.len) && LIKELY(read_again(c, fd, in, &ok)))
+		return ok;
 	if (!detect_is(c, in, DETECT_HTTP1_REQUEST))
 		return false;
+	/* Whoever looks for a head in vain may leave nothing of the last one's facts. */
+	if (http1_is_fresh(&h->parser))
+		repeat_end(&c->request);
+	else
+		whole.len = 0;
 	h->bytes += in.len;
 	for (;;) {
 		enum http1_event e = half_step_request(h, &in);
 
 		if (e == HTTP1_NEED_MORE)
 			return true;
+		if (e == HTTP1_START_LINE)
+			repeat_end(&c->request);
 		if (e == HTTP1_MESSAGE_END) {
 			body_size_keep(c, &h->parser);
 			if (!in.len)
 				return true;
+			whole.len = 0;
 		}
-		if (e == HTTP1_HEAD_END ? !request_begun(c, fd) : !half_take(h, e))
+		if (e == HTTP1_HEAD_END) {
+			repeat_end(&c->request);
+			if (whole.len && !in.len && repeat_is_due(&c->request))
+				repeat_keep_request(&c->request, whole, &h->head, &h->parser);
+		}
+		if (e == HTTP1_HEAD_END ? !head_over(c, fd) : !half_take(h, e))
 			return false;
 		if (e == HTTP1_HEADER && traceparent_is_name(h->parser.name))
 			h->head.traceparent_end = base + (uint64_t)(in.ptr - start);
@@ -264,10 +345,10 @@ static void response_over(struct conn *c)
 		return;
 	s = span_mine(x->span);
 	attrs_body_sizes(s, c, &c->out.parser);
-	/* Told only where it is not the end: a response that streams. */
-	if (c->first_byte_ns && c->first_byte_turn != half_turn(&c->out))
+	if (UNLIKELY(c->first_byte_ns))
 		span_add_event_at(s, EVENT_FIRST_BYTE, c->first_byte_ns);
 	c->first_byte_ns = 0;
+	c->is_first_byte = false;
 	exchange_end(x, s);
 	exchange_pop(c);
 	if (exchange_count(c)) /* the next one has been read already */
@@ -281,10 +362,7 @@ static void response_begun(struct conn *c)
 	if (!x)
 		return;
 	http1_expect(&c->out.parser, x->is_head, x->is_connect);
-	if (!c->first_byte_ns) {
-		c->first_byte_ns = clock_monotonic_ns();
-		c->first_byte_turn = half_turn(&c->out);
-	}
+	c->is_first_byte = !c->first_byte_ns;
 }
 
 static void response_header(struct conn *c)
@@ -330,9 +408,37 @@ static ALWAYS_INLINE bool response_event(struct conn *c, enum http1_event e)
 	}
 }
 
+/* Told only where it is not the end: a response that streams. */
+void server_goes_on(struct conn *c)
+{
+	c->first_byte_ns = clock_monotonic_ns();
+	c->is_first_byte = false;
+}
+
+/* The head of the last response once more: *in is what is behind it.  False: it is another one. */
+static bool head_again(struct conn *c, struct bytes *in)
+{
+	struct http1 *p = &c->out.parser;
+	const struct exchange *x = exchange_first(c);
+	uint64_t length;
+	size_t n;
+
+	if (!x || x->is_head || x->is_connect || !http1_is_fresh(p))
+		return false;
+	n = repeat_is_response(&c->response, *in, &length);
+	if (!n)
+		return false;
+	c->is_first_byte = !c->first_byte_ns;
+	http1_repeat(p, length);
+	*in = bytes_skip(*in, n);
+	attrs_response(span_mine(x->span), true, p);
+	return true;
+}
+
 bool server_wrote(struct conn *c, struct bytes in)
 {
 	struct half *h = &c->out;
+	const char *head = NULL;
 
 	if (!c->in.bytes) /* who speaks first does not speak HTTP */
 		return false;
@@ -342,6 +448,10 @@ bool server_wrote(struct conn *c, struct bytes in)
 		return true;
 	}
 	h->bytes += in.len;
+	if ((!c->response.len || !head_again(c, &in)) && http1_is_fresh(&h->parser)) {
+		head = in.ptr;
+		repeat_end(&c->response);
+	}
 	for (;;) {
 		bool is_whole;
 		enum http1_event e = half_step_response(h, &in, exchange_first(c), &is_whole);
@@ -350,6 +460,7 @@ bool server_wrote(struct conn *c, struct bytes in)
 			return true;
 		if (is_whole)
 			response_begun(c);
+		repeat_see(&c->response, &head, e, in, &h->parser);
 		if (!response_event(c, e))
 			return false;
 		if (e == HTTP1_MESSAGE_END && !in.len)

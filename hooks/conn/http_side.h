@@ -85,7 +85,7 @@ static inline void half_settle(struct half *h)
 /* The open span of ref, if this process opened it: a forked child must not end its parent's. */
 static inline struct span *span_mine(struct span_ref ref)
 {
-	struct span *s = span_get(ref);
+	struct span *s = store_span(ref);
 
 	return s && s->pid == process_pid() ? s : NULL;
 }

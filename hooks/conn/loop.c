@@ -118,22 +118,25 @@ void loop_connected(int fd)
 		forget(fd, 0, false);
 }
 
-static bool is_in(const struct other *other, const struct epoll_event *events, int n)
+static bool is_in(uint64_t data, const struct epoll_event *events, int n)
 {
 	for (int i = 0; i < n; i++)
-		if (other->data == events[i].data.u64)
+		if (data == events[i].data.u64)
 			return true;
 	return false;
 }
 
-static bool any_others(const struct epoll_event *events, int n)
+static ALWAYS_INLINE bool any_others(const struct epoll_event *events, int n)
 {
 	size_t end = atomic_load_explicit(&others_end, memory_order_relaxed);
 
-	for (size_t i = 0; i < end; i++)
+	for (size_t i = 0; i < end; i++) {
+		uint64_t data = atomic_load_explicit(&others[i].data, memory_order_relaxed);
+
 		if (atomic_load_explicit(&others[i].fd, memory_order_relaxed) &&
-		    is_in(&others[i], events, n))
+		    is_in(data, events, n))
 			return true;
+	}
 	return atomic_load_explicit(&has_more, memory_order_relaxed);
 }
 

@@ -129,7 +129,7 @@ static uint64_t start_of(const struct conn *c, struct span_ref from, uint64_t no
 
 	if (!c->is_fresh || !start || (ready && now - ready > IDLE_NS))
 		return now;
-	if (server && start < server->start_ns)
+	if (server && (start < server->start_ns || !span_is_recording(server)))
 		return now;
 	return start;
 }

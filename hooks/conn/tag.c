@@ -60,7 +60,7 @@ static uint64_t ref_word(struct span_ref ref)
 __attribute__((no_sanitize("thread"))) static bool is_open(uint64_t word)
 {
 	const volatile struct span *s =
-		span_get((struct span_ref){ (uint32_t)word, (uint32_t)(word >> 32) });
+		store_span((struct span_ref){ (uint32_t)word, (uint32_t)(word >> 32) });
 
 	return s && s->pid == process_pid();
 }
@@ -345,10 +345,27 @@ static bool write_tag(struct conn *c, const struct span_context *own, bool is_al
 	return true;
 }
 
-void tag_request(struct conn *c, struct span_ref s, const struct span_context *own,
-		 const struct span_context *caller, bool is_trusted)
+const struct span_id *tag_request(struct conn *c, const struct span_context *own,
+				  const struct span_context *caller, bool is_trusted)
 {
 	bool is_written = !caller->is_other && write_tag(c, own, !is_trusted);
 
-	tag_remember(s, is_written ? &own->span : &caller->span);
+	return is_written ? &own->span : &caller->span;
+}
+
+bool tag_write(const struct conn *c, char *value, uint64_t at, const struct span_context *own,
+	       bool is_all)
+{
+	if (!tag_is_allowed())
+		return false;
+	if (UNLIKELY(is_peeked(c, at))) {
+		stats_inc(STAT_TAG_PEEKED);
+		return false;
+	}
+	if (UNLIKELY(is_all))
+		traceparent_format(value, &own->trace, &own->span, own->flags);
+	else
+		hex_encode(value + PARENT_AT, own->span.bytes, sizeof(own->span.bytes));
+	stats_inc(STAT_TAGGED);
+	return true;
 }

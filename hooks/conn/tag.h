@@ -50,17 +50,24 @@ bool arrival_copy(const struct arrival *a, uint64_t at, char *to, size_t len);
 bool tag_is_allowed(void);
 
 /*
- * The head of a request is whole, c->arrival is the call that brought its end, and s the reference
- * to its span, whose context is own: a copy, since the span may be ended any time.  Under the lock
- * of the half that is read.  Tags it, or counts why not; and remembers the id that the application
- * sees now.
+ * The head of a request is whole, c->arrival is the call that brought its end, and own the
+ * context of its span: a copy, since the span may be ended any time.  Under the lock of the half
+ * that is read.  Tags it, or counts why not; returns the id that the application sees now, which
+ * is to be remembered.
  *
  * A caller of another format than the W3C's is remembered by its id, and nothing is written.  One
  * that is not trusted: the whole value is replaced, so that nothing of its trace is there
  * to be passed on.
  */
-void tag_request(struct conn *c, struct span_ref s, const struct span_context *own,
-		 const struct span_context *caller, bool is_trusted);
+const struct span_id *tag_request(struct conn *c, const struct span_context *own,
+				  const struct span_context *caller, bool is_trusted);
+
+/*
+ * The same where it is known that nothing but a peek can stand against it, and the header's value,
+ * of TRACEPARENT_LEN, lies at that position of the stream.  is_all: the caller is not trusted.
+ */
+bool tag_write(const struct conn *c, char *value, uint64_t at, const struct span_context *own,
+	       bool is_all);
 
 enum tag {
 	TAG_UNKNOWN, /* no request has brought it, as far as we remember: somebody else's */
@@ -71,7 +78,7 @@ enum tag {
 /* Which request has brought this header? */
 enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct span_ref *ret);
 
-/* From now on s is found by that id, its own or its caller's; tag_request() does this. */
+/* From now on s is found by that id, its own or its caller's. */
 void tag_remember(struct span_ref s, const struct span_id *id);
 
 #endif

@@ -16,6 +16,7 @@
 #include <errno.h>
 
 #include "conn.h"
+#include "conn_impl.h"
 #include "context.h"
 #include "guard.h"
 #include "host.h"

@@ -424,6 +424,22 @@ bool http1_eof(struct http1 *p)
 	return true;
 }
 
+bool http1_can_repeat(const struct http1 *p)
+{
+	return p->is_response && !p->is_head && !p->is_connect && p->status >= 200 &&
+	       p->status != 204 && p->status != 304 && p->has_length != p->is_chunked && !p->tell;
+}
+
+void http1_repeat(struct http1 *p, uint64_t length)
+{
+	p->has_digit = p->has_cr = false;
+	p->body_bytes = 0;
+	p->body_left = p->is_chunked ? 0 : length;
+	p->state = (uint8_t)(p->is_chunked ? HTTP1_AT_CHUNK_SIZE :
+			     length        ? HTTP1_AT_BODY :
+					     HTTP1_AT_END);
+}
+
 bool http1_is_between(const struct http1 *p)
 {
 	if (p->state == HTTP1_AT_START)

@@ -164,6 +164,15 @@ struct http1 http1_ahead(const struct http1 *p);
  */
 MUST_USE bool http1_skip(struct http1 *p, uint64_t n);
 
+/*
+ * Response: a head that differs from the last one in the digits of its Content-Length alone, or in
+ * what no parser cares about, need not be parsed.  http1_can_repeat(): at HEAD_END, is it such a
+ * one?  http1_repeat(): it has come again, with that length if it has any; as behind its HEAD_END.
+ * Only with http1_is_between().
+ */
+bool http1_can_repeat(const struct http1 *p);
+void http1_repeat(struct http1 *p, uint64_t length);
+
 /* Gives up; sticky.  Where it is dead already the first reason stays. */
 void http1_kill(struct http1 *p, enum http1_reason why);
 

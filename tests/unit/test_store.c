@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "config.h"
+#include "orphan.h"
 #include "stats.h"
 #include "store.h"
 
@@ -156,6 +157,70 @@ static void test_store_takes_the_lowest_free_slot(void **state)
 	assert_int_equal(a->used | a->has_parent | a->last | a->attrs, 0);
 	slot_free(st, a);
 	slot_free(st, b);
+}
+
+static uint32_t count_taken(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < SLOTS; i++)
+		n += store_slot(st, i)->state != SLOT_FREE;
+	return n;
+}
+
+/* A slot that is put by is this process's next one, and nobody else's. */
+static void test_store_spare_is_of_one_process(void **state)
+{
+	struct span *s = slot_take(st), *next;
+	uint32_t generation = s->generation;
+	struct span_ref old = span_ref(s);
+	int status;
+	pid_t pid;
+
+	(void)state;
+	slot_put_by(st, s);
+	assert_null(span_get(old));
+	assert_int_equal(count_taken(), 1);
+	pid = fork();
+	if (pid == 0) {
+		struct span *mine = slot_take(st);
+
+		slot_put_by(st, mine);
+		_exit(mine == s || slot_take(st) != mine);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	next = slot_take(st);
+	assert_ptr_equal(next, s);
+	assert_int_equal(next->generation, generation + 1);
+	assert_int_equal(next->pid, getpid());
+	orphans_of(pid, 0); /* what the child still held */
+	slot_free(st, next);
+	assert_int_equal(count_taken(), 0);
+}
+
+/* It goes back when the process ends; of one that was killed, it is an orphan. */
+static void test_store_spare_goes_back(void **state)
+{
+	struct span *a = slot_take(st), *b = slot_take(st);
+	pid_t pid;
+
+	(void)state;
+	slot_put_by(st, a);
+	slot_put_by(st, b); /* there is one already */
+	assert_int_equal(count_taken(), 1);
+	store_give_spare();
+	store_give_spare();
+	assert_int_equal(count_taken(), 0);
+	pid = fork();
+	if (pid == 0) {
+		slot_put_by(st, slot_take(st));
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(count_taken(), 1);
+	orphans_of(pid, 0);
+	assert_int_equal(count_taken(), 0);
 }
 
 static void test_store_hands_out_all_and_then_none(void **state)
@@ -453,15 +518,6 @@ static void test_store_sees_a_slot_freed_while_the_last_is_taken(void **state)
 
 /* --- the dying --- */
 
-static uint32_t count_taken(void)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < SLOTS; i++)
-		n += store_slot(st, i)->state != SLOT_FREE;
-	return n;
-}
-
 /* Last: what the victims held stays taken. */
 static void test_store_goes_on_when_producers_are_killed(void **state)
 {
@@ -506,6 +562,8 @@ int main(void)
 		cmocka_unit_test(test_store_has_the_size_that_settings_ask_for),
 		cmocka_unit_test(test_store_is_not_dumped),
 		cmocka_unit_test(test_store_takes_the_lowest_free_slot),
+		cmocka_unit_test(test_store_spare_is_of_one_process),
+		cmocka_unit_test(test_store_spare_goes_back),
 		cmocka_unit_test(test_store_hands_out_all_and_then_none),
 		cmocka_unit_test(test_store_extends_wholly_or_not),
 		cmocka_unit_test(test_store_limits_the_chain),

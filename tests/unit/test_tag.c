@@ -83,7 +83,8 @@ static struct span *request_span(unsigned i)
 
 	assert_non_null(c);
 	assert_in_range(i, 0, exchange_count(c) - 1);
-	s = span_get(c->exchanges.at[(atomic_load(&c->exchanges.head) + i) % CONN_EXCHANGES].span);
+	i += atomic_load(&c->exchanges.head) - atomic_load(&c->exchanges.from);
+	s = span_get(c->exchanges.at[i % CONN_EXCHANGES].span);
 	conn_unpin(c);
 	assert_non_null(s);
 	return s;

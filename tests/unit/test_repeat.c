@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Heads that are taken for the last one once more: each byte of a head is changed to each byte that
+ * matters, and whatever is taken for the same must be what the parser and head.h say of it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "conn.h"
+#include "repeat.h"
+#include "stats.h"
+#include "store.h"
+
+#define FD 710
+#define TRACE "4bf92f3577b34da6a3ce929d0e0e4736"
+#define PARENT "00f067aa0ba902b7"
+#define IDS "traceparent: 00-" TRACE "-" PARENT "-01\r\n"
+
+static const char changes[] = {
+	'\0', '\t', '\n', '\r', ' ', '!', '0', '9', ':', 'a', 'z', 0x7f, -1
+};
+
+static const struct bytes requests[] = {
+	BYTES("GET /a HTTP/1.1\r\nHost: h\r\n\r\n"),
+	BYTES("GET /a/b?c=d HTTP/1.1\r\nHost: shop:8080\r\nUser-Agent: u 1\r\nAccept: */*\r\n" IDS
+	      "\r\n"),
+	BYTES("HEAD / HTTP/1.0\r\n" IDS "X-Long: 0123456789abcdef0123456789abcdef\r\n\r\n"),
+	BYTES("POST /a HTTP/1.1\r\nuser-agent: u\r\nConnection: close\r\n\r\n"),
+};
+
+/* --- the slow way --- */
+
+struct parsed {
+	struct http1 p;
+	struct head head;
+	char text[HEAD_TEXT_BYTES];
+	size_t len; /* of its head */
+	size_t all; /* of the message */
+	bool is_whole;
+};
+
+static void parse(struct parsed *ret, struct bytes in, bool is_response)
+{
+	const char *start = in.ptr;
+	enum http1_event e;
+
+	if (is_response)
+		http1_init_response(&ret->p);
+	else
+		http1_init_request(&ret->p);
+	if (is_response)
+		http1_tell(&ret->p, 0);
+	head_init(&ret->head);
+	ret->is_whole = false;
+	ret->len = ret->all = 0;
+	while ((e = http1_step(&ret->p, &in)) != HTTP1_NEED_MORE && e != HTTP1_DEAD &&
+	       e != HTTP1_NEED_LINE) {
+		if (e == HTTP1_START_LINE && !is_response)
+			head_start(&ret->head, ret->text, &ret->p);
+		if (e == HTTP1_HEADER && !is_response)
+			head_field(&ret->head, ret->text, &ret->p);
+		if (e == HTTP1_HEAD_END)
+			ret->len = (size_t)(in.ptr - start);
+		if (e == HTTP1_HEAD_END && is_response)
+			return;
+		if (e == HTTP1_MESSAGE_END) {
+			ret->all = (size_t)(in.ptr - start);
+			ret->is_whole = true;
+			return;
+		}
+	}
+}
+
+static void assert_same_facts(const struct http1 *a, const struct http1 *b)
+{
+	assert_int_equal(a->version, b->version);
+	assert_int_equal(a->status, b->status);
+	assert_int_equal(a->is_head, b->is_head);
+	assert_int_equal(a->is_connect, b->is_connect);
+	assert_int_equal(a->is_close, b->is_close);
+	assert_int_equal(a->is_chunked, b->is_chunked);
+	assert_int_equal(a->has_length, b->has_length);
+	assert_int_equal(a->has_upgrade, b->has_upgrade);
+}
+
+/* --- requests --- */
+
+static void assert_is(struct repeat *r, struct bytes in, const struct parsed *last)
+{
+	static struct parsed now;
+
+	parse(&now, in, false);
+	assert_true(now.is_whole);
+	assert_int_equal(now.all, in.len);
+	assert_same_facts(&now.p, &last->p);
+	assert_int_equal(now.head.fields.seen, r->now.fields.seen);
+	for (unsigned f = 0; f < HEAD_FIELDS; f++) {
+		struct bytes want = head_get(&now.head, now.text, (enum head_field)f);
+		struct bytes got = head_get(&r->now, in.ptr, (enum head_field)f);
+
+		assert_int_equal(got.len, want.len);
+		if (want.len)
+			assert_memory_equal(got.ptr, want.ptr, want.len);
+	}
+}
+
+/* False: it is none that is taken whole. */
+static bool offer_request(struct repeat *r, struct bytes in)
+{
+	static char text[HEAD_TEXT_BYTES];
+	struct http1_others others;
+	struct bytes rest = in;
+	struct http1 p;
+	struct head h;
+
+	http1_init_request(&p);
+	http1_tell(&p, HEAD_TELL);
+	head_init(&h);
+	repeat_end(r);
+	if (!http1_whole_request(&p, &rest, &h.fields, &others) || rest.len)
+		return false;
+	head_whole(&h, text, &others);
+	repeat_keep_request(r, in, &h, &p);
+	return true;
+}
+
+static void keep_request(struct repeat *r, struct bytes in, struct parsed *ret)
+{
+	parse(ret, in, false);
+	assert_true(ret->is_whole);
+	assert_true(offer_request(r, in));
+}
+
+static void test_repeat_request_each_byte_changed(void **state)
+{
+	static struct parsed last;
+	static struct repeat r;
+	char buf[REPEAT_BYTES];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		struct bytes in = { buf, requests[i].len };
+
+		keep_request(&r, requests[i], &last);
+		assert_int_equal(r.len, requests[i].len);
+		assert_true(repeat_is_request(&r, requests[i]));
+		assert_is(&r, requests[i], &last);
+		for (size_t at = 0; at < in.len; at++)
+			for (size_t k = 0; k < sizeof(changes); k++) {
+				bool in_ids =
+					r.ids.len && at >= r.ids.at && at < r.ids.at + r.ids.len;
+
+				memcpy(buf, requests[i].ptr, in.len);
+				buf[at] = changes[k];
+				/* What the ids are is for traceparent_parse() to say. */
+				if (!in_ids && repeat_is_request(&r, in))
+					assert_is(&r, in, &last);
+			}
+	}
+}
+
+static void test_repeat_request_with_another_target(void **state)
+{
+	static const char *const targets[] = { "/", "/a/much/longer/one?with=a&query=1",
+					       "/\xc3\xa9", "*", "/b" };
+	static struct parsed last;
+	static struct repeat r;
+	char buf[REPEAT_BYTES];
+
+	(void)state;
+	keep_request(&r, requests[1], &last);
+	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+		int n = snprintf(buf, sizeof(buf), "GET %s%s", targets[i],
+				 strstr(requests[1].ptr, " HTTP"));
+
+		assert_true(repeat_is_request(&r, (struct bytes){ buf, (size_t)n }));
+		assert_is(&r, (struct bytes){ buf, (size_t)n }, &last);
+	}
+}
+
+/* Less of it, more of it, or nothing. */
+static void test_repeat_request_of_another_length(void **state)
+{
+	static struct parsed last;
+	static struct repeat r;
+	char buf[2 * REPEAT_BYTES];
+
+	(void)state;
+	keep_request(&r, requests[1], &last);
+	memcpy(buf, requests[1].ptr, requests[1].len);
+	for (size_t n = 0; n < requests[1].len; n++)
+		assert_false(repeat_is_request(&r, (struct bytes){ buf, n }));
+	memcpy(buf + requests[1].len, requests[1].ptr, requests[1].len);
+	assert_false(repeat_is_request(&r, (struct bytes){ buf, 2 * requests[1].len }));
+	assert_false(repeat_is_request(&r, (struct bytes){ buf, requests[1].len + 1 }));
+}
+
+static void test_repeat_request_that_is_not_kept(void **state)
+{
+	static const struct bytes none[] = {
+		BYTES("CONNECT h:1 HTTP/1.1\r\n\r\n"),
+		BYTES("GET /a HTTP/1.1\r\nContent-Length: 0\r\n\r\n"),
+		BYTES("GET /a HTTP/1.1\r\n" IDS IDS "\r\n"),
+		BYTES("PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"),
+		BYTES("GET /a HTTP/1.1\r\n" IDS "tracestate: a=b\r\n\r\n"),
+		BYTES("GET /a HTTP/1.1\r\nbaggage: a=b\r\n\r\n"),
+		BYTES("GET /a HTTP/1.1\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n"),
+		BYTES("GET /a HTTP/1.1\nHost: a\n\n"),
+		BYTES("\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\n"),
+		BYTES("GET /a HTTP/1.1\r\nHost: a\r\n b\r\n\r\n"),
+		BYTES("GET /a HTTP/1.1\r\ntraceparent: x\r\n\r\n"),
+	};
+	static struct repeat r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		(void)offer_request(&r, none[i]);
+		assert_int_equal(r.len, 0);
+	}
+}
+
+/* --- responses --- */
+
+#define DATE "Date: Tue, 15 Nov 1994 08:12:31 GMT\r\n"
+
+static const struct bytes responses[] = {
+	BYTES("HTTP/1.1 200 OK\r\nServer: s\r\n" DATE "Content-Length: 1024\r\nX: 1\r\n\r\n"),
+	BYTES("HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n" DATE "\r\n"),
+	BYTES("HTTP/1.0 500 \r\nConnection: keep-alive\r\ncontent-length:7\r\n\r\n"),
+	BYTES("HTTP/1.1 200 OK\r\n" DATE "Transfer-Encoding: chunked\r\n\r\n"),
+	BYTES("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+};
+
+static void assert_is_response(struct repeat *r, struct bytes in, const struct http1 *last)
+{
+	static struct parsed now;
+	struct http1 again = *last;
+	struct bytes rest[2];
+	uint64_t length;
+	size_t n = repeat_is_response(r, in, &length);
+
+	if (!n)
+		return;
+	parse(&now, in, true);
+	assert_int_equal(now.len, n);
+	http1_repeat(&again, length);
+	assert_same_facts(&again, &now.p);
+	assert_int_equal(again.state, now.p.state);
+	assert_int_equal(again.body_left, now.p.body_left);
+	rest[0] = rest[1] = BYTES("5\r\n01234\r\n0\r\n\r\nHTTP/1.1 204 n\r\n\r\n");
+	for (int i = 0; i < 8; i++) {
+		enum http1_event a = http1_step(&again, &rest[0]), b = http1_step(&now.p, &rest[1]);
+
+		assert_int_equal(a, b);
+		assert_int_equal(rest[0].len, rest[1].len);
+	}
+}
+
+static void test_repeat_response_each_byte_changed(void **state)
+{
+	static struct parsed last;
+	static struct repeat r;
+	char buf[REPEAT_BYTES];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(responses) / sizeof(responses[0]); i++) {
+		struct bytes in = { buf, responses[i].len };
+		struct bytes body = BYTES("0\r\n\r\n");
+		uint64_t length;
+
+		parse(&last, responses[i], true);
+		repeat_keep_response(&r, responses[i], &last.p);
+		assert_int_equal(repeat_is_response(&r, responses[i], &length), responses[i].len);
+		while (http1_step(&last.p, &body) != HTTP1_MESSAGE_END) /* between two */
+			if (!body.len)
+				body = BYTES("0123456789");
+		for (size_t at = 0; at < in.len; at++)
+			for (size_t k = 0; k < sizeof(changes); k++) {
+				memcpy(buf, responses[i].ptr, in.len);
+				buf[at] = changes[k];
+				assert_is_response(&r, in, &last.p);
+			}
+		for (size_t n = 0; n < in.len; n++)
+			assert_int_equal(repeat_is_response(&r,
+							    (struct bytes){ responses[i].ptr, n },
+							    &length),
+					 0);
+	}
+}
+
+static void test_repeat_response_with_another_length(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t wanted;
+		bool is_same;
+	} rows[] = {
+		{ "0", 0, true },
+		{ "9", 9, true },
+		{ "0012", 12, true },
+		{ "123456789012345678", 123456789012345678u, true },
+		{ "1234567890123456789", 0, false }, /* for the parser to judge */
+		{ "", 0, false },
+		{ "1 ", 0, false },
+		{ "1a", 0, false },
+		{ "-1", 0, false },
+		{ "1, 1", 0, false },
+	};
+	static struct parsed last;
+	static struct repeat r;
+	char buf[REPEAT_BYTES];
+
+	(void)state;
+	parse(&last, responses[0], true);
+	repeat_keep_response(&r, responses[0], &last.p);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint64_t length;
+		int n = snprintf(buf, sizeof(buf),
+				 "HTTP/1.1 200 OK\r\nServer: s\r\n" DATE
+				 "Content-Length: %s\r\nX: 1\r\n\r\nbody",
+				 rows[i].text);
+		size_t got = repeat_is_response(&r, (struct bytes){ buf, (size_t)n }, &length);
+
+		assert_int_equal(got, rows[i].is_same ? (size_t)n - 4 : 0);
+		if (rows[i].is_same)
+			assert_int_equal(length, rows[i].wanted);
+	}
+}
+
+/* Two receivers may disagree about them, or nothing follows from them for the next. */
+static void test_repeat_response_that_is_not_kept(void **state)
+{
+	static const struct bytes none[] = {
+		BYTES("HTTP/1.1 204 n\r\nContent-Length: 0\r\n\r\n"),
+		BYTES("HTTP/1.1 304 n\r\nContent-Length: 9\r\n\r\n"),
+		BYTES("HTTP/1.1 100 Continue\r\n\r\n"),
+		BYTES("HTTP/1.1 200 until the end\r\n\r\n"),
+		BYTES("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n"),
+	};
+	static struct parsed last;
+	static struct repeat r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		parse(&last, none[i], true);
+		repeat_keep_response(&r, none[i], &last.p);
+		assert_int_equal(r.len, 0);
+	}
+}
+
+/* --- through a connection --- */
+
+static int set_up(void **state)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)state;
+	assert_int_equal(dup2(fd, FD), FD);
+	close(fd);
+	config_parse(&config, NULL);
+	atomic_store(&span_ended_without_owner, NULL);
+	stats_reset();
+	conn_accepted(FD);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	conn_fd_closing(FD);
+	close(FD);
+	return 0;
+}
+
+static void moves(char *buf, bool is_in)
+{
+	struct iovec iov = { buf, strlen(buf) };
+	struct conn_token t = conn_look(FD, is_in);
+
+	assert_int_not_equal(t.entry, 0);
+	if (is_in)
+		conn_read_done(FD, t, &iov, 1, (ssize_t)iov.iov_len, 4096, 0);
+	else
+		conn_wrote(FD, t, &iov, 1, (ssize_t)iov.iov_len, 0);
+}
+
+static struct span *served(void)
+{
+	struct conn *c = conn_pin(FD);
+	struct span *s = span_get(conn_bound(c));
+
+	conn_unpin(c);
+	assert_non_null(s);
+	return s;
+}
+
+static struct bytes value_of(const struct span *s, enum attr key)
+{
+	struct bytes found;
+
+	span_find(s, &key, &found, 1);
+	return found;
+}
+
+/* The same client, one request after the other, with a query, another method, a body between. */
+static void test_repeat_spans_are_as_ever(void **state)
+{
+	static const struct {
+		const char *method, *target, *path, *query, *body;
+	} rows[] = {
+		{ "GET", "/one", "/one", "", "" },
+		{ "GET", "/two", "/two", "", "" },
+		{ "GET", "/three?a=b", "/three", "a=b", "" },
+		{ "POST", "/two", "/two", "", "Content-Length: 3\r\n\r\nabc" },
+		{ "GET", "/four", "/four", "", "" },
+		{ "GET", "/five", "/five", "", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char buf[512], answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+			       id[17] = "";
+		struct span *s;
+		struct bytes path, query, method;
+
+		snprintf(buf, sizeof(buf),
+			 "%s %s HTTP/1.1\r\nHost: h\r\ntraceparent: 00-" TRACE "-%016zx-01\r\n%s",
+			 rows[i].method, rows[i].target, i + 1,
+			 *rows[i].body ? rows[i].body : "\r\n");
+		moves(buf, true);
+		s = served();
+		assert_int_equal(s->parent.bytes[7], i + 1);
+		hex_encode(id, s->id.bytes, sizeof(s->id.bytes));
+		assert_non_null(strstr(buf, id)); /* the tag */
+		method = value_of(s, ATTR_HTTP_REQUEST_METHOD);
+		path = value_of(s, ATTR_URL_PATH);
+		query = value_of(s, ATTR_URL_QUERY);
+		assert_true(bytes_equal(method, bytes_from_str(rows[i].method)));
+		assert_true(bytes_equal(path, bytes_from_str(rows[i].path)));
+		assert_true(bytes_equal(query, bytes_from_str(rows[i].query)));
+		moves(answer, false);
+		assert_int_equal(stats_read(STAT_SPANS_ENDED), i + 1);
+	}
+	assert_int_equal(stats_read(STAT_TAGGED), sizeof(rows) / sizeof(rows[0]));
+	assert_int_equal(stats_read(STAT_CONNS_OPAQUE), 0);
+}
+
+/* An invalid header is counted and begins a trace, as ever (C11). */
+static void test_repeat_with_ids_that_are_none(void **state)
+{
+	char good[] = "GET /a HTTP/1.1\r\n" IDS "\r\n", again[] = "GET /a HTTP/1.1\r\n" IDS "\r\n";
+	char bad[] = "GET /a HTTP/1.1\r\n" IDS "\r\n", was[sizeof(bad)];
+	char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+	(void)state;
+	moves(good, true);
+	moves(answer, false);
+	moves(again, true);
+	moves(answer, false);
+	strstr(bad, TRACE)[3] = 'X';
+	memcpy(was, bad, sizeof(bad));
+	moves(bad, true);
+	assert_memory_equal(bad, was, sizeof(bad));
+	assert_false(served()->has_parent);
+	assert_int_equal(stats_read(STAT_INBOUND_INVALID), 1);
+}
+
+/* A body that goes on is no head, whatever is in it. */
+static void test_repeat_in_a_body(void **state)
+{
+	char get[] = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n", answer[] = "HTTP/1.1 200 OK\r\n"
+								      "Content-Length: 2\r\n\r\nok";
+	char post[] = "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 28\r\n\r\n";
+	char long_one[] = "HTTP/1.1 200 OK\r\nContent-Length: 38\r\n\r\n";
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		moves(get, true);
+		moves(answer, false);
+	}
+	assert_int_equal(strlen(get), 28);
+	assert_int_equal(strlen(answer), 40);
+	moves(post, true);
+	moves(get, true);
+	moves(long_one, false);
+	answer[38] = '\0'; /* whose own body is not there */
+	moves(answer, false);
+	assert_int_equal(stats_read(STAT_SPANS_STARTED), 4);
+	assert_int_equal(stats_read(STAT_SPANS_ENDED), 4);
+	assert_int_equal(stats_read(STAT_CONNS_OPAQUE), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_repeat_request_each_byte_changed),
+		cmocka_unit_test(test_repeat_request_with_another_target),
+		cmocka_unit_test(test_repeat_request_of_another_length),
+		cmocka_unit_test(test_repeat_request_that_is_not_kept),
+		cmocka_unit_test(test_repeat_response_each_byte_changed),
+		cmocka_unit_test(test_repeat_response_with_another_length),
+		cmocka_unit_test(test_repeat_response_that_is_not_kept),
+		cmocka_unit_test_setup_teardown(test_repeat_spans_are_as_ever, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_repeat_with_ids_that_are_none, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_repeat_in_a_body, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
