@@ -26,7 +26,7 @@ import servers
 from kit import procfs, raw, report, stats, turns
 from support.progs import BUILD, OBJECT, ROOT
 
-COMPARED = ("nginx static", "nginx proxy", "nginx proxy, edge", "haproxy", "redis", "/bin/true")
+COMPARED = ("nginx static", "nginx https", "nginx proxy", "nginx proxy, edge", "haproxy", "redis", "/bin/true")
 START_S = {"java": 25, "gunicorn + flask": 12, "node": 8}  # a round of starts; what is not here: 2
 
 
@@ -78,7 +78,7 @@ class Plan:
         """About, on a machine that has nothing else to do."""
         s = sum(basics.BASICS[name][1] for name in self.basics)
         for b in self.servers:
-            count = {"usual": 6 + bool(b.agent), "opaque": 3, "edge": 2}[b.kind]
+            count = {"usual": 6 + bool(b.agent) + b.keeps, "opaque": 3, "edge": 2}[b.kind]
             s += (5 if self.old else count) * (self.pairs * b.turn_s() + 1)
             if b.starts and not self.old:
                 s += min(self.pairs, turns.STARTS) * START_S.get(b.name, 2)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_load PORT CONNECTIONS COUNT THINK_US REPLY [STATUS] <request
+ * bench_load PORT CONNECTIONS COUNT THINK_US REPLY [STATUS [tls]] <request
  *
  * Sends exactly COUNT copies of the request and waits for as many answers; each connection waits
  * THINK_US after an answer (0: not at all, the server is saturated).  REPLY: bytes of an answer, or
@@ -11,6 +11,7 @@
  * Ends with 1, and says why, if anything else happens.
  */
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <err.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -31,6 +32,7 @@
 
 struct connection {
 	int fd; /* -1: to be opened */
+	void *ssl;
 	uint64_t sent_ns;
 	uint64_t due_ns;
 	size_t have;
@@ -51,6 +53,34 @@ static struct load {
 	struct connection **queue;
 	size_t queue_size, first, queued;
 } load;
+
+/* OpenSSL 3, found when it is wanted: nobody needs it to build this. */
+static struct tls {
+	void *(*method)(void);
+	void *(*ctx_new)(const void *method);
+	void *(*new)(void *ctx);
+	int (*set_fd)(void *ssl, int fd);
+	int (*connect)(void *ssl);
+	int (*read)(void *ssl, void *to, int len);
+	int (*write)(void *ssl, const void *from, int len);
+	int (*pending)(const void *ssl);
+	int (*free)(void *ssl);
+	void *ctx; /* NULL: plain */
+} tls;
+
+static void tls_load(void)
+{
+	static const char names[][20] = { "TLS_client_method", "SSL_CTX_new", "SSL_new",
+					  "SSL_set_fd",        "SSL_connect", "SSL_read",
+					  "SSL_write",         "SSL_pending", "SSL_free" };
+	void *lib = dlopen("libssl.so.3", RTLD_NOW);
+	void **to = (void **)&tls;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!lib || !(to[i] = dlsym(lib, names[i])))
+			errx(1, "libssl.so.3: %s", dlerror());
+	tls.ctx = tls.ctx_new(tls.method());
+}
 
 static uint64_t now_ns(void)
 {
@@ -86,7 +116,35 @@ static void open_connection(struct connection *c)
 	if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&to, sizeof(to)) != 0)
 		err(1, "connect");
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+	if (tls.ctx) {
+		c->ssl = tls.new(tls.ctx);
+		if (!c->ssl || tls.set_fd(c->ssl, c->fd) != 1 || tls.connect(c->ssl) != 1)
+			errx(1, "no TLS");
+	}
 	epoll_ctl(load.epoll, EPOLL_CTL_ADD, c->fd, &event);
+}
+
+static ssize_t bytes_send(struct connection *c, const char *from, size_t len)
+{
+	return c->ssl ? tls.write(c->ssl, from, (int)len) : write(c->fd, from, len);
+}
+
+/* All that is there: what the library has is not told by epoll. */
+static ssize_t bytes_get(struct connection *c, char *to, size_t len)
+{
+	ssize_t n;
+
+	if (!c->ssl)
+		return read(c->fd, to, len);
+	n = tls.read(c->ssl, to, (int)len);
+	while (n > 0 && tls.pending(c->ssl) > 0) {
+		int more = tls.read(c->ssl, to + n, (int)(len - (size_t)n));
+
+		if (more <= 0)
+			return more;
+		n += more;
+	}
+	return n;
 }
 
 static void request_send(struct connection *c)
@@ -100,7 +158,7 @@ static void request_send(struct connection *c)
 	c->have = 0;
 	if (c->fd < 0)
 		open_connection(c);
-	if (write(c->fd, load.request, load.request_len) != (ssize_t)load.request_len)
+	if (bytes_send(c, load.request, load.request_len) != (ssize_t)load.request_len)
 		err(1, "write");
 	load.sent++;
 }
@@ -130,7 +188,7 @@ static size_t http_length(struct connection *c, bool *ret_close)
 
 static void answer_read(struct connection *c)
 {
-	ssize_t n = read(c->fd, c->answer + c->have, ANSWER_MAX - c->have);
+	ssize_t n = bytes_get(c, c->answer + c->have, ANSWER_MAX - c->have);
 	bool closes = false;
 	size_t whole;
 	uint64_t now;
@@ -147,6 +205,9 @@ static void answer_read(struct connection *c)
 	now = now_ns();
 	load.took_ns[load.answered++] = (uint32_t)(now - c->sent_ns);
 	if (closes) {
+		if (c->ssl)
+			tls.free(c->ssl);
+		c->ssl = NULL;
 		close(c->fd);
 		c->fd = -1;
 	}
@@ -198,7 +259,7 @@ static int compare(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-	size_t connections = argc == 6 || argc == 7 ? (size_t)atol(argv[2]) : 0;
+	size_t connections = argc >= 6 ? (size_t)atol(argv[2]) : 0;
 	uint64_t start = now_ns();
 	char *header;
 
@@ -207,7 +268,9 @@ int main(int argc, char **argv)
 	load.port = (uint16_t)atoi(argv[1]);
 	load.think_ns = (uint64_t)atol(argv[4]) * 1000;
 	load.reply = (size_t)atol(argv[5]);
-	load.status = argc == 7 ? atoi(argv[6]) : 200;
+	load.status = argc > 6 ? atoi(argv[6]) : 200;
+	if (argc > 7)
+		tls_load();
 	load.request_len = fread(load.request, 1, sizeof(load.request) - 1, stdin);
 	header = strstr(load.request, "traceparent: 00-");
 	load.ids = header ? header + 16 : NULL;

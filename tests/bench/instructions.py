@@ -12,7 +12,7 @@ from support import progs
 from support.progs import OBJECT
 
 FEW, MANY = 500, 2500
-COUNTED = ("nginx static", "nginx proxy", "nginx proxy, edge", "haproxy", "redis")
+COUNTED = ("nginx static", "nginx https", "nginx proxy", "nginx proxy, edge", "haproxy", "redis")
 
 
 class Counted:
@@ -70,7 +70,8 @@ def of_request(bench, variant, upstream):
 def kinds(bench, old=None):
     if bench.kind == "opaque":
         return [variants.bare(), variants.Variant("on", preload=OBJECT)]
-    found = [v for v in variants.usual() if v.name in ("bare", "off", "unsampled", "100 %")]
+    found = [v for v in variants.usual(bench.keeps)
+             if v.name in ("bare", "off", "unsampled", "1 %, kept", "100 %")]
     if bench.kind == "edge":
         found = variants.edge()
     if old:

@@ -8,6 +8,7 @@ import socket
 
 from support import servers
 from support.progs import APPS, ROOT, free_port, have
+from support.tls_files import certificates
 
 NEIGHBOURS = os.path.join(ROOT, "build", "neighbours")  # scripts/neighbours
 REDIS = os.path.join(ROOT, "build", "suites", "redis", "src", "redis-server")  # scripts/others-suites
@@ -21,12 +22,23 @@ def neighbour(*names):
 
 
 # How each is started: (lab, port of the service below, variant).
-def nginx_static(lab, _, __):
+def nginx_static(lab, _, __, more=""):
     os.makedirs(lab.path("page"), exist_ok=True)
     with open(lab.path("page", "1k.html"), "w", encoding="ascii") as f:
         f.write("x" * 1024)
-    return lab.nginx(9, service="nginx", location="location = /1k.html { root %s; }"
-                     % lab.path("page"))
+    return lab.nginx(9, service="nginx", location="%s location = /1k.html { root %s; }"
+                     % (more, lab.path("page")))
+
+
+def nginx_https(lab, _, variant):
+    """The same file, at a port of its own: the one that is waited for is plain."""
+    certificates(lab.directory)
+    port = free_port()
+    started = nginx_static(lab, _, variant, f"listen 127.0.0.1:{port} ssl backlog=256; "
+                           f"ssl_certificate {lab.path('server.pem')}; "
+                           f"ssl_certificate_key {lab.path('server.key')}; ssl_protocols TLSv1.3;")
+    started.port = port
+    return started
 
 
 def nginx_proxy(lab, upstream, _):
@@ -90,11 +102,13 @@ class Server:
     requests; burst: so many more without waiting.  spans: of one request; roots: of them, those that
     have no parent.  reply: bytes of an answer that is not HTTP.  warm: requests before the first
     turn.  agent: what of scripts/neighbours stands beside it.  starts: is it started anew some times,
-    too?  end: upon which signal it ends in good order, so that we tell."""
+    too?  end: upon which signal it ends in good order, so that we tell.  tls: asked by TLS.  keeps:
+    also with what is not sampled recorded, in case its end says that it is kept."""
     request = GET % b"/leaf"
     connections, think_us, count, burst, warm = 32, 8000, 1200, 3000, 500
     spans, roots, reply = 2, 0, 0
     prepare = agent = None
+    tls = keeps = False
     kind, has_caller, starts, end = "usual", True, True, signal.SIGTERM
 
     def __init__(self, name, about, start, needs, **more):
@@ -118,7 +132,11 @@ class Server:
 
 SERVERS = [
     Server("nginx static", "one worker, a file of 1 KiB", nginx_static, ["nginx"],
-           request=GET % b"/1k.html", connections=64, think_us=4000, count=4000, burst=8000, spans=1),
+           request=GET % b"/1k.html", connections=64, think_us=4000, count=4000, burst=8000, spans=1,
+           keeps=True),
+    Server("nginx https", "the same over TLS 1.3, by OpenSSL; connections kept", nginx_https,
+           ["nginx", "openssl"], request=GET % b"/1k.html", connections=64, think_us=4000, count=4000,
+           burst=8000, spans=1, kind="edge", tls=True, starts=False),
     Server("nginx proxy", "one worker, connections to the upstream kept", nginx_proxy, ["nginx"]),
     Server("nginx proxy, edge", "the same, requests without a trace: ours is inserted", nginx_proxy,
            ["nginx"], kind="edge", has_caller=False, starts=False),

@@ -4,6 +4,7 @@ turns."""
 import gzip
 import os
 import socket
+import ssl
 import subprocess
 import time
 
@@ -24,11 +25,12 @@ def count_spans(body):
                for k, _, _ in otlp_wire.fields(scope) if k == 2)
 
 
-def load(port, request, connections, count, think_us=0, reply=0, status=200):
+def load(port, request, connections, count, think_us=0, reply=0, status=200, tls=False):
     """Exactly count requests.  Returns what was told: requests per second, latencies in us."""
     done = subprocess.run([os.path.join(BUILD, "bench", "bench_load"), str(port), str(connections),
-                           str(count), str(think_us), str(reply), str(status)], input=request,
-                          capture_output=True, check=False)
+                           str(count), str(think_us), str(reply), str(status),
+                           *(["tls"] if tls else [])],
+                          input=request, capture_output=True, check=False)
     if done.returncode:
         raise AssertionError(f"load: {done.stderr.decode()}")
     answers, took_us, p50, p99 = map(float, done.stdout.split())
@@ -75,12 +77,20 @@ class Subject:
         """Asked anew for each measurement: the last worker may start after the first answer."""
         return progs.session_pids(self.program.pid)
 
+    def connect(self):
+        plain = socket.create_connection(("127.0.0.1", self.program.port), 5)
+        if not self.bench.tls:
+            return plain
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context.wrap_socket(plain)
+
     def first_answer(self):
         """Asks as soon as it listens; that request counts."""
         deadline = time.monotonic() + START_WITHIN
         while True:
             try:
-                with socket.create_connection(("127.0.0.1", self.program.port), 5) as s:
+                with self.connect() as s:
                     s.settimeout(START_WITHIN)
                     s.sendall(self.request)
                     assert s.recv(65536).startswith((b"HTTP/1.1 200", b"$"))
@@ -96,7 +106,7 @@ class Subject:
         """Load, until what came of it has arrived, too."""
         try:
             told = load(self.program.port, self.request, self.bench.connections, count, think_us,
-                        self.bench.reply)
+                        self.bench.reply, tls=self.bench.tls)
         except AssertionError as error:
             raise AssertionError(f"{self.bench.name}, {self.variant.name}: {error}\n"
                                  f"{self.program.text()}") from None

@@ -25,7 +25,7 @@ def variants_of(bench, raw, old):
         return variants.compared(old, "none" if bench.kind == "opaque" else "all")
     if bench.kind != "usual":
         return {"opaque": variants.opaque, "edge": variants.edge}[bench.kind]()
-    found = variants.usual()
+    found = variants.usual(bench.keeps)
     if not any(v.name == "1 %" for v in found):
         skip(raw, f"{bench.name}, 1 %", "this build knows no OTEL_TRACES_SAMPLER")
     if bench.agent:

@@ -50,13 +50,21 @@ def unsampled(name, path):
     return Variant(name, "roots", path, flags="00")
 
 
-def usual():
+def kept():
+    """What the sampler leaves out is recorded all the same, and forgotten when it ends well."""
+    return Variant("1 %, kept", "some", OBJECT, OTEL_TRACES_SAMPLER="traceidratio",
+                   OTEL_TRACES_SAMPLER_ARG="0.01", OTEL_INTERSPAN_KEEP="error,slow>1s")
+
+
+def usual(keeps=False):
     """All that a table has."""
     found = [bare(), Variant("off", preload=OBJECT, OTEL_INTERSPAN_ENABLED="false"),
              unsampled("unsampled", OBJECT)]
     if setting_exists("OTEL_TRACES_SAMPLER"):
         found.append(Variant("1 %", "some", OBJECT, OTEL_TRACES_SAMPLER="traceidratio",
                              OTEL_TRACES_SAMPLER_ARG="0.01"))
+    if keeps:
+        found.append(kept())
     found.append(Variant("100 %", "all", OBJECT))
     found.append(Variant("collector down", "lost", OBJECT, OTEL_EXPORTER_OTLP_ENDPOINT=nowhere()[0]))
     return found
