@@ -139,7 +139,6 @@ static void test_bad_answers_keep_the_last_strategy(void **state)
 	begin(script, "", "shop");
 	ask();
 	for (unsigned i = 1; i <= 6; i++) {
-		server.head_len = 0;
 		ask();
 		assert_int_equal(version(), 1);
 		assert_int_equal(stats_read(STAT_STRATEGIES_FAILED), i);
