@@ -430,11 +430,10 @@ check:
 	step $(SUB) CC=clang BUILD=$(BUILD)/clang all; \
 	step $(SUB) BUILD=$(BUILD)/gcc all unit-programs; \
 	step $(SUB) BUILD=$(BUILD)/gcc unit TEST_JOBS=$(JOBS); \
-	step $(SUB) BUILD=$(BUILD)/gcc house; \
+	step $(SUB) BUILD=$(BUILD)/gcc house TEST_JOBS=$(JOBS); \
 	step $(SUB) BUILD=$(BUILD)/asan SAN=address,undefined unit TEST_JOBS=$(JOBS); \
 	step $(SUB) BUILD=$(BUILD)/tsan SAN=thread unit TEST_JOBS=$(JOBS); \
-	step $(SUB) BUILD=$(BUILD)/gcc preload-tests; \
-	step $(SUB) BUILD=$(BUILD)/gcc e2e; \
+	step $(SUB) -Otarget BUILD=$(BUILD)/gcc preload-tests e2e; \
 	step $(SUB) BUILD=$(BUILD)/gcc transparency-short; \
 	step $(MAKE) RESULTS=$(RESULTS) FUZZ_SECONDS=8 fuzz; \
 	scripts/results $(RESULTS) && exit $$bad

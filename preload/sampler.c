@@ -81,13 +81,19 @@ static struct decision over_limit(void)
 	return decision(VERDICT_DROP, STATE_ERASE);
 }
 
+static uint64_t now_of(const struct sampler_case *c)
+{
+	return c->now_ns ? c->now_ns : clock_monotonic_ns();
+}
+
 /* E40.  Of an operation that chance leaves out, so many in a second are sampled all the same. */
 static struct decision by_remote(const struct sampler_case *c)
 {
-	struct remote_pick pick = remote_pick(c->rule, c->now_ns);
+	uint64_t now = now_of(c);
+	struct remote_pick pick = remote_pick(c->rule, now);
 	struct decision d = decision(VERDICT_SAMPLE, STATE_ERASE);
 	bool is_let = pick.interval_ns &&
-		      rate_lets_each(&remote_next_ns[pick.place], pick.interval_ns, c->now_ns);
+		      rate_lets_each(&remote_next_ns[pick.place], pick.interval_ns, now);
 
 	if (pick.is_rate)
 		return is_let ? d : over_limit();
@@ -111,11 +117,6 @@ static struct decision by_sampler(const struct sampler_case *c)
 	default:
 		return decision(VERDICT_SAMPLE, STATE_KEEP);
 	}
-}
-
-static uint64_t now_of(const struct sampler_case *c)
-{
-	return c->now_ns ? c->now_ns : clock_monotonic_ns();
 }
 
 static struct decision by_rule(const struct sampler_case *c, struct rule *r)

@@ -169,7 +169,7 @@ static void describe(struct conn *c, int fd, struct span *s, const struct exchan
 		stand_for(s, caller);
 	else if (x->is_stand_in)
 		span_exclude(s);
-	if (config.trust_inbound && a->head->baggage_first)
+	if (config.trust_inbound && (a->head->baggage_first || a->head->items))
 		keep_baggage(s, a->head, a->text, h->scratch->edit);
 	else if (!config.trust_inbound && caller)
 		distrust(s, caller);

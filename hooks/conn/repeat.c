@@ -88,7 +88,7 @@ static bool is_plain(const struct head *h)
 {
 	return !(h->fields.seen & ~PLAIN) && h->fields.traceparents <= 1 &&
 	       !(h->tracestates | h->baggages | h->others | h->signed_names | h->is_forced |
-		 h->is_full | h->captured_first | h->captured_lost);
+		 h->is_full | h->items | h->captured_first | h->captured_lost);
 }
 
 void repeat_keep_request(struct repeat *r, struct bytes head, const struct head *h,
