@@ -330,7 +330,7 @@ house: $(LIB)
 	@$(RUN) --programs house scripts/check-*
 
 # Those that take long are run with tests/interop, which has more time.
-E2E_LATER := causality clients heirs java loops servers
+E2E_LATER := capture causality clients field_notes framing grpc heirs hosts java loops propagators servers status
 E2E := $(filter-out $(E2E_LATER:%=tests/e2e/test_%.py),$(wildcard tests/e2e/test_*.py))
 preload-tests: all $(HOSTS)
 	@mkdir -p $(dir $(RESULTS))

@@ -85,7 +85,7 @@ class Logs(Feature):
             with self.subTest(name):
                 if name == "span.php" and not progs.have("php"):
                     continue
-                lab = self.lab()
+                lab = self.lab(OTEL_INTERSPAN_SHUTDOWN_TIMEOUT="10000")
                 for is_traced in (False, True):
                     done = lab.run(argv, service="job", traced=is_traced)
                     self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
