@@ -7,7 +7,7 @@ from support.case import Feature
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 VALID = f"00-{TRACE}-{PARENT}-01"
 OTHER = f"00-{'1' * 32}-{'2' * 16}-01"
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 
 # Lines that come in; lines that nobody reads any more, in lower case; the tracestate that goes on;
 # is the caller's trace continued?
