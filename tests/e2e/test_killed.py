@@ -11,19 +11,6 @@ from support.case import Feature
 from support.progs import session_pids
 
 
-def ask(port, path):
-    """All that is answered."""
-    with socket.create_connection(("127.0.0.1", port), 30) as s:
-        s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-        got = b""
-        try:
-            while data := s.recv(4096):
-                got += data
-        except ConnectionResetError:
-            pass
-        return got
-
-
 class Killed(Feature):
     def by_path(self, spans, kind):
         found = {}
@@ -39,8 +26,8 @@ class Killed(Feature):
         server = lab.gunicorn("dies:app", workers=2, service="shop")
         ends = {"/SIGKILL": "SIGKILL", "/SIGSEGV": "SIGSEGV", "/abort": "SIGABRT"}
         for path in ends:
-            self.assertEqual(ask(server.port, path), b"")
-        self.assertIn(b"ok", ask(server.port, "/after"))
+            self.assertEqual(rawhttp.get(server.port, path), b"")
+        self.assertIn(b"ok", rawhttp.get(server.port, "/after"))
         found = self.by_path(self.spans(lab, len(ends) + 1), "SERVER")
         self.assert_attributes(found["/after"][0], http_response_status_code=200, error_type=None)
         for path, name in ends.items():

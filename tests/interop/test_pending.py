@@ -2,24 +2,10 @@
 """Processes that die, are replaced or fork in the middle of requests that are only recorded
 (OTEL_INTERSPAN_KEEP): what they held is told with the request, as an error, or goes; no slot of the
 store stays taken."""
-import socket
-
+from support import rawhttp
 from support.case import Feature
 
 CALLS = 5
-
-
-def ask(port, path):
-    """All that is answered; nothing, if its worker is no more."""
-    with socket.create_connection(("127.0.0.1", port), 60) as s:
-        s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-        got = b""
-        try:
-            while data := s.recv(4096):
-                got += data
-        except ConnectionResetError:
-            pass
-        return got
 
 
 class Pending(Feature):
@@ -39,8 +25,8 @@ class Pending(Feature):
         ends = {"SIGKILL": "SIGKILL", "SIGSEGV": "SIGSEGV", "exec": "process_exited",
                 "exit": "process_exited"}
         for how in ends:
-            self.assertEqual(ask(self.shop.port, f"/{how}/{CALLS}"), b"")
-            self.assertIn(b"ok", ask(self.shop.port, f"/fine/{CALLS}"))
+            self.assertEqual(rawhttp.get(self.shop.port, f"/{how}/{CALLS}"), b"")
+            self.assertIn(b"ok", rawhttp.get(self.shop.port, f"/fine/{CALLS}"))
         spans = self.spans(self.lab_, len(ends) * (1 + CALLS))
         for how, error in ends.items():
             root, = [s for s in spans if s["attributes"].get("url.path") == f"/{how}/{CALLS}"]
@@ -54,7 +40,7 @@ class Pending(Feature):
     def test_child_that_is_killed(self):
         """In its second call: the request, which ends well, is kept for that failure."""
         self.begin("error")
-        self.assertIn(b"ok", ask(self.shop.port, f"/fork/{CALLS}"))
+        self.assertIn(b"ok", rawhttp.get(self.shop.port, f"/fork/{CALLS}"))
         spans = self.spans(self.lab_, 1 + CALLS + 2)
         root, = [s for s in spans if s["kind"] == "SERVER"]
         self.assert_attributes(root, interspan_selected="error", http_response_status_code=200)
@@ -69,8 +55,8 @@ class Pending(Feature):
         """The store has 1,024; those who die have held more of them than that."""
         self.begin("slow>1h", OTEL_BSP_MAX_QUEUE_SIZE="256")
         for _ in range(22):
-            self.assertEqual(ask(self.shop.port, "/SIGKILL/49"), b"")
-        self.assertIn(b"ok", ask(self.shop.port, "/fine/49"))
+            self.assertEqual(rawhttp.get(self.shop.port, "/SIGKILL/49"), b"")
+        self.assertIn(b"ok", rawhttp.get(self.shop.port, "/fine/49"))
         self.shop.stop(60)
         self.assertEqual(self.spans(self.lab_, 0), [])
         self.assert_room()

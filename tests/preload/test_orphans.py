@@ -3,9 +3,9 @@
 by whoever still has the store, and once (design 7)."""
 import os
 import signal
-import socket
 import unittest
 
+from support import rawhttp
 from support.case import WAIT, Feature, Transparency
 from support.progs import BUILD, free_port
 
@@ -16,30 +16,17 @@ WAITS = {"wait": False, "waitpid": True, "wait3": True, "wait4": False, "waitid"
 LATE = {"OTEL_BSP_SCHEDULE_DELAY": "600000", "OTEL_INTERSPAN_SHUTDOWN_TIMEOUT": "60000"}
 
 
-def ask(port, path):
-    """What is answered, until the other end closes."""
-    with socket.create_connection(("127.0.0.1", port), 30) as s:
-        s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        got = b""
-        try:
-            while data := s.recv(4096):
-                got += data
-        except ConnectionResetError:
-            pass
-        return got
-
-
 class Serves:
     def start(self, lab, how, wait):
         host = lab.start([HOST, str(port := free_port()), how, wait], "host")
         while host.process.poll() is None:  # not by a connection: it would be served
             try:
-                answer = ask(port, "/done")
+                answer = rawhttp.get(port, "/done")
                 break
             except ConnectionRefusedError:
                 continue
         self.assertIn(b" 200 OK", answer)
-        self.assertEqual(ask(port, "/open"), b"")
+        self.assertEqual(rawhttp.get(port, "/open"), b"")
         return host, port
 
 
@@ -84,7 +71,7 @@ class Told(Serves, Feature):
         lab = self.lab(**LATE)
         host, port = self.start(lab, "SIGKILL", "parent")
         self.assertEqual(host.process.wait(WAIT), -signal.SIGKILL)
-        self.assertIn(b" 200 OK", ask(port, "/after"))
+        self.assertIn(b" 200 OK", rawhttp.get(port, "/after"))
         left = self.check(lab, "process_exited", 3)
         self.assertEqual(left["resource"]["process.pid"], host.pid)
 
@@ -106,7 +93,7 @@ class Same(Serves, Transparency):
             lab = self.lab(**LATE)
             host, port = self.start(lab, how, "parent")
             self.assertEqual(host.process.wait(30), status)
-            self.assertIn(b" 200 OK", ask(port, "/after"))
+            self.assertIn(b" 200 OK", rawhttp.get(port, "/after"))
         for wait in WAITS:
             lab = self.lab(**LATE)
             host, _ = self.start(lab, "SIGKILL", wait)

@@ -119,6 +119,19 @@ def connect(port, script):
     return records
 
 
+def get(port, path):
+    """All that is answered, until the other end closes; nothing, if that has died."""
+    with socket.create_connection(("127.0.0.1", port), 60) as s:
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        got = b""
+        try:
+            while data := s.recv(4096):
+                got += data
+        except ConnectionResetError:
+            pass
+        return got
+
+
 def serve(listener, script):
     """Plays a script as server; returns what each connection received."""
     records = []
