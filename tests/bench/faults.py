@@ -4,18 +4,15 @@ one program for each fault, all at once, in turns.  Every request is answered, a
 counted as dropped, or there are no figures."""
 import contextlib
 import os
-import signal
 import time
 
-from kit import stats, subject
+from kit import paced
 from support.faults import Always, Names, Partial, Rude, read_slowly, reset
 from support.progs import OBJECT, Lab, free_port
 from support.tls_files import certificates, expire, server_context
 
-GET = b"GET / HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
 DROPPED = ("spans_dropped_queue_full", "spans_dropped_no_slot", "spans_dropped_export_failed",
            "spans_dropped_shutdown", "spans_dropped_damaged")
-CONNECTIONS, PACED, THINK_US, BURST = 32, 1200, 8000, 6000
 
 
 def endpoint(url, **more):
@@ -80,52 +77,33 @@ FAULTS = {
 }
 
 
-class Host:
+def start(name, stack):
     """nginx with one fault."""
+    lab = stack.enter_context(Lab(OTEL_BSP_SCHEDULE_DELAY="1000"))
+    return paced.Host(name, lab, lab.nginx(1, location="location = / { return 200 ok; }",
+                                           **FAULTS[name](lab, stack)))
 
-    def __init__(self, name, stack):
-        self.name, self.asked = name, 0
-        self.lab = stack.enter_context(Lab(OTEL_BSP_SCHEDULE_DELAY="1000"))
-        self.lab.collector.take = lambda *_: None
-        self.program = self.lab.nginx(1, location="location = / { return 200 ok; }",
-                                      **FAULTS[name](self.lab, stack))
 
-    def load(self, count, think_us=0):
-        self.asked += count
-        return subject.load(self.program.port, GET, CONNECTIONS, count, think_us)["rps"]
-
-    def turn(self):
-        self.lab.collector.requests.clear()
-        return self.load(PACED, THINK_US), self.load(BURST)
-
-    def finish(self):
-        self.program.process.send_signal(signal.SIGQUIT)
-        self.program.process.wait(30)
-        started, exported = (self.lab.total(n) for n in ("spans_started", "spans_exported"))
-        dropped = sum(map(self.lab.total, DROPPED))
-        if self.name != "off":
-            assert started == self.asked, f"{self.name}: {started} spans of {self.asked} requests"
-        assert started == exported + dropped, f"{self.name}: {self.lab.counters()}"
-        return exported, dropped
+def finish(host):
+    host.end()
+    started, exported = (host.lab.total(n) for n in ("spans_started", "spans_exported"))
+    dropped = sum(map(host.lab.total, DROPPED))
+    if host.name != "off":
+        assert started == host.asked, f"{host.name}: {started} spans of {host.asked} requests"
+    assert started == exported + dropped, f"{host.name}: {host.lab.counters()}"
+    return exported, dropped
 
 
 def bench_faults(row, pairs=12):
     assert os.path.exists(OBJECT) and os.getuid() == 0, "mounts need the superuser"
     with contextlib.ExitStack() as stack:
-        hosts = [Host(name, stack) for name in FAULTS]
-        for host in hosts:
-            host.load(500)
-        found = {name: ({}, {}) for name in FAULTS}
-        for number in range(pairs):
-            for at in stats.turns(len(hosts), number):
-                for kind, rps in enumerate(hosts[at].turn()):
-                    found[hosts[at].name][kind][number] = rps
+        hosts = [start(name, stack) for name in FAULTS]
+        turns = paced.Turns(hosts, pairs)
         time.sleep(1)
         for host in hosts:
-            exported, dropped = host.finish()
-            paced, burst = (stats.Ratio(found["off"][kind], found[host.name][kind])
-                            for kind in range(2))
-            well = stats.Ratio(found["none"][1], found[host.name][1])
-            row(f"throughput, {host.name}", "", f"{paced.median:.3f}",
+            exported, dropped = finish(host)
+            steady, burst = turns.ratios("off", host.name)
+            well = turns.ratios("none", host.name)[1]
+            row(f"throughput, {host.name}", "", f"{steady.median:.3f}",
                 f"at a fixed rate, to off (wanted >= 0.98); saturated {burst}; to a receiver that is "
                 f"well {well}; {exported:,} delivered, {dropped:,} dropped")
