@@ -226,24 +226,42 @@ static void set_head(struct otlp_encoder *e, const struct span *h)
 	s->status = h->status == SPAN_STATUS_ERROR ? &e->status : NULL;
 }
 
-const Otlp__Span *otlp_fill_span(struct otlp_encoder *e, const struct record *r)
+/* All but its items. */
+static void begin(struct otlp_encoder *e, const struct record *r)
 {
-	memset(e->place, 0, sizeof(e->place));
-	e->text_len = 0;
 	e->span.n_attributes = 0;
-	e->span.attributes = e->list;
 	e->span.n_events = 0;
 	e->span.dropped_events_count = r->dropped_events;
+	set_head(e, &r->head);
+}
+
+const Otlp__Span *otlp_fill_span(struct otlp_encoder *e, const struct record *r)
+{
+	begin(e, r);
+	memset(e->place, 0, sizeof(e->place));
+	e->text_len = 0;
+	e->span.attributes = e->list;
 	e->span.events = e->event_list;
 	e->n_named = e->n_elements = 0;
-	set_head(e, &r->head);
 	set_items(e, r);
 	return &e->span;
 }
 
 size_t otlp_encode_span(struct otlp_encoder *e, const struct record *r, uint8_t *to)
 {
-	return otlp_pack_span(otlp_fill_span(e, r), to);
+	uint32_t tag;
+	bool is_known;
+	struct otlp_known *k = otlp_known_find(e, r, &tag, &is_known);
+	size_t len;
+
+	if (is_known) {
+		begin(e, r);
+		return otlp_pack_span(&e->span, k, to);
+	}
+	len = otlp_pack_span(otlp_fill_span(e, r), NULL, to);
+	if (k)
+		otlp_known_keep(k, tag, r, &e->span, len);
+	return len;
 }
 
 /*

@@ -20,7 +20,26 @@ struct otlp_named {
 	Otlp__ArrayValue array;
 };
 
-/* Message trees that are filled anew for every span; some 170 KiB, of which little is touched. */
+/*
+ * What lists of items have become, for the next ones that are the same: a program says the same of
+ * most of its spans, ids and times apart (otlp_known.c).
+ */
+#define OTLP_KNOWN_LISTS 32u
+#define OTLP_KNOWN_ITEMS 512u
+#define OTLP_KNOWN_PACKED 768u
+struct otlp_known {
+	uint32_t tag; /* of the list that came here last */
+	uint32_t items_len;
+	uint8_t kind; /* of the span; 0: nothing is known here */
+	/* Of packed: fields 3, 5 and 9. */
+	uint16_t state_len;
+	uint16_t name_len;
+	uint16_t attrs_len;
+	unsigned char items[OTLP_KNOWN_ITEMS];
+	uint8_t packed[OTLP_KNOWN_PACKED];
+};
+
+/* Message trees that are filled anew for every span; some 210 KiB, of which little is touched. */
 #define OTLP_KEYS_TEXT (256 + 64 * STORE_ATTRS_MAX)
 struct otlp_encoder {
 	Otlp__Span span;
@@ -36,6 +55,7 @@ struct otlp_encoder {
 	uint32_t n_elements;
 	Otlp__Span__Event events[OTLP_EVENTS_MAX];
 	Otlp__Span__Event *event_list[OTLP_EVENTS_MAX];
+	struct otlp_known known[OTLP_KNOWN_LISTS];
 	size_t text_len;
 	/* Texts of one span, ended by NUL as protobuf-c wants; repaired ones may triple. */
 	char text[3 * STORE_ITEMS_MAX + OTLP_KEYS_TEXT];

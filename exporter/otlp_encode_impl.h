@@ -20,8 +20,23 @@ void otlp_set_text(struct otlp_encoder *e, Otlp__AnyValue *v, struct bytes s);
 /* r as a tree, which is e's and good until the next one. */
 const Otlp__Span *otlp_fill_span(struct otlp_encoder *e, const struct record *r);
 
-/* otlp_pack.c: the bytes of such a tree, as many as otlp_span_bound() at most. */
-size_t otlp_pack_span(const Otlp__Span *s, uint8_t *to);
+/*
+ * otlp_pack.c: the bytes of such a tree, as many as otlp_span_bound() at most.  known: has those of
+ * its trace state, name and attributes; NULL: they are the tree's.
+ */
+size_t otlp_pack_span(const Otlp__Span *s, const struct otlp_known *known, uint8_t *to);
+
+/* Those three, for the next time; the whole span takes no more than OTLP_KNOWN_PACKED. */
+void otlp_pack_known(const Otlp__Span *s, struct otlp_known *to);
+
+/*
+ * otlp_known.c: where r would be known; NULL: nowhere.  *ret_is_known: and is, there.  ret_tag is
+ * for otlp_known_keep(), which keeps what comes for the second time; len: of the whole span.
+ */
+struct otlp_known *otlp_known_find(struct otlp_encoder *e, const struct record *r,
+				   uint32_t *ret_tag, bool *ret_is_known);
+void otlp_known_keep(struct otlp_known *k, uint32_t tag, const struct record *r,
+		     const Otlp__Span *s, size_t len);
 
 /* Tells of each attribute of process pid's resource; kv is good for the call. */
 void otlp_each_resource_attr(const struct resource *r, uint32_t pid,

@@ -185,20 +185,45 @@ static uint8_t *put_status(uint8_t *to, const Otlp__Status *s)
 	return to;
 }
 
-size_t otlp_pack_span(const Otlp__Span *s, uint8_t *to)
+static uint8_t *put_attrs(uint8_t *to, const Otlp__Span *s)
+{
+	for (size_t i = 0; i < s->n_attributes; i++)
+		to = put_attr(to, s->attributes[i]);
+	return to;
+}
+
+void otlp_pack_known(const Otlp__Span *s, struct otlp_known *to)
+{
+	uint8_t *state = put_string(to->packed, TAG(3, LENGTH), s->trace_state);
+	uint8_t *name = put_string(state, TAG(5, LENGTH), s->name);
+	uint8_t *attrs = put_attrs(name, s);
+
+	to->state_len = (uint16_t)(state - to->packed);
+	to->name_len = (uint16_t)(name - state);
+	to->attrs_len = (uint16_t)(attrs - name);
+}
+
+static ALWAYS_INLINE uint8_t *put_known(uint8_t *to, const uint8_t *from, size_t len)
+{
+	copy_short(to, from, len);
+	return to + len;
+}
+
+size_t otlp_pack_span(const Otlp__Span *s, const struct otlp_known *known, uint8_t *to)
 {
 	const uint8_t *from = to;
+	const uint8_t *name = known ? known->packed + known->state_len : NULL;
 
 	to = put_id(to, TAG(1, LENGTH), &s->trace_id);
 	to = put_id(to, TAG(2, LENGTH), &s->span_id);
-	to = put_string(to, TAG(3, LENGTH), s->trace_state);
+	to = known ? put_known(to, known->packed, known->state_len) :
+		     put_string(to, TAG(3, LENGTH), s->trace_state);
 	to = put_id(to, TAG(4, LENGTH), &s->parent_span_id);
-	to = put_string(to, TAG(5, LENGTH), s->name);
+	to = known ? put_known(to, name, known->name_len) : put_string(to, TAG(5, LENGTH), s->name);
 	to = put_count(to, TAG(6, VARINT), (uint32_t)s->kind);
 	to = put_fixed64(to, TAG(7, FIXED64), s->start_time_unix_nano);
 	to = put_fixed64(to, TAG(8, FIXED64), s->end_time_unix_nano);
-	for (size_t i = 0; i < s->n_attributes; i++)
-		to = put_attr(to, s->attributes[i]);
+	to = known ? put_known(to, name + known->name_len, known->attrs_len) : put_attrs(to, s);
 	to = put_count(to, TAG(10, VARINT), s->dropped_attributes_count);
 	for (size_t i = 0; i < s->n_events; i++)
 		to = put_event(to, s->events[i]);

@@ -140,6 +140,7 @@ static void rebuild(struct record *r, uint32_t limit, const struct marks *m)
 	size_t at = 0, to = 0;
 	uint16_t attrs = 0;
 
+	r->sound_len = 0;
 	for (size_t i = 0; record_next(r, &at, &head, &value); i++) {
 		if (is_marked(m, i))
 			continue;

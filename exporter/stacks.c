@@ -354,6 +354,8 @@ void stacks_tell(struct stacks *s, struct record *r)
 	struct bytes value;
 	size_t at = 0;
 
+	if (LIKELY(!(r->types & 1u << ITEM_STACK)))
+		return;
 	while (record_next(r, &at, &head, &value)) {
 		if (head.type != ITEM_STACK)
 			continue;

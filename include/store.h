@@ -339,6 +339,13 @@ struct record {
 	struct span head; /* counts and enums checked; atomics are plain copies */
 	uint32_t items_len;
 	uint32_t dropped_events;
+	uint32_t types; /* of the items that were read: 1 << enum item_type */
+	/*
+	 * So many bytes of items, and attributes among them, were found sound and lie there
+	 * unchanged: a next record that has the same ones is not looked through again.
+	 */
+	uint32_t sound_len;
+	uint32_t sound_attrs;
 	unsigned char items[STORE_ITEMS_MAX];
 };
 
@@ -368,7 +375,10 @@ static ALWAYS_INLINE void store_prefetch(const struct store *st, uint32_t index)
 		__builtin_prefetch(s + i);
 }
 
-/* False: the record is damaged; counted as STAT_SPANS_DAMAGED; free it all the same. */
+/*
+ * False: the record is damaged; counted as STAT_SPANS_DAMAGED; free it all the same.  ret: of
+ * zeros, or of the last time.
+ */
 MUST_USE bool store_read(struct store *st, uint32_t index, struct record *ret);
 
 /* The same of another store, which has so many slots; the caller knows that they are there. */

@@ -263,16 +263,43 @@ static ALWAYS_INLINE bool item_next(const struct record *r, size_t *at, struct i
 }
 
 /* Every item fits, the last one ends at the end, and there are as many attributes as it says. */
-static bool items_are_sound(const struct record *r)
+static bool items_are_sound(struct record *r)
 {
 	struct item_head head;
 	struct bytes value;
 	uint32_t attrs = 0;
 	size_t at = 0;
 
-	while (item_next(r, &at, &head, &value))
+	r->types = 0;
+	while (item_next(r, &at, &head, &value)) {
 		attrs += head.type < ITEM_NAME;
-	return at == r->items_len && attrs == r->head.attrs;
+		r->types |= 1u << head.type;
+	}
+	if (at != r->items_len || attrs != r->head.attrs)
+		return false;
+	r->sound_len = r->items_len;
+	r->sound_attrs = attrs;
+	return true;
+}
+
+/* Our own copy, which nobody else can write to, is what was sound, and stays what is read. */
+static bool is_as_before(const struct store *st, uint32_t index, struct record *r)
+{
+	uint32_t len = r->head.used;
+
+	if (r->head.slots != 1 || !len || len != r->sound_len || r->head.attrs != r->sound_attrs ||
+	    memcmp(r->items, span_data(store_slot(st, index)), len) != 0)
+		return false;
+	r->items_len = len;
+	return true;
+}
+
+static bool items_read(const struct store *st, uint32_t slots, uint32_t index, struct record *ret)
+{
+	if (is_as_before(st, index, ret))
+		return true;
+	ret->sound_len = 0;
+	return items_copy(st, slots, index, ret) && items_are_sound(ret);
 }
 
 bool store_read(struct store *st, uint32_t index, struct record *ret)
@@ -286,7 +313,7 @@ bool store_read_of(struct store *st, uint32_t slots, uint32_t index, struct reco
 	if (index < slots) {
 		memcpy(&ret->head, store_slot(st, index), sizeof(ret->head));
 		if (head_is_sound(&ret->head) && size_is_sound(&ret->head) &&
-		    items_copy(st, slots, index, ret) && items_are_sound(ret))
+		    items_read(st, slots, index, ret))
 			return true;
 	}
 	ret->items_len = 0;

@@ -7,11 +7,11 @@
 
 #include <cmocka.h>
 
-#include "otlp_encode.h"
+#include "otlp_encode_impl.h"
 #include "test_exporter_record.h"
 #include "utf8.h"
 
-static struct otlp_encoder encoder;
+static struct otlp_encoder encoder, plain;
 static struct record r;
 static uint8_t out[8 * STORE_ITEMS_MAX], other[8 * STORE_ITEMS_MAX];
 
@@ -330,6 +330,69 @@ static void test_otlp_encode_bound_holds(void **state)
 	otlp__span__free_unpacked(encode_and_read(), NULL);
 }
 
+/* What is known from other spans or not: the bytes are those of this one's tree. */
+static void assert_is_its_own(int repeats)
+{
+	for (int i = 0; i < repeats; i++) {
+		size_t len = otlp_encode_span(&encoder, &r, out);
+		const Otlp__Span *s = otlp_fill_span(&plain, &r);
+
+		assert_int_equal(protobuf_c_message_pack(&s->base, other), len);
+		assert_memory_equal(other, out, len);
+		r.head.id.bytes[0]++;
+		r.head.start_unix_ns++;
+		r.head.end_ns += 3;
+		r.head.status ^= SPAN_STATUS_ERROR;
+		r.head.has_parent ^= 1;
+		r.head.dropped_attrs++;
+		r.dropped_events++;
+	}
+}
+
+/* Lists that differ in one byte, wherever it is, and in what is not in a list. */
+static void test_otlp_encode_known_lists(void **state)
+{
+	char text[] =
+		"SELECT abalance FROM pgbench_accounts WHERE aid = ? AND bid = ? AND filler = ?";
+
+	(void)state;
+	otlp_encoder_init(&plain);
+	for (size_t n = 0; n < sizeof(text); n++) {
+		record_start(&r);
+		r.dropped_events = 0;
+		if (n % 4 == 0)
+			record_item(&r, ITEM_TRACESTATE, 0, "a=1,b=2", n % 8 ? 7 : 3);
+		record_str(&r, ATTR_DB_QUERY_TEXT, text);
+		record_int(&r, ATTR_SERVER_PORT, 5433);
+		record_name(&r, n % 5 ? "SELECT pgbench_accounts" : "");
+		assert_is_its_own(3);
+		r.head.kind = SPAN_SERVER;
+		assert_is_its_own(3);
+		text[n] ^= 1;
+	}
+}
+
+/* O45: times of events are a span's own.  What is too long is not kept. */
+static void test_otlp_encode_known_lists_have_limits(void **state)
+{
+	static char text[2 * OTLP_KNOWN_PACKED];
+	int64_t at = 5;
+
+	(void)state;
+	otlp_encoder_init(&plain);
+	r.head.start_ns = 3;
+	record_name(&r, "GET");
+	record_item(&r, ITEM_EVENT, 0, &at, sizeof(at));
+	assert_is_its_own(4);
+	for (size_t n = 0; n < sizeof(text) - 1; n += 3) {
+		record_start(&r);
+		memset(text, n % 2 ? 'a' : 0xff, n);
+		text[n] = '\0';
+		record_name(&r, text);
+		assert_is_its_own(3);
+	}
+}
+
 /* O98, D126-D128 */
 static void test_otlp_encode_scope_is_ours(void **state)
 {
@@ -397,6 +460,8 @@ int main(void)
 		TEST(name_is_never_empty),
 		TEST(lengths),
 		TEST(bound_holds),
+		TEST(known_lists),
+		TEST(known_lists_have_limits),
 		TEST(scope_is_ours),
 		TEST(prefix_is_these_bytes),
 		TEST(knows_utf8),

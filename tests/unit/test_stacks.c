@@ -57,6 +57,7 @@ static void receive(size_t len)
 	memcpy(record.items, &head, sizeof(head));
 	memcpy(record.items + sizeof(head), item, len);
 	record.items_len = (uint32_t)(sizeof(head) + len);
+	record.types = 1u << ITEM_STACK;
 	stacks_tell(&stacks, &record);
 }
 

@@ -312,6 +312,48 @@ static int drown(void)
 	return 0;
 }
 
+static bool reads(struct span *s, const char *want)
+{
+	struct item_head head;
+	struct bytes value;
+	size_t at = 0;
+
+	if (!store_read(st, store_index(st, s), &record))
+		return false;
+	assert_true(record_next(&record, &at, &head, &value));
+	assert_int_equal(head.type, ITEM_STR);
+	assert_true(bytes_equal(value, bytes_from_str(want)));
+	return true;
+}
+
+/* What is as it was last time is not looked at again; what differs anywhere is. */
+static void test_store_read_looks_at_what_differs(void **state)
+{
+	static const char *const values[] = { "/path/a/0123", "/path/b/0123", "/path/b/0124" };
+	struct span *s[3];
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		s[i] = span_start(SPAN_CLIENT, NULL);
+		span_set_str(s[i], ATTR_URL_PATH, bytes_from_str(values[i]));
+		span_set_int(s[i], ATTR_SERVER_PORT, 80);
+		s[i]->end_ns = s[i]->start_ns;
+		s[i]->state = SLOT_DONE;
+	}
+	for (int i = 0; i < 6; i++)
+		assert_true(reads(s[i % 3], values[i % 3]));
+	assert_true(reads(s[2], values[2]));
+	s[2]->attrs++;
+	assert_false(reads(s[2], values[2]));
+	s[2]->attrs--;
+	assert_true(reads(s[2], values[2]));
+	span_data(s[2])[0] = ITEM_OWN_EVENT + 1;
+	assert_false(reads(s[2], values[2]));
+	assert_false(reads(s[2], values[2]));
+	for (int i = 0; i < 3; i++)
+		slot_free(st, s[i]);
+}
+
 static void run_apart(int (*body)(void))
 {
 	int status;
@@ -338,6 +380,7 @@ int main(void)
 		cmocka_unit_test(test_store_read_keeps_records_apart),
 		cmocka_unit_test(test_store_read_gives_no_item_that_does_not_fit),
 		cmocka_unit_test(test_store_read_survives_damaged_records),
+		cmocka_unit_test(test_store_read_looks_at_what_differs),
 		cmocka_unit_test(test_store_read_survives_noise),
 	};
 
