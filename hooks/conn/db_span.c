@@ -43,14 +43,25 @@ static NO_INLINE struct db_text describe(struct db_scratch *room, uint64_t key, 
 	return t;
 }
 
-struct db_text db_describe(struct db_scratch **room, struct bytes sql, enum sql_backslash b,
-			   bool has_parameters)
+static ALWAYS_INLINE struct db_text text_of(const struct sql_shape *s)
 {
-	uint64_t key;
-	const struct sql_shape *known = sql_shapes_find(sql, b, has_parameters, &key);
+	return (struct db_text){ sql_shape_text(s), sql_shape_summary(s) };
+}
 
-	if (LIKELY(known))
-		return (struct db_text){ sql_shape_text(known), sql_shape_summary(known) };
+struct db_text db_describe(struct db_scratch **room, const struct sql_shape **last,
+			   struct bytes sql, enum sql_backslash b, bool has_parameters)
+{
+	const struct sql_shape *known;
+	uint64_t key;
+
+	/* They are kept for ever. */
+	if (*last && sql_shape_fits(*last, sql, b, has_parameters))
+		return text_of(*last);
+	known = sql_shapes_find(sql, b, has_parameters, &key);
+	if (LIKELY(known)) {
+		*last = known;
+		return text_of(known);
+	}
 	if (!*room)
 		*room = db_scratch_get();
 	if (*room)

@@ -10,6 +10,7 @@
 
 #include "bytes.h"
 #include "span.h"
+#include "sql_shape.h"
 #include "sql_text.h"
 #include "tracestate.h"
 
@@ -32,10 +33,11 @@ struct db_text {
 
 /*
  * Without values: what was said of the same before, or said now, in *room, which is lent for that
- * if it is NULL and the caller's to put back.
+ * if it is NULL and the caller's to put back.  *last: what came last on this connection, at first
+ * NULL.
  */
-struct db_text db_describe(struct db_scratch **room, struct bytes sql, enum sql_backslash b,
-			   bool has_parameters);
+struct db_text db_describe(struct db_scratch **room, const struct sql_shape **last,
+			   struct bytes sql, enum sql_backslash b, bool has_parameters);
 
 /* Below the request, as context_current() tells it, or a root. */
 struct span *db_span_start(struct span_ref request, uint64_t started_ns);

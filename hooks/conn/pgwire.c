@@ -41,6 +41,7 @@ bool pgwire_open(struct conn *c)
 	w->out = pg3_client();
 	w->in = pg3_server();
 	w->statements = (struct statements){ .last = 0 };
+	w->last_shape = NULL;
 	w->has_parsed = w->has_run = w->has_common = w->is_ready = w->has_aborted = false;
 	w->portal.len = w->bound.len = w->parsed.len = 0;
 	w->peer_len = 0;
@@ -144,7 +145,8 @@ static bool query(struct pgwire *w, struct conn *c, int fd, struct bytes body)
 
 	if (body.len && !body.ptr[body.len - 1])
 		body.len--;
-	t = db_describe(&room, body, (enum sql_backslash)atomic_load(&w->backslash), false);
+	t = db_describe(&room, &w->last_shape, body, (enum sql_backslash)atomic_load(&w->backslash),
+			false);
 	is_pushed = push(w, c, fd, PGWIRE_QUERY, &t, clock_monotonic_ns());
 	w->has_run = false;
 	db_scratch_put(room);
@@ -173,7 +175,8 @@ static bool parse(struct pgwire *w, struct conn *c, int fd, struct bytes body)
 		return false;
 	if (!pg3_text(&body, &sql)) /* it was cut */
 		sql = body;
-	t = db_describe(&room, sql, (enum sql_backslash)atomic_load(&w->backslash), true);
+	t = db_describe(&room, &w->last_shape, sql, (enum sql_backslash)atomic_load(&w->backslash),
+			true);
 	statement_free(statements_put(&w->statements, name, t.text, t.summary));
 	db_scratch_put(room);
 	name_set(&w->parsed, name);

@@ -42,6 +42,7 @@ struct pgwire {
 	/* Of the half that writes. */
 	struct pg3 out;
 	struct statements statements;
+	const struct sql_shape *last_shape;
 	bool has_parsed; /* a statement that nothing has run yet */
 	bool has_run;    /* the last of the queue runs `bound`, and there was nothing else since */
 	bool has_common;

@@ -8,6 +8,7 @@
 #include "pool.h"
 #include "process.h"
 #include "shake.h"
+#include "single.h"
 #include "stats.h"
 
 #define BUCKETS 4096u
@@ -15,16 +16,11 @@
 #define CONN_CHUNKS 64u
 
 static struct pool conns;
-static _Atomic uint32_t buckets[BUCKETS]; /* number of a connection, 0: free */
+static struct pq_conn *_Atomic buckets[BUCKETS]; /* never unmapped; NULL: free */
 
 /* --- the table --- */
 
-static struct pq_conn *at(uint32_t number)
-{
-	return pool_at(&conns, sizeof(struct pq_conn), number - 1);
-}
-
-static _Atomic uint32_t *bucket(const void *conn, unsigned int probe)
+static ALWAYS_INLINE struct pq_conn *_Atomic *bucket(const void *conn, unsigned int probe)
 {
 	uint64_t hash = (uint64_t)(uintptr_t)conn * 0x9e3779b97f4a7c15u >> 52;
 
@@ -35,13 +31,12 @@ static _Atomic uint32_t *bucket(const void *conn, unsigned int probe)
 struct pq_conn *pq_hold(const void *conn)
 {
 	for (unsigned int i = 0; i < PROBES; i++) {
-		uint32_t number = atomic_load_explicit(bucket(conn, i), memory_order_acquire);
-		struct pq_conn *c = number ? at(number) : NULL;
-		uint32_t is_busy = 0;
+		struct pq_conn *c = atomic_load_explicit(bucket(conn, i), memory_order_acquire);
+		uint64_t is_busy = 0;
 
 		if (!c || atomic_load_explicit(&c->key, memory_order_relaxed) != conn)
 			continue;
-		if (!atomic_compare_exchange_strong(&c->busy, &is_busy, 1))
+		if (!single_exchange(&c->busy, &is_busy, 1))
 			return NULL;
 		SHAKE();
 		if (atomic_load(&c->key) == conn)
@@ -57,15 +52,14 @@ void pq_release(struct pq_conn *c)
 	atomic_store_explicit(&c->busy, 0, memory_order_release);
 }
 
-static bool enter(const void *conn, uint32_t number)
+static bool enter(const void *conn, struct pq_conn *c)
 {
 	for (unsigned int i = 0; i < PROBES; i++) {
-		uint32_t none = 0;
+		struct pq_conn *none = NULL;
 
 		/* Publishes the connection; pairs with the acquire of pq_hold(). */
-		if (atomic_compare_exchange_strong_explicit(bucket(conn, i), &none, number,
-							    memory_order_release,
-							    memory_order_relaxed))
+		if (atomic_compare_exchange_strong_explicit(
+			    bucket(conn, i), &none, c, memory_order_release, memory_order_relaxed))
 			return true;
 	}
 	return false;
@@ -76,6 +70,8 @@ static void clear(struct pq_conn *c)
 	statements_clear(&c->statements);
 	c->head = c->tail = c->beyond = 0;
 	c->beyond_has_result = c->has_common = c->is_open = false;
+	c->last_shape = NULL;
+	c->told_of = NULL;
 	c->epoch = process_epoch();
 	c->opened_ns = c->started_ns = 0;
 }
@@ -100,7 +96,7 @@ static struct pq_conn *make(const void *conn)
 	atomic_store(&c->busy, 1);
 	atomic_store(&c->key, conn);
 	c->number = index + 1;
-	if (enter(conn, c->number))
+	if (enter(conn, c))
 		return c;
 	atomic_store(&c->key, NULL);
 	pool_put(&conns, index);
@@ -115,7 +111,7 @@ static void forget(struct pq_conn *c, const void *conn)
 	clear(c);
 	atomic_store(&c->key, NULL);
 	for (unsigned int i = 0; i < PROBES; i++) {
-		uint32_t is = number;
+		struct pq_conn *is = c;
 
 		if (atomic_compare_exchange_strong(bucket(conn, i), &is, 0))
 			break;

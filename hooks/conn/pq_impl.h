@@ -32,7 +32,7 @@ struct pq_op {
 /* Held by one thread at a time (busy). */
 struct pq_conn {
 	_Atomic(const void *) key; /* the library's address; NULL: free */
-	_Atomic uint32_t busy;
+	_Atomic uint64_t busy;
 	uint32_t number;
 	uint32_t epoch; /* process that opened it */
 	bool is_open;
@@ -43,6 +43,12 @@ struct pq_conn {
 	uint32_t head, tail; /* of ops */
 	uint32_t beyond;     /* statements for which ops had no room: they come after all of them */
 	struct statements statements;
+	const struct sql_shape *last_shape;
+	/*
+	 * The text, as it is kept for later spans, whose attributes and name `told` has; or NULL.
+	 */
+	const char *told_of;
+	struct span_block told;
 	struct span_block common; /* what all its spans say */
 	char peer[CALLS_PEER_MAX];
 	uint8_t peer_len;

@@ -33,17 +33,25 @@ static bool add_to_calls(struct pq_conn *c, const struct pq_op *op, uint64_t now
 	return calls_add(op->cause, &call);
 }
 
-static void op_end(struct pq_conn *c, struct pq_op *op)
+/* Texts are freed. */
+static NO_INLINE void settle_prepared(struct pq_conn *c, struct pq_op *op)
 {
-	struct span *s = span_mine(op->span);
-	uint64_t now = clock_monotonic_ns();
-
-	if (op->is_prepare && op->has_failed)
+	c->told_of = NULL;
+	if (op->has_failed)
 		statements_put_back(&c->statements, (struct bytes){ op->name, op->name_len },
 				    op->replaced);
 	else
 		statement_free(op->replaced);
 	op->replaced = 0;
+}
+
+static void op_end(struct pq_conn *c, struct pq_op *op)
+{
+	struct span *s = span_mine(op->span);
+	uint64_t now = clock_monotonic_ns();
+
+	if (op->is_prepare)
+		settle_prepared(c, op);
 	if (op->has_rows && !op->has_failed)
 		pq_tell_rows(s, op->rows);
 	if (s && op->cause.slot && add_to_calls(c, op, now))
@@ -56,6 +64,7 @@ void pq_ops_end(struct pq_conn *c)
 {
 	for (; c->head != c->tail; c->head++)
 		op_end(c, op_at(c, c->head));
+	c->head = c->tail = 0;
 	c->beyond = 0;
 	c->beyond_has_result = false;
 }
@@ -81,7 +90,8 @@ static struct db_text text_of(struct pq_conn *c, const struct pq *pq, const stru
 	struct db_text t = { { NULL, 0 }, { NULL, 0 } };
 
 	if (q->sql) {
-		t = db_describe(room, sql, pq_backslash(pq, sql), q->has_parameters);
+		t = db_describe(room, &c->last_shape, sql, pq_backslash(pq, sql),
+				q->has_parameters);
 		if (q->verb != PQ_PREPARE)
 			return t;
 		op->is_prepare = true;
@@ -103,10 +113,34 @@ static void keep_summary(struct pq_op *op, struct bytes summary)
 	memcpy(op->summary, summary.ptr, op->summary_len);
 }
 
+static void tell(struct pq_conn *c, const struct pq *pq, enum pq_verb verb, struct span *s,
+		 const struct db_text *t)
+{
+	static const char verbs[][9] = { "", "PREPARE", "DESCRIBE" };
+
+	pq_tell_connection(c, pq, s);
+	db_span_tell(s, bytes_from_str(verbs[verb]), t,
+		     t->summary.len ? t->summary : pq_database(pq));
+}
+
+/* All that can be told of one that is run: in most programs, what was told of the last one. */
+static void tell_run(struct pq_conn *c, const struct pq *pq, struct span *s,
+		     const struct db_text *t)
+{
+	struct span_mark since = span_mark(s);
+	bool is_usual = c->has_common && !c->started_ns;
+
+	if (LIKELY(c->told_of == t->text.ptr && is_usual)) {
+		span_block_add(s, &c->told);
+		return;
+	}
+	tell(c, pq, PQ_RUN, s, t);
+	c->told_of = is_usual && span_block_take(&c->told, s, since) ? t->text.ptr : NULL;
+}
+
 static void fill(struct pq_conn *c, const struct pq *pq, const struct pq_query *q, struct span *s,
 		 struct pq_op *op)
 {
-	static const char verbs[][9] = { "", "PREPARE", "DESCRIBE" };
 	struct db_text t = { { NULL, 0 }, { NULL, 0 } };
 	struct db_scratch *room = NULL;
 
@@ -116,9 +150,11 @@ static void fill(struct pq_conn *c, const struct pq *pq, const struct pq_query *
 	if (op->cause.slot)
 		keep_summary(op, t.summary);
 	if (span_is_recording(s)) {
-		pq_tell_connection(c, pq, s);
-		db_span_tell(s, bytes_from_str(verbs[q->verb]), &t,
-			     t.summary.len ? t.summary : pq_database(pq));
+		/* A text in a room is not there for long. */
+		if (q->verb == PQ_RUN && !room && t.summary.len)
+			tell_run(c, pq, s, &t);
+		else
+			tell(c, pq, q->verb, s, &t);
 		if (q->values)
 			pq_tell_values(s, q);
 	}
@@ -249,6 +285,9 @@ static void next_result(struct pq_conn *c, const struct pq *pq, const void *resu
 	} else if (op->has_result) {
 		op_end(c, op);
 		c->head++;
+		/* The next one, too, has the first place: that is in the cache. */
+		if (c->head == c->tail)
+			c->head = c->tail = 0;
 	}
 }
 

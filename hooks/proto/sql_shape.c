@@ -139,6 +139,31 @@ static ALWAYS_INLINE bool begins_alike(char a, char b)
 	return a == b || (is_digit(a) && is_digit(b));
 }
 
+static ALWAYS_INLINE bool may_go_on(char c)
+{
+	return (unsigned char)((c | 0x20) - 'a') < 26 || c == '_' || c == '.';
+}
+
+/* Digits with nothing behind them that a number could go on with; NULL: perhaps something else. */
+static ALWAYS_INLINE const char *behind_digits(const char *at, const char *end)
+{
+	const char *from = at;
+
+	while (at < end && is_digit(*at))
+		at++;
+	return at == from || (at < end && may_go_on(*at)) ? NULL : at;
+}
+
+static ALWAYS_INLINE bool skip_value(struct sql_lexer *l, enum sql_kind kind)
+{
+	const char *behind = kind == SQL_NUMBER ? behind_digits(l->at, l->end) : NULL;
+
+	if (UNLIKELY(!behind))
+		return sql_next(l).kind == kind;
+	l->at = behind;
+	return true;
+}
+
 bool sql_shape_fits(const struct sql_shape *s, struct bytes sql, enum sql_backslash b,
 		    bool has_parameters)
 {
@@ -155,7 +180,7 @@ bool sql_shape_fits(const struct sql_shape *s, struct bytes sql, enum sql_backsl
 			return false;
 		l.at += gap;
 		fixed += gap;
-		if (sql_next(&l).kind != s->value[i].kind)
+		if (!skip_value(&l, (enum sql_kind)s->value[i].kind))
 			return false;
 	}
 	return l.end - l.at == fixed_end - fixed &&

@@ -48,6 +48,22 @@ static void prepared(void)
 	say("run", PQexecPrepared(conn, "unknown", 0, NULL, NULL, NULL, 0));
 }
 
+/* The memory of the first text is the third one's. */
+static void replacing(void)
+{
+	say("prepare", PQprepare(conn, "", "SELECT first FROM t", 0, NULL));
+	for (int i = 0; i < 3; i++)
+		say("run", PQexecPrepared(conn, "", 0, NULL, NULL, NULL, 0));
+	say("prepare", PQprepare(conn, "", "SELECT other FROM t", 0, NULL));
+	say("prepare", PQprepare(conn, "", "SELECT third FROM t", 0, NULL));
+	for (int i = 0; i < 2; i++)
+		say("run", PQexecPrepared(conn, "", 0, NULL, NULL, NULL, 0));
+	for (int i = 0; i < 4; i++)
+		say("exec", PQexec(conn, i & 1 ? "SELECT 1 FROM a" : "SELECT 2 FROM b"));
+	for (int i = 0; i < 4; i++)
+		say("exec", PQexec(conn, i & 2 ? "SELECT 1 FROM a" : "SELECT 2 FROM b"));
+}
+
 static void sending(void)
 {
 	printf("%d\n", PQsendQuery(conn, "rows 1"));
@@ -141,9 +157,10 @@ void pq_user(const char *what)
 		const char *name;
 		void (*run)(void);
 	} cases[] = {
-		{ "waiting", waiting }, { "prepared", prepared },     { "sending", sending },
-		{ "copying", copying }, { "commenting", commenting }, { "jumping", jumping },
-		{ "losing", losing },   { "pipelining", pipelining }, { "opening", opening },
+		{ "waiting", waiting },     { "prepared", prepared },     { "sending", sending },
+		{ "copying", copying },     { "commenting", commenting }, { "jumping", jumping },
+		{ "losing", losing },       { "pipelining", pipelining }, { "opening", opening },
+		{ "replacing", replacing },
 	};
 
 	conn = PQconnectdb("");

@@ -10,7 +10,8 @@ from support.progs import BUILD
 HOST = os.path.join(BUILD, "tests", "host_pq")
 ONE = os.path.join(BUILD, "tests", "lib_pq_user.so")
 TWO = os.path.join(BUILD, "tests", "lib_pq_user2.so")
-CASES = ("waiting", "commenting", "prepared", "sending", "copying", "pipelining", "jumping", "losing", "opening")
+CASES = ("waiting", "commenting", "prepared", "replacing", "sending", "copying", "pipelining",
+         "jumping", "losing", "opening")
 OPT_IN = "db.response.returned_rows,db.query.parameter"
 
 
@@ -85,6 +86,19 @@ class Statements(Feature):
             ("PREPARE DELETE u", second, "DELETE u", "PREPARE", None),
             ("DELETE u", second, "DELETE u", None, None),
             ("one", None, None, None, None)])
+
+    def test_statements_that_replace_others(self):
+        """What was told of the last one is told again of no other one."""
+        first, other, third = (f"SELECT {word} FROM t" for word in ("first", "other", "third"))
+        a, b = "SELECT ? FROM a", "SELECT ? FROM b"
+        spans = self.told("replacing", 16)
+        self.assertEqual(
+            [text for text, in self.fields(spans, "db.query.text")],
+            [first] * 4 + [other, third, third, third] + [b, a, b, a] + [b, b, a, a])
+        for span in spans[8:]:
+            self.assertEqual(span["name"], span["attributes"]["db.query.text"].replace("? FROM ", ""))
+            self.assert_attributes(span, db_namespace="one|shop", server_address="db.example.com",
+                                   db_query_summary=span["name"])
 
     def test_sent_and_given_up(self):
         spans = self.told("sending", 5)
