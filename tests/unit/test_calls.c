@@ -321,6 +321,21 @@ static void test_calls_of_a_parent_are_not_a_childs(void **state)
 	assert_number(ATTR_CALLS_COUNT, 1);
 }
 
+/*
+ * What was added behind a request's end (its span was there when one looked) stays: whoever has the
+ * slot next is somebody else.
+ */
+static void test_calls_behind_an_end_are_not_the_successors(void **state)
+{
+	struct span *s = span_start(SPAN_SERVER, NULL);
+
+	(void)state;
+	call(s, "/x", 1, 2);
+	atomic_fetch_add(&s->generation, 1); /* as who takes the slot does */
+	receive(s);
+	assert_nothing();
+}
+
 /* --- threads --- */
 
 #define THREADS 4
@@ -419,6 +434,7 @@ int main(void)
 		cmocka_unit_test(test_calls_are_folded),
 		cmocka_unit_test(test_calls_are_bounded),
 		cmocka_unit_test(test_calls_of_a_parent_are_not_a_childs),
+		cmocka_unit_test(test_calls_behind_an_end_are_not_the_successors),
 		cmocka_unit_test(test_calls_of_threads_are_all_counted),
 		cmocka_unit_test(test_calls_are_never_anothers),
 	};

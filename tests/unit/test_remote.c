@@ -2,10 +2,14 @@
 /* The sampler that a Jaeger tells what to do, on the side of who starts spans (E40, E41, E43). */
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -249,23 +253,74 @@ static void test_memory_that_is_anybodys(void **state)
 
 #define ROUNDS 20000u
 
+static const char by_operation[] = "{\"operationSampling\":{\"defaultSamplingProbability\":1,"
+				   "\"defaultLowerBoundTracesPerSecond\":1,"
+				   "\"perOperationStrategies\":[{\"operation\":\"GET\","
+				   "\"probabilisticSampling\":{}}]}}";
+
 static _Atomic bool is_over;
 
 /* The threshold tells which answer it is, and the interval that it is the same one. */
+static bool is_by_operation(void)
+{
+	struct remote_pick p = remote_pick(strategy_name(BYTES("GET"), BYTES("")), START);
+
+	if (p.threshold == 0)
+		assert_true(p.interval_ns == 0 && p.place == REMOTE_OPERATIONS);
+	else
+		assert_true(p.interval_ns == SECOND && p.place == 0);
+	return p.threshold;
+}
+
 static void *reads(void *arg)
 {
 	unsigned *seen = arg;
 
 	while (!atomic_load(&is_over)) {
-		struct remote_pick p = remote_pick(strategy_name(BYTES("GET"), BYTES("")), START);
-
-		if (p.threshold == 0)
-			assert_true(p.interval_ns == 0 && p.place == REMOTE_OPERATIONS);
-		else
-			assert_true(p.interval_ns == SECOND && p.place == 0);
+		(void)is_by_operation();
 		(*seen)++;
 	}
 	return NULL;
+}
+
+/* Steps to the next instruction of a child that is traced; false: it is over. */
+static bool step(pid_t child)
+{
+	int status;
+
+	assert_int_equal(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (WIFSTOPPED(status))
+		return true;
+	assert_int_equal(status, 0);
+	return false;
+}
+
+/* Another process writes, and is read behind each of its instructions: no moment is left out. */
+static void test_answer_half_written_is_nobodys(void **state)
+{
+	pid_t child;
+	int status;
+
+	(void)state;
+	set("OTEL_TRACES_SAMPLER=jaeger_remote", "X=");
+	assert_true(answer(SHARE("1")));
+	child = fork();
+	if (child == 0) {
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+			_exit(1);
+		raise(SIGSTOP);
+		_exit(!remote_answer(st, bytes_from_str(by_operation)));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (!WIFSTOPPED(status)) {
+		print_message("SKIP: a process may not be traced here\n");
+		skip();
+	}
+	assert_false(is_by_operation());
+	while (step(child))
+		(void)is_by_operation();
+	assert_true(is_by_operation());
 }
 
 static void test_no_answer_is_mixed_with_another(void **state)
@@ -280,10 +335,7 @@ static void test_no_answer_is_mixed_with_another(void **state)
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&thread[i], NULL, reads, &seen[i]), 0);
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		assert_true(answer("{\"operationSampling\":{\"defaultSamplingProbability\":1,"
-				   "\"defaultLowerBoundTracesPerSecond\":1,"
-				   "\"perOperationStrategies\":[{\"operation\":\"GET\","
-				   "\"probabilisticSampling\":{}}]}}"));
+		assert_true(answer(by_operation));
 		assert_true(answer(SHARE("1")));
 	}
 	atomic_store(&is_over, true);
@@ -302,6 +354,7 @@ int main(void)
 		cmocka_unit_test(test_at_least_so_many_of_each_operation),
 		cmocka_unit_test(test_spans_raise_the_question),
 		cmocka_unit_test(test_memory_that_is_anybodys),
+		cmocka_unit_test(test_answer_half_written_is_nobodys),
 		cmocka_unit_test(test_no_answer_is_mixed_with_another),
 	};
 
