@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "counts.h"
+#include "fate.h"
 #include "rawsys.h"
 #include "sleep.h"
 #include "status.h"
@@ -260,6 +261,45 @@ static void tell_processes(struct text *t)
 		tell_process(t, counts_of(st, COUNTS_ENDED), 0, false);
 }
 
+/* In the order of numbers; two hexadecimal digits each, so that one that is cut is seen to be. */
+static void tell_fates(struct text *t, const _Atomic uint8_t *of, uint32_t pid)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	text_add_str(t, "fates");
+	add_word(t, "pid", pid);
+	text_add_str(t, " at=");
+	for (size_t fd = 0; fd < FATE_FDS; fd++) {
+		uint8_t fate = atomic_load_explicit(&of[fd], memory_order_relaxed);
+
+		if (!fate)
+			continue;
+		text_add_uint(t, fd);
+		text_add_char(t, ':');
+		text_add_char(t, digits[fate >> 4]);
+		text_add_char(t, digits[fate & 15]);
+		text_add_char(t, ',');
+	}
+	text_add_char(t, '\n');
+}
+
+/* Behind all numbers: of many processes they may not have room. */
+static void tell_all_fates(struct text *t)
+{
+	struct store *st = shown->store;
+	uint32_t own = (uint32_t)raw_getpid();
+	uint32_t used = atomic_load(&st->counted);
+
+	tell_fates(t, fates, own);
+	for (uint32_t i = COUNTS_ENDED + 1; i < used && i < STORE_COUNTS; i++) {
+		struct counts *c = counts_of(st, i);
+		uint32_t pid = atomic_load(&c->pid);
+
+		if (pid && pid != own)
+			tell_fates(t, c->fates, pid);
+	}
+}
+
 static void tell(void)
 {
 	uint32_t asked = atomic_load(&page->asked);
@@ -268,6 +308,7 @@ static void tell(void)
 	atomic_fetch_add(&page->version, 1);
 	tell_exporter(&t, clock_realtime_ns());
 	tell_processes(&t);
+	tell_all_fates(&t);
 	atomic_store(&page->len, (uint32_t)t.len);
 	atomic_fetch_add(&page->version, 1);
 	atomic_store(&page->answered, asked);

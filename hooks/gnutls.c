@@ -122,7 +122,7 @@ static struct tls_facts facts_of(const struct call *c)
 		ASK(c, int (*)(gnutls_session_t, gnutls_datum_t *), alpn_get_selected_protocol);
 	const char *(*get_cipher)(gnutls_session_t) =
 		ASK(c, const char *(*)(gnutls_session_t), ciphersuite_get);
-	struct tls_facts f = { 0 };
+	struct tls_facts f = { .is_gnutls = true };
 	gnutls_datum_t alpn = { NULL, 0 };
 
 	/* They count from SSL 3.0, which is 1. */

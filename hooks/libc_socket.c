@@ -23,6 +23,7 @@ static void forget_stale(int fd)
 {
 	if (fd >= 0 && is_known(fd))
 		OBSERVE_OR_BLIND(fd, conn_fd_closing(fd));
+	fate_set(fd, FATE_NONE);
 }
 
 EXPORT int socket(int domain, int type, int protocol)

@@ -10,9 +10,11 @@
  * Another process's word: numbers to be shown, never to be relied on.
  */
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "compiler.h"
+#include "fate.h"
 #include "guard.h"
 #include "stats.h"
 #include "store.h"
@@ -21,6 +23,7 @@ struct counts {
 	_Atomic uint32_t pid;   /* 0: free.  The first place is that of all who have ended */
 	uint64_t before[STATS]; /* what its process had counted elsewhere when it came here */
 	struct stats now;
+	_Atomic uint8_t fates[FATE_FDS]; /* fate.h */
 };
 
 #define COUNTS_ENDED 0u
@@ -30,6 +33,16 @@ _Static_assert(sizeof(struct counts) <= STORE_COUNT_BYTES, "one page for each pr
 static ALWAYS_INLINE struct counts *counts_of(struct store *st, uint32_t place)
 {
 	return (struct counts *)((char *)st + STORE_COUNT_AREA + (size_t)place * STORE_COUNT_BYTES);
+}
+
+/* This process's place; NULL: it has none, or not yet. */
+static inline struct counts *counts_home(void)
+{
+	struct stats *home = atomic_load(&stats_home);
+
+	return home && home != &stats ?
+		       (struct counts *)((char *)home - offsetof(struct counts, now)) :
+		       NULL;
 }
 
 /* Out of line part of counts_settle(). */

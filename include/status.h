@@ -14,6 +14,7 @@
  *   exporter pid= tid= unix_ns= waiting= ... endpoint=
  *   result failed= unix_ns= text=...            the rest of the line
  *   process pid= NAME=N ...                     stats.def; pid=0: all that have ended
+ *   fates pid= at=FD:XX,FD:XX,...               fate.h: what was made of its descriptors
  *
  * Its size is sealed, so that nobody can take the memory away below the exporter.  Both sides take
  * what is in it for anybody's word.

@@ -52,10 +52,11 @@ void counts_move(struct store *st)
 	 * Where other threads are counting at this moment it may lack what they add: to be shown,
 	 * only.
 	 */
-	c = (struct counts *)((char *)home - offsetof(struct counts, now));
+	c = counts_home();
 	for (int i = 0; i < STATS; i++)
 		__atomic_store_n(&c->before[i], stats_sum(&stats, (enum stat_id)i),
 				 __ATOMIC_RELAXED);
+	fates_move();
 }
 
 void counts_bury(struct store *st, uint32_t place)
@@ -70,5 +71,7 @@ void counts_bury(struct store *st, uint32_t place)
 		dead->before[i] = dead->now.first[i] = 0;
 		atomic_store_explicit(&dead->now.count[i], 0, memory_order_relaxed);
 	}
+	for (size_t fd = 0; fd < FATE_FDS; fd++)
+		atomic_store_explicit(&dead->fates[fd], 0, memory_order_relaxed);
 	atomic_store(&dead->pid, 0);
 }

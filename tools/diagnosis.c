@@ -49,6 +49,12 @@ void diagnosis_remedy(struct diagnosis *d, const char *format, ...)
 	va_end(args);
 }
 
+void diagnosis_details(struct diagnosis *d, struct bytes connections)
+{
+	if (d->count)
+		d->list[d->count - 1].connections = arena_copy(&d->arena, connections);
+}
+
 static void put_part(struct text *to, const struct style *st, const char *label, enum color color,
 		     struct bytes text)
 {
@@ -88,6 +94,9 @@ void diagnosis_print_json(struct text *to, const struct diagnosis *d)
 		json_out_string(to, f->seen);
 		text_add_str(to, ",\"remedy\":");
 		json_out_string(to, f->remedy);
+		if (f->connections.len)
+			text_add_str(to, ",\"connections\":");
+		text_add(to, f->connections);
 		text_add_str(to, "}\n");
 	}
 }

@@ -13,10 +13,11 @@ enum finding_level {
 
 struct diagnosed {
 	enum finding_level level;
-	const char *id;      /* a literal: for programs */
-	struct bytes what;   /* unsafe texts, in the arena */
-	struct bytes seen;   /* may be empty */
-	struct bytes remedy; /* may be empty */
+	const char *id;           /* a literal: for programs */
+	struct bytes what;        /* unsafe texts, in the arena */
+	struct bytes seen;        /* may be empty */
+	struct bytes remedy;      /* may be empty */
+	struct bytes connections; /* JSON; may be empty */
 };
 
 #define DIAGNOSIS_MAX 64u
@@ -36,8 +37,11 @@ __attribute__((format(printf, 2, 3))) void diagnosis_seen(struct diagnosis *d, c
 __attribute__((format(printf, 2, 3))) void diagnosis_remedy(struct diagnosis *d, const char *format,
 							    ...);
 
+/* The connections that it is about, as JSON: copied, and printed as such alone. */
+void diagnosis_details(struct diagnosis *d, struct bytes connections);
+
 void diagnosis_print(struct text *to, const struct style *st, const struct diagnosis *d);
-/* One object a line: {level, finding, what, seen, remedy}. */
+/* One object a line: {level, finding, what, seen, remedy}, and connections where it has some. */
 void diagnosis_print_json(struct text *to, const struct diagnosis *d);
 
 void diagnosis_done(struct diagnosis *d);

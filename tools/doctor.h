@@ -6,6 +6,9 @@
 
 #include "compiler.h"
 #include "diagnosis.h"
+#include "fate.h"
+#include "sockets.h"
+#include "status_read.h"
 
 /* Is it switched off, or told to keep little? */
 void doctor_settings(struct diagnosis *d, struct bytes env);
@@ -19,8 +22,18 @@ void doctor_unit(struct diagnosis *d, pid_t pid, struct bytes env);
 /* AppArmor, SELinux. */
 void doctor_guards(struct diagnosis *d, pid_t pid);
 
-/* Its connections; words: what it has counted, as in status_read.h, or empty. */
-void doctor_sockets(struct diagnosis *d, pid_t pid, struct bytes words);
+/* Its connections; told: what an exporter tells of it and of others, or NULL. */
+void doctor_sockets(struct diagnosis *d, pid_t pid, const struct status_told *told);
+
+/* What the process tells of its descriptors (fate.h). */
+struct fates {
+	bool is_told;
+	uint8_t of[FATE_FDS];
+};
+
+/* The same; words: its counters, or empty. */
+void doctor_connections(struct diagnosis *d, const struct held_socket *list, size_t n,
+			const struct fates *told, struct bytes words);
 
 /* Can a program of this name be preloaded? */
 void doctor_program(struct diagnosis *d, const char *word);

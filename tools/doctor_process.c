@@ -238,13 +238,6 @@ static void counted(struct diagnosis *d, struct bytes words)
 		  LEVEL_NOTE },
 		{ "requests_left_to_sdk", "left-to-sdk",
 		  "requests were left to another tracer in the process", "", LEVEL_NOTE },
-		{ "connections_opaque", "opaque",
-		  "connections carry what is not understood: no spans of those", "", LEVEL_NOTE },
-		{ "connections_http2", "http2",
-		  "connections speak HTTP/2, which passes through unseen", "", LEVEL_NOTE },
-		{ "connections_tls_unread", "tls-unread",
-		  "connections speak TLS by a library whose plaintext is not seen", "",
-		  LEVEL_NOTE },
 		{ "parents_unknown", "roots",
 		  "calls start a trace of their own, since it is not proven which request made "
 		  "them",
@@ -273,8 +266,8 @@ static void counted(struct diagnosis *d, struct bytes words)
 static void counters(struct diagnosis *d, const struct patient *p)
 {
 	struct status_told told;
-	struct bytes rest, kind, words, own = { 0 };
-	enum status_kind r = status_read(p->pid, &told);
+	struct bytes rest, kind, words;
+	enum status_kind r = status_read_of(p->pid, &told);
 
 	if (r == STATUS_FILTERED) {
 		diagnose(d, LEVEL_NOTE, "filtered",
@@ -289,21 +282,21 @@ static void counters(struct diagnosis *d, const struct patient *p)
 				    "shows who delivers");
 	}
 	if (r != STATUS_TOLD) {
-		doctor_sockets(d, p->pid, own);
+		doctor_sockets(d, p->pid, NULL);
 		return;
 	}
 	rest = (struct bytes){ told.text, told.len };
 	while (status_line(&rest, &kind, &words))
 		if (bytes_equal(kind, BYTES("process")) &&
 		    status_number(words, "pid") == (uint64_t)p->pid)
-			counted(d, own = words);
+			counted(d, words);
 		else if (bytes_equal(kind, BYTES("result")) && status_number(words, "failed")) {
 			struct bytes text = status_find(words, BYTES("text"));
 
 			diagnose(d, LEVEL_BAD, "last-export", "the last export failed");
 			diagnosis_seen(d, "%.*s", (int)text.len, text.ptr);
 		}
-	doctor_sockets(d, p->pid, own);
+	doctor_sockets(d, p->pid, &told);
 	free(told.text);
 }
 

@@ -206,6 +206,72 @@ enum status_kind status_read(pid_t pid, struct status_told *ret)
 	return kind == STATUS_NO_EXPORTER && is_filtered(pid) ? STATUS_FILTERED : kind;
 }
 
+#define SHARED_MAX 32u
+
+/* Inodes of what it has mapped to share: the store is among them, in all who have it in common. */
+static size_t shared_of(pid_t pid, unsigned long *inodes)
+{
+	char path[64], line[1024];
+	size_t n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	f = fopen(path, "re");
+	while (f && n < SHARED_MAX && fgets(line, sizeof(line), f))
+		n += sscanf(line, "%*s rw-s %*s %*s %lu", &inodes[n]) == 1;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static bool is_family(pid_t pid, const unsigned long *inodes, size_t n)
+{
+	unsigned long theirs[SHARED_MAX];
+	size_t m = shared_of(pid, theirs);
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < m; k++)
+			if (inodes[i] == theirs[k])
+				return true;
+	return false;
+}
+
+static bool tells_of(const struct status_told *told, pid_t pid)
+{
+	struct bytes rest = { told->text, told->len }, kind, words;
+
+	while (status_line(&rest, &kind, &words))
+		if (bytes_equal(kind, BYTES("process")) &&
+		    status_number(words, "pid") == (uint64_t)pid)
+			return true;
+	return false;
+}
+
+enum status_kind status_read_of(pid_t pid, struct status_told *ret)
+{
+	enum status_kind kind = status_read(pid, ret);
+	unsigned long inodes[SHARED_MAX];
+	bool is_missing = kind == STATUS_NO_EXPORTER || kind == STATUS_FILTERED;
+	size_t n = is_missing ? shared_of(pid, inodes) : 0;
+	DIR *dir = n ? opendir("/proc") : NULL;
+	struct dirent *d;
+
+	while (dir && kind != STATUS_TOLD && (d = readdir(dir))) {
+		pid_t other = (pid_t)strtol(d->d_name, NULL, 10);
+
+		if (other <= 0 || other == pid || !is_family(other, inodes, n) ||
+		    status_read(other, ret) != STATUS_TOLD)
+			continue;
+		if (tells_of(ret, pid))
+			kind = STATUS_TOLD;
+		else
+			free(ret->text);
+	}
+	if (dir)
+		closedir(dir);
+	return kind;
+}
+
 void status_program(pid_t pid, char *to, size_t size)
 {
 	char path[64];

@@ -33,6 +33,9 @@ enum status_kind {
 /* ret is set for STATUS_TOLD alone. */
 enum status_kind status_read(pid_t pid, struct status_told *ret);
 
+/* The same, or what another process's exporter tells of it, whose pid is ret's then. */
+enum status_kind status_read_of(pid_t pid, struct status_told *ret);
+
 /* The name of the program, as the kernel has it; "?" when there is none to read. */
 void status_program(pid_t pid, char *to, size_t size);
 

@@ -15,6 +15,7 @@
 #include "context.h"
 #include "counts.h"
 #include "epoll_set.h"
+#include "fate.h"
 #include "fd_table.h"
 #include "guard.h"
 #include "host.h"
@@ -260,6 +261,7 @@ static void ask_before_end(struct conn *c, int fd)
 static void forget(int fd, struct conn *c)
 {
 	fd_set_own_client(fd, false);
+	fate_set(fd, FATE_NONE);
 	if (!c) {
 		fd_take(fd);
 		return;
@@ -335,6 +337,7 @@ void conn_option_set(int fd, int level, int name)
 	if (!c)
 		return;
 	atomic_store(&c->is_never_edited, true);
+	conn_fate_again(c);
 	conn_unpin(c);
 }
 
@@ -354,7 +357,10 @@ bool conn_leads_to(int fd, const struct sockaddr *peer, socklen_t len)
 static void put(int fd, struct conn *c)
 {
 	conn_fd_closing(fd); /* closed behind our back, if it is there */
-	if (!fd_put(fd, conn_entry(c))) {
+	atomic_store_explicit(&c->fd, fd, memory_order_relaxed);
+	if (fd_put(fd, conn_entry(c))) {
+		conn_fate(c, FATE_QUIET);
+	} else {
 		stats_inc(STAT_CONNS_UNTRACKED);
 		if (c->role == CONN_SERVER)
 			context_request_unseen();
@@ -367,6 +373,7 @@ void conn_accepted(int fd)
 	struct conn *c = conn_new(CONN_SERVER, NULL, 0);
 
 	if (!c) {
+		fate_set(fd, FATE_UNTRACKED);
 		context_request_unseen();
 		return;
 	}
@@ -382,8 +389,10 @@ void conn_connected(int fd, const struct sockaddr *peer, socklen_t len, bool in_
 {
 	struct conn *c = conn_new(CONN_CLIENT, peer, len);
 
-	if (!c)
+	if (!c) {
+		fate_set(fd, FATE_UNTRACKED | FATE_CLIENT);
 		return;
+	}
 	stats_inc(STAT_CONNS_CLIENT);
 	loop_connected(fd);
 	c->cookie = socket_cookie(fd);
@@ -422,79 +431,10 @@ void conn_duped(int from, int to, uint64_t was)
 	}
 	forget(to, conn_pin_entry(was));
 	fd_set_own_client(to, fd_is_own_client(from));
+	fate_set(to, fate_of(from));
 	epoll_set_copied(from);
 	if (c && !fd_put(to, conn_entry(c)))
 		conn_unpin(c);
-}
-
-void conn_speaks(enum detect_result what)
-{
-	struct store *st = store_get();
-
-	if (st)
-		counts_settle(st);
-	if (what == DETECT_HTTP1_REQUEST)
-		stats_inc(STAT_CONNS_HTTP1);
-}
-
-void conn_make_opaque(struct conn *c, int fd)
-{
-	uint64_t entry = conn_entry(c);
-
-	if (!atomic_exchange(&c->is_opaque, true)) {
-		stats_inc(STAT_CONNS_OPAQUE);
-		if (c->detect.result == DETECT_HTTP2)
-			stats_inc(STAT_CONNS_HTTP2);
-		else if (c->detect.result == DETECT_TLS)
-			stats_inc(STAT_CONNS_TLS_UNREAD);
-		if (c->role == CONN_SERVER)
-			context_request_unseen();
-	}
-	if (fd_take_if(fd, entry)) {
-		loop_keep(fd, (enum conn_role)c->role);
-		conn_unpin(c);
-	}
-}
-
-void conn_set_blind(struct conn *c)
-{
-	if (atomic_exchange(&c->is_blind, true))
-		return;
-	stats_inc(STAT_CONNS_BLIND);
-	if (c->role == CONN_SERVER)
-		context_request_unseen();
-}
-
-void conn_handed_on(int fd)
-{
-	struct conn *c = conn_pin(fd);
-
-	if (!c)
-		return;
-	atomic_store(&c->is_shared, true);
-	conn_set_blind(c);
-	conn_unpin(c);
-}
-
-void conn_given_away(int fd)
-{
-	struct conn *c = conn_pin(fd);
-
-	if (!c)
-		return;
-	conn_set_blind(c);
-	if (fd_take_if(fd, conn_entry(c)))
-		conn_unpin(c);
-	conn_unpin(c);
-}
-
-/* No lock, no pin, since we may be in a signal handler. */
-void conn_make_blind(int fd)
-{
-	/* A vfork child owns nothing. */
-	uint64_t entry = thread_self.in_vfork | thread_self.ours ? 0 : fd_entry(fd);
-	struct conn *c = entry ? conn_at(entry) : NULL;
-
-	if (c && conn_entry(c) == entry)
-		conn_set_blind(c);
+	else if (c)
+		atomic_store_explicit(&c->fd, to, memory_order_relaxed);
 }

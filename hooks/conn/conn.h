@@ -24,6 +24,7 @@
 
 #include "common.h"
 #include "detect.h"
+#include "fate.h"
 #include "head.h"
 #include "http1.h"
 #include "repeat.h"
@@ -58,6 +59,7 @@ struct conn_tls {
 	uint64_t established_ns; /* CLOCK_MONOTONIC; 0: not yet */
 	const char *unverified;  /* client: why it cannot trust the peer; NULL: it may */
 	_Atomic bool is_told;    /* that it has failed */
+	_Atomic bool is_gnutls;  /* whose session it is; else of OpenSSL, or its like */
 	bool is_announced;       /* client: a session of this process has made its random */
 };
 
@@ -210,6 +212,7 @@ struct conn {
 	uint32_t epoch;         /* process epoch at the start */
 	uint32_t forks;         /* of this process at the start */
 	uint32_t connect_waits; /* context_waits() at connect or accept */
+	_Atomic int fd;         /* the last one that led here: for conn_fate() alone */
 	const void *acceptor;   /* server: &thread_self of the thread that accepted it */
 	struct span_ref connect_context;
 	uint64_t connect_ns; /* CLOCK_MONOTONIC, when connect() was called */
@@ -305,7 +308,14 @@ void conn_unpin(struct conn *c);
 uint64_t conn_entry(const struct conn *c);
 
 /* Counts what the first bytes of its client have turned out to be. */
-void conn_speaks(enum detect_result what);
+void conn_speaks(struct conn *c, enum detect_result what);
+void conn_is_telemetry(struct conn *c);
+
+/*
+ * Tells what is made of it now (fate.h); again: that it goes on, and of what else is known of it.
+ */
+void conn_fate(struct conn *c, enum fate what);
+void conn_fate_again(struct conn *c);
 
 /* From now on it costs what a descriptor that is not ours costs. */
 void conn_make_opaque(struct conn *c, int fd);

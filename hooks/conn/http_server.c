@@ -220,7 +220,7 @@ static bool request_begun(struct conn *c, int fd, const struct asked *a)
 	if (is_others)
 		stats_inc(STAT_REQUESTS_YIELDED);
 	if (head_is_otlp(a->head, a->text))
-		stats_inc(STAT_CONNS_OTLP);
+		conn_is_telemetry(c);
 	else if (!(config.sdk_disabled || is_others) || parent)
 		s = span_start_by(SPAN_SERVER, parent, 0,
 				  is_forced ? SAMPLER_FORCED : rule_of(a->head, a->text, true));

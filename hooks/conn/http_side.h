@@ -14,7 +14,7 @@ static inline bool detect_is(struct conn *c, struct bytes in, enum detect_result
 	enum detect_result r = detect_step(&c->detect, in);
 
 	if (UNLIKELY(was_open))
-		conn_speaks(r);
+		conn_speaks(c, r);
 	return r == wanted || r == DETECT_MORE;
 }
 

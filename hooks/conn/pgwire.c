@@ -30,6 +30,8 @@ bool pgwire_open(struct conn *c)
 	struct pgwire *w;
 	uint32_t index;
 
+	if (is_in_libpq())
+		conn_fate(c, FATE_LIBPQ);
 	if (config.sdk_disabled || is_in_libpq())
 		return false;
 	w = pool_get(&wires, sizeof(*w), CHUNKS, &index);
@@ -52,6 +54,7 @@ bool pgwire_open(struct conn *c)
 	atomic_store(&w->head, 0);
 	atomic_store(&w->tail, 0);
 	c->wire = w;
+	conn_fate(c, FATE_POSTGRES);
 	return true;
 }
 

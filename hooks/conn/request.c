@@ -205,7 +205,7 @@ static void decide(struct conn *c, int fd, const struct head *head, const struct
 	c->edits.traceparents = head->fields.traceparents;
 	c->edits.tracestates = head->tracestates;
 	if (head_is_otlp(head, c->out.scratch->text)) {
-		stats_inc(STAT_CONNS_OTLP);
+		conn_is_telemetry(c);
 		return;
 	}
 	if (told.tag == TAG_STALE)

@@ -157,6 +157,7 @@ static void wait_for_session(struct conn *c)
 	struct waiting *nest = nest_of(key), *room;
 
 	atomic_store_explicit(&c->layer, LAYER_WAITING, memory_order_release);
+	conn_fate(c, FATE_TLS_WAITS);
 	c->tls.is_announced =
 		atomic_load_explicit(announcement_of(key), memory_order_relaxed) == key;
 	for (unsigned i = 0; i < NEST; i++) {
@@ -229,6 +230,7 @@ static bool begin(struct conn *c)
 	}
 	conn_restart(c);
 	atomic_store_explicit(&c->layer, LAYER_TLS, memory_order_release);
+	conn_fate(c, FATE_QUIET);
 	half_unlock(&c->out);
 	half_unlock(&c->in);
 	stats_inc(STAT_CONNS_TLS);
@@ -317,6 +319,8 @@ void tls_established(struct tls *t, const struct tls_facts *facts)
 	copy_short(c->tls.cipher, facts->cipher, len);
 	c->tls.cipher[len] = 0;
 	c->tls.established_ns = clock_monotonic_ns();
+	atomic_store(&c->tls.is_gnutls, facts->is_gnutls);
+	conn_fate_again(c);
 	if (facts->is_http2) {
 		c->detect.result = DETECT_HTTP2;
 		tls_ignore(t);

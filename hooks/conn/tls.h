@@ -66,6 +66,7 @@ struct tls_facts {
 	uint16_t version;
 	const char *cipher; /* NULL, or a name that is copied */
 	bool is_http2;      /* the sides have agreed on it */
+	bool is_gnutls;
 };
 void tls_established(struct tls *t, const struct tls_facts *facts);
 

@@ -14,10 +14,12 @@ import threading
 import time
 import unittest
 
+from support import certificates
 from test_tools import TOOL, View
 
 OBJECT = os.path.join(os.path.dirname(TOOL), "libinterspan.so")
 PYTHON = "/usr/bin/python3"
+HOLDS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support", "apps", "holds.py")
 
 
 # Under a filter that forbids nothing.
@@ -187,6 +189,8 @@ class ProgramTest(unittest.TestCase):
 
 
 class ProcessTest(unittest.TestCase):
+    handed = ()
+
     @classmethod
     def setUpClass(cls):
         """Programs that say so when they have begun, and then wait."""
@@ -207,7 +211,8 @@ class ProcessTest(unittest.TestCase):
         """The pid of a process that has begun, and lives until the test ends."""
         env = {**{k: v for k, v in os.environ.items() if not k.startswith(("LD_", "OTEL_"))}, **env}
         # pylint: disable-next=consider-using-with
-        proc = subprocess.Popen(argv or [self.idle], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        proc = subprocess.Popen(argv or [self.idle], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                pass_fds=self.handed)
         self.addCleanup(proc.stdout.close)
         self.addCleanup(proc.wait)
         self.addCleanup(proc.kill)
@@ -341,10 +346,53 @@ class ProcessTest(unittest.TestCase):
                "c = socket.create_connection(s.getsockname())\na, _ = s.accept()\n"
                "print('ready', flush=True)\ntime.sleep(60)")
         _, found = doctor(self.start(PYTHON, "-c", app, LD_PRELOAD=OBJECT))
-        self.assertRegex(found["connections"]["seen"], r"^listens on 127\.0\.0\.1:(\d+), asks 127\.0\.0\.1:\1, "
-                         r"serves 127\.0\.0\.1:\d+$|^listens on 127\.0\.0\.1:(\d+), serves 127\.0\.0\.1:\d+, "
-                         r"asks 127\.0\.0\.1:\2$")
+        self.assertRegex(found["connections"]["seen"], r"^listens on 127\.0\.0\.1:\d+; holds 2 connections$")
+        # No span has ended: nobody tells.
+        self.assertRegex(found["untold"]["seen"], r"^asks 127\.0\.0\.1:(\d+) \(fd \d+\); "
+                         r"serves 127\.0\.0\.1 on port \1 \(fd \d+\)$")
         self.assertNotIn("connections", doctor(self.start(LD_PRELOAD=OBJECT))[1])
+
+    def kinds_of(self, pid):
+        """What doctor finds of each descriptor, by its number."""
+        return {c["fd"]: name for name, f in doctor(pid)[1].items() for c in f.get("connections", ())}
+
+    def until_kinds(self, pid, path):
+        """Once they are what the file says."""
+        end = time.monotonic() + 30
+        while not os.path.exists(path):
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.02)
+        with open(path, encoding="ascii") as file:
+            wanted = json.load(file)
+        if isinstance(wanted, list):
+            self.addCleanup(os.kill, wanted[0], signal.SIGKILL)
+        wanted_kinds = {int(fd): kind for fd, kind in (wanted[1] if isinstance(wanted, list) else wanted).items()}
+        while True:
+            found = self.kinds_of(pid)
+            if found == wanted_kinds:
+                return wanted[0] if isinstance(wanted, list) else None
+            if time.monotonic() > end:
+                self.assertEqual(found, wanted_kinds)
+            time.sleep(0.05)
+
+    def test_doctor_tells_what_it_makes_of_each_connection(self):
+        """One of each kind is held, one of them since before exec; and by a child some of them."""
+        ca = certificates.make()
+        path = os.path.join(self.dir, "kinds")
+        with View() as view, socket.create_server(("127.0.0.1", 0)) as older, \
+                socket.create_connection(older.getsockname()) as given:
+            self.handed = (given.fileno(),)
+            pid = self.start(PYTHON, HOLDS, str(given.fileno()), path, ca.file, ca.both,
+                             LD_PRELOAD=OBJECT, OTEL_BSP_SCHEDULE_DELAY="1",
+                             OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{view.port}")
+            child = self.until_kinds(pid, path)
+            self.until_kinds(child, path + ".child")
+            status, found = doctor(pid)
+            self.assertEqual(status, 0, found)
+            self.assertEqual({c["direction"] for c in found["https"]["connections"]}, {"connected", "accepted"})
+            self.assertEqual([c["direction"] for c in found["postgres"]["connections"]], ["connected"])
+            peer, = {c["peer"] for c in found["unseen"]["connections"]}
+            self.assertEqual(peer, f"127.0.0.1:{older.getsockname()[1]}")
 
     def until_found(self, pid, *wanted):
         """What doctor finds once these are among it."""

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "counts.h"
+#include "fate.h"
 #include "process.h"
 
 #define THREADS 4
@@ -81,7 +82,87 @@ static void test_counts_move_into_the_store(void **state)
 	in_child(moves);
 }
 
+/* What was made of descriptors goes along, and what is changed later follows. */
+static int fates_move_along(void)
+{
+	struct counts *c;
+
+	fate_set(5, FATE_HTTP2);
+	fate_set(6, FATE_HTTP1);
+	fate_set(6, FATE_NONE);
+	counts_settle(st);
+	c = mine();
+	if (!c || c->fates[5] != FATE_HTTP2 || c->fates[6] != FATE_NONE)
+		return 1;
+	fate_set(5, FATE_NONE);
+	fate_set(1023, FATE_OPAQUE);
+	if (c->fates[5] != FATE_NONE || c->fates[1023] != FATE_OPAQUE || fate_of(5) != FATE_NONE)
+		return 2;
+	counts_bury(st, (uint32_t)(((char *)c - (char *)counts_of(st, 0)) / STORE_COUNT_BYTES));
+	return c->fates[1023] == FATE_NONE && fate_of(1023) == FATE_OPAQUE ? 0 : 3;
+}
+
+/* A child's descriptors are its parent's, until it closes them: so is what was made of them. */
+static int fates_of_a_child(void)
+{
+	int status = 0;
+	pid_t child;
+
+	fate_set(5, FATE_HTTP2);
+	fate_set(6, FATE_HTTP2);
+	counts_settle(st);
+	child = fork();
+	if (child == 0) {
+		struct counts *c;
+
+		process_forked();
+		fate_set(5, FATE_NONE);
+		counts_settle(st);
+		c = mine();
+		_exit(c && c->fates[5] == FATE_NONE && c->fates[6] == FATE_HTTP2 ? 0 : 1);
+	}
+	waitpid(child, &status, 0);
+	return status == 0 && mine()->fates[5] == FATE_HTTP2 ? 0 : 2;
+}
+
+static void test_counts_take_the_fates_along(void **state)
+{
+	(void)state;
+	in_child(fates_move_along);
+	in_child(fates_of_a_child);
+}
+
 static _Atomic bool go_on;
+
+/* Changed all the time while the counters move: in the end both places say the same. */
+static void *change(void *arg)
+{
+	while (!go_on)
+		;
+	for (int i = 0; i < EACH; i++)
+		fate_set(7, (uint8_t)(FATE_QUIET + i % 7));
+	return arg;
+}
+
+static int fates_under_way(void)
+{
+	pthread_t threads[THREADS];
+
+	for (int i = 0; i < THREADS; i++)
+		if (pthread_create(&threads[i], NULL, change, NULL) != 0)
+			return 1;
+	go_on = true;
+	counts_settle(st);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	return mine() && mine()->fates[7] == fate_of(7) && fate_of(7) ? 0 : 2;
+}
+
+static void test_counts_move_while_fates_change(void **state)
+{
+	(void)state;
+	in_child(fates_under_way);
+}
 
 static void *count(void *arg)
 {
@@ -187,6 +268,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counts_move_into_the_store),
+		cmocka_unit_test(test_counts_take_the_fates_along),
+		cmocka_unit_test(test_counts_move_while_fates_change),
 		cmocka_unit_test(test_counts_move_while_others_count),
 		cmocka_unit_test(test_counts_of_a_child_are_its_own),
 		cmocka_unit_test(test_counts_stay_where_they_are_when_all_places_are_taken),

@@ -21,6 +21,7 @@
 #include "clock.h"
 #include "counts.h"
 #include "exporter_status.h"
+#include "fate.h"
 #include "process.h"
 #include "rawsys.h"
 #include "sleep.h"
@@ -139,6 +140,40 @@ static void test_status_tells_of_the_tree(void **state)
 	end(page);
 }
 
+/* Law 4: those of this process from where they are, those of others from their places. */
+static void test_status_tells_what_was_made_of_descriptors(void **state)
+{
+	struct status_page *page = begin();
+	struct counts *other = counts_of(x.store, 5);
+	char line[64];
+
+	(void)state;
+	fate_set(3, FATE_HTTP1 | FATE_CLIENT);
+	fate_set(1023, FATE_OPAQUE | FATE_UNEDITED);
+	fate_set(1024, FATE_OPAQUE); /* beyond the table: nothing is kept */
+	fate_set(-1, FATE_OPAQUE);
+	other->pid = (uint32_t)getppid();
+	other->fates[0] = 0xff;
+	x.store->counted = 7;
+	page->asked = 1;
+	status_answer();
+	snprintf(line, sizeof(line), "\nfates pid=%d at=3:42,1023:86,\n", (int)getpid());
+	assert_non_null(strstr(text_of(page), line));
+	snprintf(line, sizeof(line), "\nfates pid=%d at=0:ff,\n", (int)getppid());
+	assert_non_null(strstr(text_of(page), line));
+	fate_set(3, FATE_NONE);
+	fate_set(1023, FATE_NONE);
+	x.store->counted = 100000; /* anybody's word */
+	page->asked = 2;
+	status_answer();
+	snprintf(line, sizeof(line), "\nfates pid=%d at=\n", (int)getpid());
+	assert_non_null(strstr(text_of(page), line));
+	other->fates[0] = 0;
+	other->pid = 0;
+	x.store->counted = 7;
+	end(page);
+}
+
 static void *ask_it(void *arg)
 {
 	struct status_page *page = arg;
@@ -223,6 +258,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status_tells_who_asks),
 		cmocka_unit_test(test_status_tells_of_the_tree),
+		cmocka_unit_test(test_status_tells_what_was_made_of_descriptors),
 		cmocka_unit_test(test_status_question_wakes),
 		cmocka_unit_test(test_status_is_told_before_a_sleep_if_nobody_can_ask),
 		cmocka_unit_test(test_status_size_is_sealed),
