@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "alloc.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "rawsys.h"
 #include "wrap.h"
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
 
 #define PAGE 4096u
 #define POOL_CHUNK (64u << 10)
@@ -28,11 +33,15 @@ static struct {
 	size_t mapped;
 	size_t in_use;
 	size_t limit; /* of in_use; 0: POOL_LIMIT */
+	bool stays;
+	size_t chunks;       /* of chunk[] */
+	struct block *large; /* mappings of their own that are in use, by next_free */
 	/*
 	 * The mapping that was freed last: libcurl wants one like it for every request, and to
 	 * unmap it stops every processor that the host runs on.
 	 */
 	struct block *spare;
+	char *chunk[POOL_LIMIT / POOL_CHUNK];
 } pool;
 
 static size_t round_up(size_t len, size_t to)
@@ -40,11 +49,34 @@ static size_t round_up(size_t len, size_t to)
 	return (len + to - 1) & ~(to - 1);
 }
 
-void *map_memory(size_t len)
+static bool is_copied; /* the kernel cannot wipe (before 4.14): a child has a copy of everything */
+
+static void *map_for_children(size_t len, int advice)
 {
 	long at = raw_mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	return raw_is_error(at) ? NULL : (void *)at;
+	if (raw_is_error(at))
+		return NULL;
+	if (advice && raw_is_error(raw_madvise((void *)at, len, advice)) &&
+	    advice == MADV_WIPEONFORK) {
+		is_copied = true;
+		pool_stay();
+	}
+	return (void *)at;
+}
+
+/*
+ * fork() copies the page tables of what a process has touched, and waits for it: 2 us for each
+ * 2 MiB that have a page.  Of this memory no child has any use.
+ */
+void *map_memory(size_t len)
+{
+	return map_for_children(len, is_copied ? 0 : MADV_DONTFORK);
+}
+
+void *map_wiped(size_t len)
+{
+	return map_for_children(len, MADV_WIPEONFORK);
 }
 
 static void *pool_map(size_t len)
@@ -53,10 +85,33 @@ static void *pool_map(size_t len)
 
 	if (len > POOL_LIMIT - pool.mapped)
 		return NULL;
-	at = map_memory(len);
+	at = map_for_children(len, pool.stays ? 0 : MADV_DONTFORK);
 	if (at)
 		pool.mapped += len;
 	return at;
+}
+
+/* The word last: until then a child forgets, which is right for what of it is not there. */
+void pool_stay(void)
+{
+	for (size_t i = 0; i < pool.chunks; i++)
+		raw_madvise(pool.chunk[i], POOL_CHUNK, MADV_DOFORK);
+	for (struct block *b = pool.large; b; b = b->next_free)
+		raw_madvise(b, b->bytes, MADV_DOFORK);
+	if (pool.spare)
+		raw_madvise(pool.spare, pool.spare->bytes, MADV_DOFORK);
+	pool.stays = true;
+}
+
+bool pool_forget(void)
+{
+	size_t limit = pool.limit;
+
+	if (pool.stays)
+		return false;
+	memset(&pool, 0, sizeof(pool));
+	pool.limit = limit;
+	return true;
 }
 
 static unsigned int class_of(size_t bytes)
@@ -95,6 +150,7 @@ static struct block *carve(size_t bytes)
 		if (!chunk)
 			return NULL;
 		retire_bump();
+		pool.chunk[pool.chunks++] = chunk;
 		pool.bump = chunk;
 		pool.bump_len = POOL_CHUNK;
 	}
@@ -132,7 +188,12 @@ static struct block *spare_take(size_t bytes)
 /* Keeps b, unless it is long; gives back what was kept before. */
 static void unmap(struct block *b)
 {
+	struct block **at = &pool.large;
 	struct block *old = b;
+
+	while (*at != b)
+		at = &(*at)->next_free;
+	*at = b->next_free;
 
 	if (b->bytes <= SPARE_MAX) {
 		old = pool.spare;
@@ -148,12 +209,14 @@ static struct block *block_map(size_t bytes)
 {
 	struct block *b = spare_take(bytes);
 
-	if (b)
-		return b;
-	b = pool_map(round_up(bytes, PAGE));
-
-	if (b)
+	if (!b) {
+		b = pool_map(round_up(bytes, PAGE));
+		if (!b)
+			return NULL;
 		b->bytes = round_up(bytes, PAGE);
+	}
+	b->next_free = pool.large;
+	pool.large = b;
 	return b;
 }
 

@@ -9,8 +9,10 @@
  *   pool     malloc and friends, for libcurl, c-ares and protobuf-c's unpacking
  *   scratch  everything of one batch, given back at once
  *
- * One thread, the exporter's; no lock.  A forked child inherits both as they are.
+ * One thread, the exporter's; no lock.  A forked child has neither: its first exporter forgets both
+ * (pool_forget()).
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +33,15 @@ size_t pool_in_use(void); /* bytes handed out now, with their headers */
 
 /* For tests, which let memory end at every allocation in turn: of pool_in_use(); 0: POOL_LIMIT. */
 void pool_set_limit(size_t bytes);
+
+/*
+ * From now on a forked child has a copy of the pool: for libinterspan-tls.so, whose variables point
+ * into it.
+ */
+void pool_stay(void);
+
+/* In a forked child, first of all.  False: it has the copy. */
+bool pool_forget(void);
 
 struct scratch_chunk;
 
@@ -55,7 +66,11 @@ void scratch_reset(struct scratch *a);
 void scratch_trim(struct scratch *a);
 void scratch_done(struct scratch *a);
 
-/* A zeroed private mapping for whatever lives as long as the exporter; NULL: refused. */
+/*
+ * A zeroed private mapping, not to be found in a forked child, or zeroed there again; NULL:
+ * refused.
+ */
 MUST_USE void *map_memory(size_t len);
+MUST_USE void *map_wiped(size_t len);
 
 #endif

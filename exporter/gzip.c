@@ -67,3 +67,8 @@ void gzip_done(void)
 		deflateEnd(&stream);
 	is_ready = false;
 }
+
+void gzip_forget(void)
+{
+	is_ready = false;
+}

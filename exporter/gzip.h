@@ -14,4 +14,7 @@ struct bytes gzip(struct scratch *to, struct bytes body);
 /* Gives the state back. */
 void gzip_done(void);
 
+/* After pool_forget(): there is none. */
+void gzip_forget(void);
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tls_object.h"
 
+#include "alloc.h"
 #include "elf_load.h"
 #include "rawsys.h"
 #include "text.h"
@@ -120,8 +121,10 @@ static bool load(void)
 
 bool tls_object_ops(struct transport_ops *ret)
 {
-	if (!is_known)
+	if (!is_known) {
+		pool_stay();
 		is_known = load();
+	}
 	if (is_known)
 		*ret = known;
 	return is_known;

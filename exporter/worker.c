@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "exporter.h"
 #include "exporter_status.h"
+#include "gzip.h"
 #include "isolate.h"
 #include "metrics.h"
 #include "orphan.h"
@@ -36,9 +37,9 @@
 #define SURVEY_NS (1000ull * MS_NS)
 #define SPOOL_NS (30000ull * MS_NS) /* after spans were sent: no timer */
 
-/* All that the thread needs, in one mapping; kept for the next thread and for a forked child. */
+/* All that the thread needs, in one mapping; kept for the next thread, and empty in a child. */
 struct worker {
-	struct exporter *x;
+	struct exporter *x; /* NULL: this process has not had one */
 	uint64_t survey_ns; /* not before; is_missed: then, whatever else there is to do */
 	bool is_missed;
 	uint32_t enough; /* spans that make a batch; the store's own word is anybody's */
@@ -310,16 +311,18 @@ static enum exporter_end serve(struct worker *w)
 /* --- begin and end --- */
 
 /*
- * In a forked child the mapping is a copy of the parent's, and so are libcurl's handles: their
- * descriptors are not in this thread's table, so they are forgotten, not closed.
+ * In a forked child nothing is left of what the parent's thread had made, or a copy, as of
+ * libcurl's handles: their descriptors are not in this thread's table, so they are forgotten, not
+ * closed.
  */
 static struct worker *worker_get(struct exporter *x, unsigned int std_kept)
 {
-	if (!kept) {
-		kept = map_memory(sizeof(*kept));
-		if (!kept)
-			return NULL;
-	}
+	if (!kept)
+		kept = map_wiped(sizeof(*kept));
+	else if (!kept->x && pool_forget())
+		gzip_forget();
+	if (!kept)
+		return NULL;
 	kept->x = x;
 	span_limits_init(&kept->limits, x->config);
 	kept->enough = x->config->bsp_batch_size < x->config->bsp_queue_size ?

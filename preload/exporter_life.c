@@ -18,18 +18,16 @@
 #include "clock.h"
 #include "config.h"
 #include "exporter.h"
+#include "exporter_thread.h"
 #include "give_up.h"
 #include "guard.h"
 #include "process.h"
 #include "rawsys.h"
 #include "resolve.h"
 #include "shake.h"
-#include "single.h"
 #include "stats.h"
 #include "text.h"
 
-#define STACK_BYTES (256u << 10)
-#define STACK_LAST_BYTES (8u << 20) /* for hosts with megabytes of thread-locals */
 #define RETRY_NS 1000000000u
 #define QUIESCE_MS 1000u
 #define SLICE_NS 50000000u  /* of a wait whose end nobody may be there to tell */
@@ -112,14 +110,14 @@ static void wait_for_the_end(void)
 		raw_futex(&exiting, FUTEX_WAIT_PRIVATE, 1, NULL);
 }
 
-static void *thread_body(void *arg)
+static void *thread_body(void *stack)
 {
 	struct store *st = exporter.store;
 	enum exporter_end end;
 
-	(void)arg;
 	thread_self.ours = 1;
 	SHAKE();
+	exporter_thread_began(stack);
 	atomic_store(&tid, (uint32_t)raw_gettid());
 	atomic_store(&life, life_word(RUNNING));
 	end = exporter_run(&exporter);
@@ -138,37 +136,6 @@ static void *thread_body(void *arg)
 	/* If libc finds that this was the last thread, it exits from here: then we log, too. */
 	thread_self.ours = end != EXPORTER_ALONE;
 	return NULL;
-}
-
-/*
- * The pthread functions that moved from libpthread to libc with glibc 2.34, and with them to a
- * version that older systems do not have, are looked up.
- */
-static int thread_create(void)
-{
-	__typeof__(&pthread_create) create = resolve("pthread_create");
-	__typeof__(&pthread_attr_init) attr_init = resolve("pthread_attr_init");
-	__typeof__(&pthread_attr_destroy) attr_destroy = resolve("pthread_attr_destroy");
-	__typeof__(&pthread_attr_setdetachstate) detach = resolve("pthread_attr_setdetachstate");
-	__typeof__(&pthread_attr_setstacksize) stack = resolve("pthread_attr_setstacksize");
-	pthread_attr_t attr;
-	pthread_t thread;
-	bool stays_single = single_get() && single_survives((void *)create);
-	int r = EINVAL;
-
-	if (!create || !attr_init || !attr_destroy || !detach || !stack || attr_init(&attr) != 0)
-		return ENOSYS;
-	detach(&attr, PTHREAD_CREATE_DETACHED);
-	/* EINVAL: the host's thread-locals alone do not fit. */
-	for (size_t size = STACK_BYTES; r == EINVAL && size <= STACK_LAST_BYTES; size *= 2) {
-		stack(&attr, size);
-		r = create(&thread, &attr, thread_body, NULL);
-	}
-	/* No signal has come in between (start()): this thread has created no other one. */
-	if (stays_single)
-		single_set(true);
-	attr_destroy(&attr);
-	return r;
 }
 
 static void start(struct store *st)
@@ -195,7 +162,7 @@ static void start(struct store *st)
 			     clock_monotonic_ns() + (uint64_t)config.shutdown_timeout_ms * MS_NS :
 			     0);
 	before = mask_swap(&all);
-	r = thread_create();
+	r = exporter_thread_create(thread_body);
 	mask_swap(&before);
 	if (r == 0) {
 		stats_inc(STAT_EXPORTER_STARTS);
@@ -475,6 +442,7 @@ void exporter_resume(void)
 void exporter_forget(void)
 {
 	atomic_store(&tid, 0);
+	exporter_thread_forget();
 	atomic_store(&exiting, 0);
 	atomic_store(&exporter.stop, 0);
 	atomic_store(&exporter.deadline_ns, 0);

@@ -26,13 +26,20 @@ static bool chunk_make(struct pool *p, size_t item_bytes, uint32_t c)
 	return true;
 }
 
+/*
+ * The last one first: mappings grow downwards, so that this end lies beside what else the process
+ * has touched, and fork(), which copies page tables of 2 MiB each, has one less to copy.
+ */
 static int take_bit(_Atomic uint64_t *map)
 {
 	uint64_t have = atomic_load_explicit(map, memory_order_acquire);
 
-	while (have)
-		if (atomic_compare_exchange_weak(map, &have, have & (have - 1)))
-			return __builtin_ctzll(have);
+	while (have) {
+		int bit = 63 - __builtin_clzll(have);
+
+		if (atomic_compare_exchange_weak(map, &have, have & ~(1ull << bit)))
+			return bit;
+	}
 	return -1;
 }
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tls.h"
 
+#include <sys/mman.h>
+
 #include "client_hello.h"
 #include "clock.h"
 #include "conn_impl.h"
 #include "context.h"
 #include "copy.h"
+#include "rawsys.h"
 #include "stats.h"
 #include "tls_write.h"
 
@@ -16,15 +19,32 @@
 #define TLS_CHUNKS (BUCKETS * BUCKET / POOL_CHUNK_ITEMS)
 _Static_assert(TLS_CHUNKS <= POOL_CHUNKS, "pool_get()");
 
-static struct slot {
+struct slot {
 	_Atomic uintptr_t session; /* 0: free */
 	_Atomic uint32_t index;    /* of the pool */
-} sessions[BUCKETS][BUCKET];
+};
+
+/* NULL: none yet.  Not an array, for the object is to be smaller than 2 MiB (check-imports). */
+static struct slot (*_Atomic sessions)[BUCKET];
 static struct pool pool;
 
+static NO_INLINE void sessions_map(void)
+{
+	struct slot(*none)[BUCKET] = NULL;
+	size_t bytes = sizeof(struct slot) * BUCKETS * BUCKET;
+	long at = raw_mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (!raw_is_error(at) && !atomic_compare_exchange_strong(&sessions, &none, (void *)at))
+		raw_munmap((void *)at, bytes);
+}
+
+/* NULL: no memory, or none yet. */
 static struct slot *bucket_of(const void *session)
 {
-	return sessions[((uintptr_t)session >> 4) * 0x9e3779b97f4a7c15u >> 52];
+	struct slot(*all)[BUCKET] = atomic_load_explicit(&sessions, memory_order_acquire);
+
+	return LIKELY(all) ? all[((uintptr_t)session >> 4) * 0x9e3779b97f4a7c15u >> 52] : NULL;
 }
 _Static_assert(BUCKETS == 1u << 12, "bucket_of()");
 
@@ -32,7 +52,7 @@ static struct slot *slot_of(const void *session)
 {
 	struct slot *b = bucket_of(session);
 
-	for (unsigned i = 0; i < BUCKET; i++)
+	for (unsigned i = 0; b && i < BUCKET; i++)
 		if (atomic_load_explicit(&b[i].session, memory_order_relaxed) == (uintptr_t)session)
 			return &b[i];
 	return NULL;
@@ -40,9 +60,12 @@ static struct slot *slot_of(const void *session)
 
 static struct slot *slot_make(const void *session)
 {
-	struct slot *b = bucket_of(session);
+	struct slot *b;
 
-	for (unsigned i = 0; i < BUCKET; i++) {
+	if (!atomic_load(&sessions))
+		sessions_map();
+	b = bucket_of(session);
+	for (unsigned i = 0; b && i < BUCKET; i++) {
 		uintptr_t none = 0;
 
 		if (atomic_compare_exchange_strong(&b[i].session, &none, (uintptr_t)session))

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * host_fork_faults PORT REQUESTS: makes so many requests, then forks.  Prints how many pages of its
- * own the process had to copy or map in a call of fork(), the median of many.
+ * own the process had to copy or map in a call of fork(), the median of many, and how many KiB
+ * without a file a child has.
  */
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -17,6 +19,37 @@ static long faults(void)
 
 	getrusage(RUSAGE_SELF, &used);
 	return used.ru_minflt;
+}
+
+static int child_kib(void)
+{
+	char status[4096];
+	int fd = open("/proc/self/status", O_RDONLY);
+	ssize_t n = read(fd, status, sizeof(status) - 1);
+	const char *at;
+
+	if (n <= 0)
+		return -1;
+	status[n] = '\0';
+	at = strstr(status, "RssAnon:");
+	return at ? atoi(at + 8) : -1;
+}
+
+static int kib_of_a_child(void)
+{
+	int fd[2], kib = -1;
+	pid_t pid;
+
+	if (pipe(fd) != 0)
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		kib = child_kib();
+		_exit(write(fd[1], &kib, sizeof(kib)) != (ssize_t)sizeof(kib));
+	}
+	if (read(fd[0], &kib, sizeof(kib)) != (ssize_t)sizeof(kib) || waitpid(pid, NULL, 0) != pid)
+		return -1;
+	return kib;
 }
 
 int main(int argc, char **argv)
@@ -42,6 +75,6 @@ int main(int argc, char **argv)
 	}
 	while ((seen += calls_with[median]) <= CALLS / 2)
 		median++;
-	printf("%d\n", median);
+	printf("%d %d\n", median, kib_of_a_child());
 	return 0;
 }

@@ -7,6 +7,11 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "alloc.h"
 
 #define BLOCKS 400
@@ -127,6 +132,95 @@ static void test_alloc_pool_keeps_one_mapping(void **state)
 	assert_int_equal(pool_mapped(), both - 73728 + 36864);
 }
 
+/* --- in forked children --- */
+
+#define CHECK(what)                                                        \
+	do {                                                               \
+		if (!(what)) {                                             \
+			fprintf(stderr, "line %d: %s\n", __LINE__, #what); \
+			_exit(1);                                          \
+		}                                                          \
+	} while (0)
+
+static void child_ends_well(pid_t child)
+{
+	int status;
+
+	assert_true(child > 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+static bool is_there(const void *at)
+{
+	unsigned char pages[1];
+
+	return mincore((void *)((uintptr_t)at & ~(uintptr_t)4095), 1, pages) == 0;
+}
+
+static void test_alloc_nothing_is_copied_by_a_fork(void **state)
+{
+	struct scratch s = { .limit = 1 << 20 };
+	char *block = pool_malloc(100), *large = pool_malloc(70000);
+	char *item = scratch_alloc(&s, 100), *wiped = map_wiped(8192);
+	pid_t child;
+
+	(void)state;
+	memset(block, 1, 100);
+	memset(large, 1, 70000);
+	memset(item, 1, 100);
+	memset(wiped, 1, 8192);
+	child = fork();
+	if (child == 0) {
+		CHECK(!is_there(block) && !is_there(large) && !is_there(item));
+		CHECK(is_there(wiped) && wiped[0] == 0 && wiped[8191] == 0);
+		CHECK(pool_forget());
+		CHECK(pool_mapped() == 0 && pool_in_use() == 0);
+		block = pool_malloc(100);
+		CHECK(block);
+		memset(block, 2, 100);
+		CHECK(pool_mapped() == 65536);
+		_exit(0);
+	}
+	child_ends_well(child);
+	assert_int_equal(block[99] + large[69999] + item[99] + wiped[8191], 4);
+	pool_free(block);
+	pool_free(large);
+	scratch_done(&s);
+}
+
+/* Whatever was mapped before, or is afterwards. */
+static void test_alloc_a_pool_that_stays_is_copied(void **state)
+{
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0) {
+		char *at[4];
+		int status;
+
+		CHECK(pool_forget());
+		at[0] = pool_malloc(100);
+		at[1] = pool_malloc(70000);
+		pool_free(pool_malloc(90000)); /* kept */
+		pool_stay();
+		at[2] = pool_malloc(90000);
+		at[3] = pool_malloc(1 << 20);
+		for (int i = 0; i < 4; i++)
+			memset(at[i], i + 1, 100);
+		child = fork();
+		if (child == 0) {
+			CHECK(!pool_forget());
+			for (int i = 0; i < 4; i++)
+				CHECK(is_there(at[i]) && at[i][99] == i + 1);
+			_exit(0);
+		}
+		CHECK(waitpid(child, &status, 0) == child);
+		_exit(status != 0);
+	}
+	child_ends_well(child);
+}
+
 static void test_alloc_scratch_is_given_back_at_once(void **state)
 {
 	struct scratch s = { .limit = 1 << 20 };
@@ -202,6 +296,8 @@ int main(void)
 		cmocka_unit_test(test_alloc_pool_uses_memory_again),
 		cmocka_unit_test(test_alloc_pool_keeps_the_contracts),
 		cmocka_unit_test(test_alloc_pool_keeps_one_mapping),
+		cmocka_unit_test(test_alloc_nothing_is_copied_by_a_fork),
+		cmocka_unit_test(test_alloc_a_pool_that_stays_is_copied),
 		cmocka_unit_test(test_alloc_pool_is_bounded),
 		cmocka_unit_test(test_alloc_scratch_is_given_back_at_once),
 		cmocka_unit_test(test_alloc_scratch_shrinks_the_last),

@@ -37,6 +37,7 @@ static _Atomic bool hangs;    /* as with a receiver that does not answer */
 static _Atomic bool is_stuck; /* as on a machine that gives it no processor */
 static _Atomic uint64_t seen_deadline_ns;
 static uint32_t lock_tries;
+static const volatile uint64_t *_Atomic ran_at; /* a word of its stack */
 
 static void deliver(struct store *st)
 {
@@ -52,7 +53,9 @@ static void deliver(struct store *st)
 enum exporter_end exporter_run(struct exporter *x)
 {
 	struct store *st = x->store;
+	volatile uint64_t word = 0x5a5a5a5a5a5a5a5a;
 
+	atomic_store(&ran_at, &word);
 	if (atomic_load(&refuses))
 		return EXPORTER_REFUSED;
 	atomic_store(&st->owner, (uint32_t)raw_gettid());
@@ -425,6 +428,28 @@ static void park_leaves_no_thread(void)
 	CHECK(stats_read(STAT_EXPORTER_STARTS) == 2);
 }
 
+/* fork() copies no page of it; and it is not mapped anew for each thread. */
+static void one_stack_serves(void)
+{
+	const volatile uint64_t *first;
+	int status;
+	pid_t child;
+
+	come_up();
+	end_a_span();
+	CHECK(comes_to(&delivered, 1));
+	first = atomic_load(&ran_at);
+	child = fork();
+	if (child == 0)
+		_exit(*first != 0);
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	CHECK(*first == 0x5a5a5a5a5a5a5a5a);
+	CHECK(exporter_park(1000));
+	end_a_span();
+	CHECK(comes_to(&delivered, 2));
+	CHECK(atomic_load(&ran_at) == first);
+}
+
 static void park_gives_up_in_time(void)
 {
 	uint64_t begin;
@@ -494,6 +519,7 @@ IN_CHILD(children_leave_it_to_the_parent)
 IN_CHILD(children_take_over_from_the_dead)
 IN_CHILD(quiesce_is_nothing_without_a_thread)
 IN_CHILD(park_leaves_no_thread)
+IN_CHILD(one_stack_serves)
 IN_CHILD(park_gives_up_in_time)
 IN_CHILD(without_main_it_stays_away)
 
@@ -534,6 +560,7 @@ int main(void)
 		cmocka_unit_test(test_exporter_life_children_take_over_from_the_dead),
 		cmocka_unit_test(test_exporter_life_quiesce_is_nothing_without_a_thread),
 		cmocka_unit_test(test_exporter_life_park_leaves_no_thread),
+		cmocka_unit_test(test_exporter_life_one_stack_serves),
 		cmocka_unit_test(test_exporter_life_park_gives_up_in_time),
 		cmocka_unit_test(test_exporter_life_without_main_it_stays_away),
 		cmocka_unit_test(test_exporter_life_reads_proc_stat),

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "exporter_thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/mman.h>
+
+#include "process.h"
+#include "rawsys.h"
+#include "resolve.h"
+#include "single.h"
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+#define STACK_BYTES (256u << 10)
+#define STACK_LAST_BYTES (8u << 20) /* for hosts with megabytes of thread-locals */
+#define STACK_GUARD 4096u
+
+static _Atomic uint32_t on_stack; /* the last thread that was given the stack of ours; 0: none */
+
+void exporter_thread_began(void *stack)
+{
+	if (stack)
+		atomic_store(&on_stack, (uint32_t)raw_gettid());
+}
+
+void exporter_thread_forget(void)
+{
+	atomic_store(&on_stack, 0);
+}
+
+/*
+ * A stack of ours, for libc's own would be copied by every fork() of the host's.  A child finds it
+ * empty, and there: libc's list of threads leads through it.  NULL: the last thread is not off it,
+ * or there is no memory; libc has one, then.
+ */
+static void *stack_get(void)
+{
+	static char *stack;
+	uint32_t who = atomic_load(&on_stack);
+	long at;
+
+	if (who && raw_syscall3(SYS_tgkill, (long)process_pid(), (long)who, 0) == 0)
+		return NULL;
+	if (stack)
+		return stack;
+	at = raw_mmap(NULL, STACK_GUARD + STACK_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		      0);
+	if (raw_is_error(at))
+		return NULL;
+	if (raw_is_error(raw_mmap((char *)at + STACK_GUARD, STACK_BYTES, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_FIXED, -1, 0)) ||
+	    raw_madvise((char *)at + STACK_GUARD, STACK_BYTES, MADV_WIPEONFORK) != 0)
+		raw_munmap((void *)at, STACK_GUARD + STACK_BYTES);
+	else
+		stack = (char *)at + STACK_GUARD;
+	return stack;
+}
+
+static int create_on_ours(__typeof__(&pthread_create) create, void *(*body)(void *))
+{
+	__typeof__(&pthread_attr_init) attr_init = resolve("pthread_attr_init");
+	__typeof__(&pthread_attr_destroy) attr_destroy = resolve("pthread_attr_destroy");
+	__typeof__(&pthread_attr_setdetachstate) detach = resolve("pthread_attr_setdetachstate");
+	__typeof__(&pthread_attr_setstack) set = resolve("pthread_attr_setstack");
+	void *stack = attr_init && attr_destroy && detach && set ? stack_get() : NULL;
+	pthread_attr_t attr;
+	pthread_t thread;
+	int r;
+
+	if (!stack || attr_init(&attr) != 0)
+		return EINVAL;
+	detach(&attr, PTHREAD_CREATE_DETACHED);
+	r = set(&attr, stack, STACK_BYTES);
+	if (r == 0)
+		r = create(&thread, &attr, body, stack);
+	attr_destroy(&attr);
+	return r;
+}
+
+/*
+ * The pthread functions that moved from libpthread to libc with glibc 2.34, and with them to a
+ * version that older systems do not have, are looked up.
+ */
+int exporter_thread_create(void *(*body)(void *))
+{
+	__typeof__(&pthread_create) create = resolve("pthread_create");
+	__typeof__(&pthread_attr_init) attr_init = resolve("pthread_attr_init");
+	__typeof__(&pthread_attr_destroy) attr_destroy = resolve("pthread_attr_destroy");
+	__typeof__(&pthread_attr_setdetachstate) detach = resolve("pthread_attr_setdetachstate");
+	__typeof__(&pthread_attr_setstacksize) stack = resolve("pthread_attr_setstacksize");
+	pthread_attr_t attr;
+	pthread_t thread;
+	bool stays_single = single_get() && single_survives((void *)create);
+	int r;
+
+	if (!create || !attr_init || !attr_destroy || !detach || !stack || attr_init(&attr) != 0)
+		return ENOSYS;
+	detach(&attr, PTHREAD_CREATE_DETACHED);
+	r = create_on_ours(create, body);
+	/* EINVAL: the host's thread-locals alone do not fit. */
+	for (size_t size = STACK_BYTES; r == EINVAL && size <= STACK_LAST_BYTES; size *= 2) {
+		stack(&attr, size);
+		r = create(&thread, &attr, body, NULL);
+	}
+	/* No signal has come in between (start()): this thread has created no other one. */
+	if (stays_single)
+		single_set(true);
+	attr_destroy(&attr);
+	return r;
+}
