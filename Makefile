@@ -170,7 +170,7 @@ WRAP := $(shell sed 's/\#.*//' exporter/wrap.list)
 LIB_LDFLAGS := -shared -nostartfiles -static-libgcc -Wl,-z,noseparate-code \
 	-Wl,-z,defs,-z,now,-z,relro,-z,nodelete,-z,noexecstack \
 	-Wl,-O1,--hash-style=gnu,--as-needed,--gc-sections,--exclude-libs,ALL,-Bsymbolic \
-	-Wl,--version-script=$(BUILD)/hooks.map $(addprefix -Wl$(comma)--wrap=,$(WRAP))
+	-Wl,--version-script=$(BUILD)/hooks.map -Wl,-T,preload/hot.ld $(addprefix -Wl$(comma)--wrap=,$(WRAP))
 LINK = $(CC) $(SANFLAGS) $(if $(LTO),-fno-lto) -pie -Wl,-z,now,-z,relro,-z,noexecstack,--as-needed $(LDFLAGS)
 
 # --- products ---
@@ -181,10 +181,11 @@ lib: $(LIB)
 tool: $(TOOL)
 tls: $(TLS_LIB)
 
-$(LIB): $(HOOKS_OBJ) $(ROOMS_OBJ) $(BUILD)/hooks.map exporter/wrap.list $(BUILD)/static.stamp
+$(LIB): $(HOOKS_OBJ) $(ROOMS_OBJ) $(BUILD)/hooks.map preload/hot.ld exporter/wrap.list $(BUILD)/static.stamp
 	@echo "  LD      $@"
-	$(Q)$(CC) $(if $(LTO),-O2 $(LTO) -flto-partition=one) $(LIB_LDFLAGS) -Wl,-soname,libinterspan.so $(LDFLAGS) -o $@ $(ROOMS_OBJ) \
-		$(HOOKS_OBJ) $(STATIC_LIBS)
+	$(Q)$(CC) $(if $(LTO),-O2 $(LTO) -flto-partition=one -ffunction-sections -fdata-sections) \
+		$(LIB_LDFLAGS) -Wl,-soname,libinterspan.so $(LDFLAGS) -o $@ $(ROOMS_OBJ) $(HOOKS_OBJ) \
+		$(STATIC_LIBS)
 
 # What is sent by TLS or gRPC goes through this one, which only exporter/elf_load.c maps: nothing of it
 # is needed by name, everything undefined is a row of exporter/tls_import.def.

@@ -7,8 +7,7 @@
 #include "rawsys.h"
 #include "shake.h"
 
-_Atomic uint64_t fd_tracked[FD_TABLE_MAX / 64];
-static _Atomic uint64_t own_client[FD_TABLE_MAX / 64];
+struct fd_bits fd_bits[FD_TABLE_MAX / 64];
 struct fd_page *_Atomic fd_pages[FD_TABLE_MAX / FD_PAGE];
 static _Atomic int highest = -1;
 
@@ -17,9 +16,9 @@ static void bit_set(_Atomic uint64_t *map, unsigned fd, bool on)
 	uint64_t bit = 1ull << (fd % 64);
 
 	if (on)
-		atomic_fetch_or(&map[fd / 64], bit);
-	else if (atomic_load(&map[fd / 64]) & bit)
-		atomic_fetch_and(&map[fd / 64], ~bit);
+		atomic_fetch_or(map, bit);
+	else if (atomic_load(map) & bit)
+		atomic_fetch_and(map, ~bit);
 }
 
 /* Two threads may map the same page: one of them gives its own back. */
@@ -52,7 +51,7 @@ static void bit_follow(int fd, const _Atomic uint64_t *e)
 	do {
 		on = atomic_load(e) != 0;
 		SHAKE();
-		bit_set(fd_tracked, (unsigned)fd, on);
+		bit_set(&fd_bits[(unsigned)fd / 64].tracked, (unsigned)fd, on);
 		SHAKE();
 	} while (UNLIKELY((atomic_load(e) != 0) != on));
 }
@@ -103,7 +102,8 @@ bool fd_replace(int fd, uint64_t *was, uint64_t entry)
 bool fd_is_own_client(int fd)
 {
 	return (unsigned)fd < FD_TABLE_MAX &&
-	       (atomic_load_explicit(&own_client[(unsigned)fd / 64], memory_order_relaxed) >>
+	       (atomic_load_explicit(&fd_bits[(unsigned)fd / 64].own_client,
+				     memory_order_relaxed) >>
 		((unsigned)fd % 64)) &
 		       1;
 }
@@ -111,7 +111,7 @@ bool fd_is_own_client(int fd)
 void fd_set_own_client(int fd, bool is_client)
 {
 	if ((unsigned)fd < FD_TABLE_MAX)
-		bit_set(own_client, (unsigned)fd, is_client);
+		bit_set(&fd_bits[(unsigned)fd / 64].own_client, (unsigned)fd, is_client);
 }
 
 int fd_highest(void)

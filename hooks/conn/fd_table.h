@@ -15,7 +15,12 @@
 
 #define FD_TABLE_MAX (1 << 20)
 
-extern _Atomic uint64_t fd_tracked[FD_TABLE_MAX / 64];
+/* For 64 descriptors: both maps in one line of the cache. */
+struct fd_bits {
+	_Atomic uint64_t tracked;
+	_Atomic uint64_t own_client;
+};
+extern struct fd_bits fd_bits[FD_TABLE_MAX / 64];
 
 #define FD_PAGE 1024u
 struct fd_page {
@@ -26,7 +31,7 @@ extern struct fd_page *_Atomic fd_pages[FD_TABLE_MAX / FD_PAGE]; /* NULL: none y
 static ALWAYS_INLINE bool fd_is_ours(int fd)
 {
 	return (unsigned)fd < FD_TABLE_MAX &&
-	       (atomic_load_explicit(&fd_tracked[(unsigned)fd / 64], memory_order_relaxed) >>
+	       (atomic_load_explicit(&fd_bits[(unsigned)fd / 64].tracked, memory_order_relaxed) >>
 		((unsigned)fd % 64)) &
 		       1;
 }

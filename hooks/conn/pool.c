@@ -16,10 +16,10 @@ static bool chunk_make(struct pool *p, size_t item_bytes, uint32_t c)
 
 	if (raw_is_error(made))
 		return false;
-	if (atomic_compare_exchange_strong(&p->chunk[c], &none, (char *)made)) {
+	if (atomic_compare_exchange_strong(&p->chunk[c].items, &none, (char *)made)) {
 		SHAKE();
 		/* Publishes the chunk; pairs with the acquire of take_bit(). */
-		atomic_store_explicit(&p->free[c], ~0ull, memory_order_release);
+		atomic_store_explicit(&p->chunk[c].free, ~0ull, memory_order_release);
 	} else {
 		raw_munmap((void *)made, bytes);
 	}
@@ -45,7 +45,7 @@ static int take_bit(_Atomic uint64_t *map)
 
 static void *chunk_get(struct pool *p, size_t item_bytes, uint32_t c, uint32_t *ret_index)
 {
-	int bit = take_bit(&p->free[c]);
+	int bit = take_bit(&p->chunk[c].free);
 
 	if (bit < 0)
 		return NULL;
@@ -67,10 +67,10 @@ static NO_INLINE void *get_elsewhere(struct pool *p, size_t item_bytes, uint32_t
 	uint32_t c = 0;
 	void *item = NULL;
 
-	for (; !item && c < max_chunks && atomic_load(&p->chunk[c]); c++)
+	for (; !item && c < max_chunks && atomic_load(&p->chunk[c].items); c++)
 		item = chunk_get(p, item_bytes, c, ret_index);
 	for (; !item && c < max_chunks; c++) {
-		if (!atomic_load(&p->chunk[c]) && !chunk_make(p, item_bytes, c))
+		if (!atomic_load(&p->chunk[c].items) && !chunk_make(p, item_bytes, c))
 			return NULL;
 		item = chunk_get(p, item_bytes, c, ret_index);
 	}
@@ -90,7 +90,7 @@ void pool_put(struct pool *p, uint32_t index)
 	uint32_t c = index / POOL_CHUNK_ITEMS;
 	uint32_t first = atomic_load(&p->first);
 
-	atomic_fetch_or_explicit(&p->free[c], 1ull << (index % POOL_CHUNK_ITEMS),
+	atomic_fetch_or_explicit(&p->chunk[c].free, 1ull << (index % POOL_CHUNK_ITEMS),
 				 memory_order_release);
 	SHAKE();
 	while (c < first && !atomic_compare_exchange_weak(&p->first, &first, c))

@@ -18,8 +18,10 @@
 /* Of zeros, so that no start of a process has a page of them to map: callers tell the sizes. */
 struct pool {
 	_Atomic uint32_t first; /* no chunk before it has anything free: a hint */
-	_Atomic uint64_t free[POOL_CHUNKS];
-	char *_Atomic chunk[POOL_CHUNKS];
+	struct pool_chunk {
+		_Atomic uint64_t free;
+		char *_Atomic items;
+	} chunk[POOL_CHUNKS];
 };
 
 /*
@@ -33,7 +35,7 @@ void pool_put(struct pool *p, uint32_t index);
 static ALWAYS_INLINE void *pool_at(struct pool *p, size_t item_bytes, uint32_t index)
 {
 	char *base = index / POOL_CHUNK_ITEMS < POOL_CHUNKS ?
-			     atomic_load_explicit(&p->chunk[index / POOL_CHUNK_ITEMS],
+			     atomic_load_explicit(&p->chunk[index / POOL_CHUNK_ITEMS].items,
 						  memory_order_acquire) :
 			     NULL;
 

@@ -15,24 +15,24 @@ FEW, MANY = 500, 2500
 COUNTED = ("nginx static", "nginx https", "nginx proxy", "nginx proxy, edge", "haproxy", "redis")
 
 
-class Counted:
-    """A bench whose program runs under callgrind."""
+class Under:
+    """A bench whose program runs under a tool of valgrind, which writes into valgrind.PID."""
     connections = 1
 
-    def __init__(self, bench):
-        self.bench = bench
+    def __init__(self, bench, tool, out):
+        self.bench, self.tool, self.out = bench, tool, out
 
     def __getattr__(self, name):
         return getattr(self.bench, name)
 
     def start(self, lab, upstream, variant):
-        class Under(progs.Program):
-            def __init__(self, argv, *args, **more):
-                super().__init__(["valgrind", "-q", "--tool=callgrind", "--separate-threads=yes",
-                                  f"--callgrind-out-file={lab.path('callgrind.%p')}", *argv],
-                                 *args, **more)
+        prefix = ["valgrind", *self.tool, f"{self.out}={lab.path('valgrind.%p')}"]
 
-        plain, progs.Program = progs.Program, Under
+        class Program(progs.Program):
+            def __init__(self, argv, *args, **more):
+                super().__init__([*prefix, *argv], *args, **more)
+
+        plain, progs.Program = progs.Program, Program
         os.chmod(lab.directory, 0o777)  # workers that gave up root write there, too
         try:
             return self.bench.start(lab, upstream, variant)
@@ -40,10 +40,13 @@ class Counted:
             progs.Program = plain
 
 
+CALLGRIND = ["-q", "--tool=callgrind", "--separate-threads=yes"]
+
+
 def by_thread(directory):
     """Instructions of (first threads, others), all processes together."""
     first = others = 0
-    for path in glob.glob(os.path.join(directory, "callgrind.*-*")):
+    for path in glob.glob(os.path.join(directory, "valgrind.*-*")):
         with open(path, encoding="utf-8", errors="replace") as f:
             spent = int(re.search(r"^(?:summary|totals): (\d+)", f.read(), re.M)[1])
         if path.endswith("-01"):
@@ -54,7 +57,7 @@ def by_thread(directory):
 
 
 def total(bench, variant, upstream, count):
-    subject = Subject(Counted(bench), variant, upstream)
+    subject = Subject(Under(bench, CALLGRIND, "--callgrind-out-file"), variant, upstream)
     subject.send(count)
     subject.end()
     spent = by_thread(subject.lab.directory)
