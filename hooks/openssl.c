@@ -74,6 +74,7 @@ static void begin(struct openssl_call *c)
 {
 	tls_seen();
 	c->tls = tls_of(c->ssl);
+	c->was_new = c->tls && c->tls->state == TLS_NEW;
 }
 
 static bool is_watched(struct openssl_call *c)
@@ -86,7 +87,7 @@ static bool is_watched(struct openssl_call *c)
 
 struct openssl_call openssl_begin(SSL *ssl, const struct target *target)
 {
-	struct openssl_call c = { ssl, target->copy, NULL, { 0 } };
+	struct openssl_call c = { .ssl = ssl, .copy = target->copy };
 
 	if (!is_watched(&c))
 		c.copy = NULL;
@@ -95,9 +96,7 @@ struct openssl_call openssl_begin(SSL *ssl, const struct target *target)
 
 bool openssl_follow(struct openssl_call *c, int r, int error)
 {
-	bool is_new = c->tls->state == TLS_NEW;
-
-	if (is_new)
+	if (c->tls->state == TLS_NEW)
 		look_for_connection(c);
 	if (c->tls->state == TLS_BOUND && !c->tls->is_established && !is_handshaking(c)) {
 		struct tls_facts facts = facts_of(c);
@@ -106,7 +105,7 @@ bool openssl_follow(struct openssl_call *c, int r, int error)
 	}
 	if (UNLIKELY(r <= 0 && c->tls->state == TLS_BOUND && !c->tls->is_established))
 		openssl_shake_failed(c, r, error);
-	return is_new && c->tls->state == TLS_BOUND;
+	return c->was_new && c->tls->state == TLS_BOUND;
 }
 
 /* Of a call that moved nothing: as a read or write of a socket would have said it. */

@@ -74,6 +74,7 @@ struct openssl_call {
 	SSL *ssl;
 	const struct library_copy *copy; /* NULL: not to be looked at */
 	struct tls *tls;
+	bool was_new; /* no connection yet, when the call was made */
 	struct conn_token token;
 };
 
@@ -85,7 +86,8 @@ struct openssl_call openssl_begin(SSL *ssl, const struct target *target);
 
 /*
  * After a call that may have been, or ended, the handshake.  r: what it returned, as
- * SSL_get_error() wants it, and the errno behind it.  True: the session has just been bound.
+ * SSL_get_error() wants it, and the errno behind it.  True: the session was bound meanwhile, by
+ * this or by a call that was made within it, as from a callback.
  */
 bool openssl_follow(struct openssl_call *c, int r, int error);
 

@@ -28,6 +28,11 @@ static int write_really(struct writing *w, const void *buf, size_t len, size_t *
 	return OPENSSL_CALL(*w->target, SSL_write_early_data)(w->c.ssl, buf, len, ret_n);
 }
 
+static bool is_handshaking(const struct openssl_call *c)
+{
+	return OPENSSL_ASK(c, openssl_int *, in_init)(c->ssl) != 0;
+}
+
 static enum tls_sent send_plaintext(struct tls_call *call, const char *buf, size_t len,
 				    size_t *ret_n)
 {
@@ -40,13 +45,16 @@ static enum tls_sent send_plaintext(struct tls_call *call, const char *buf, size
 	want = OPENSSL_ASK(&w->c, openssl_int *, want)(w->c.ssl);
 	if (openssl_has_failed(&w->c, w->returned, errno))
 		return TLS_FAILED;
-	return want == WANT_WRITING && !OPENSSL_ASK(&w->c, openssl_int *, in_init)(w->c.ssl) ?
-		       TLS_PENDING :
-		       TLS_AGAIN;
+	return want == WANT_WRITING && !is_handshaking(&w->c) ? TLS_PENDING : TLS_AGAIN;
 }
 
+/*
+ * In a callback that says that the handshake is over: the call that made it has not returned yet.
+ */
 static void write_begin(struct openssl_call *c)
 {
+	if (UNLIKELY(c->was_new) && !is_handshaking(c))
+		openssl_follow(c, 1, 0);
 	c->token = tls_look(c->tls, false);
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenSSL and GnuTLS with records that are cut everywhere: host_tls_write.c, host_tls_gnutls.c."""
+"""OpenSSL and GnuTLS with records that are cut everywhere, and written where few do: host_tls_*.c."""
 import os
 import subprocess
 
@@ -57,6 +57,12 @@ class Early(Cuts, Feature):
     def test_request_ahead_of_the_handshakes_end(self):
         _, out = self.run_host("early")
         self.assertEqual(out, b"as it was written, 1 line behind it\n")
+
+
+class Callback(Cuts, Feature):
+    def test_request_in_a_callback_of_the_handshake(self):
+        _, out = self.run_host("callback")
+        self.assertEqual(out, b"1 line, 1 line\n")
 
 
 class SameBytes(Cuts, Transparency):
