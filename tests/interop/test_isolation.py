@@ -10,7 +10,7 @@ import tempfile
 
 from support.case import Feature
 from support.grpc_collector import GrpcCollector
-from support.progs import OBJECT, PYTHON, ROOT
+from support.progs import NO_DEBIAN_NODE, OBJECT, PYTHON, ROOT, debian_node
 from support.tls_files import certificates, server_context
 
 APPS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "apps")
@@ -89,13 +89,10 @@ class Isolation(Feature):
 
     def test_node_debian(self):
         """Debian's, which has them as libraries, and parts of itself in /usr/share."""
-        where = self.neighbour("node_debian", "usr/bin/node")
-        if os.getuid() != 0:
-            self.skipTest("needs the superuser: it is not installed, but mounted")
-        script = (f"mount --bind {where}/usr/share /usr/share && "
-                  f"export LD_LIBRARY_PATH={where}/usr/lib/x86_64-linux-gnu && "
-                  f'exec {where}/usr/bin/node "$@"')
-        self.node("unshare", "-m", "sh", "-ec", script, "node")
+        node = debian_node()
+        if not node:
+            self.skipTest(NO_DEBIAN_NODE)
+        self.node(*node)
 
     def test_php_with_curl(self):
         self.need("php")

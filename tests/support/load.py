@@ -37,10 +37,11 @@ async def read_message(reader):
 class Backend:
     """Answers every request after 0-10 ms; seen[id] = list of the traceparent values it came with.
     An id that came by /leaf has been reversed by the application; a request without a body has its
-    id in its user agent.  hang: of so many requests, one is never answered."""
+    id in its user agent.  hang: of so many requests, one is never answered; tls: a context to speak it
+    with."""
 
-    def __init__(self, delay=0.010, hang=0):
-        self.delay, self.seen, self.port, self.hang = delay, {}, 0, hang
+    def __init__(self, delay=0.010, hang=0, tls=None):
+        self.delay, self.seen, self.port, self.hang, self.tls = delay, {}, 0, hang, tls
         self.loop = asyncio.new_event_loop()
 
     def __enter__(self):
@@ -55,11 +56,11 @@ class Backend:
         self.thread.join(5)
 
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def run(self, started):
         server = self.loop.run_until_complete(
-            asyncio.start_server(self.serve, "127.0.0.1", 0, backlog=256))
+            asyncio.start_server(self.serve, "127.0.0.1", 0, backlog=256, ssl=self.tls))
         self.port = server.sockets[0].getsockname()[1]
         started.set()
         self.loop.run_forever()

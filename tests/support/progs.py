@@ -10,6 +10,7 @@ or under the preload, and gone when its lab closes.
 
 The environment variable BUILD names the directory of libinterspan.so.
 """
+import functools
 import os
 import random
 import shutil
@@ -59,6 +60,27 @@ def have(*names):
         elif not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin"):
             return False
     return True
+
+
+NO_DEBIAN_NODE = "Debian's node was not to be had, or not by this user: it is mounted"
+
+
+@functools.lru_cache(None)
+def debian_node():
+    """The words before the arguments of a node that has its OpenSSL from the distribution: the one that
+    is installed, or the one of scripts/neighbours, unpacked, whose share of /usr/share is mounted for
+    it alone.  None: neither is to be had."""
+    shared = "process.config.variables.node_shared_openssl"
+    if have("node") and subprocess.run(["node", "-p", shared], capture_output=True, check=False,
+                                       text=True).stdout == "true\n":
+        return ["node"]
+    where = os.path.join(ROOT, "build", "neighbours", "node_debian")
+    if os.getuid() != 0 or not os.path.exists(f"{where}/usr/bin/node"):
+        return None
+    script = (f"mount --bind {where}/usr/share /usr/share && "
+              f"export LD_LIBRARY_PATH={where}/usr/lib/x86_64-linux-gnu && "
+              f'exec {where}/usr/bin/node "$@"')
+    return ["unshare", "-m", "sh", "-ec", script, "node"]
 
 
 class Program:

@@ -3,7 +3,7 @@
 import os
 
 from support import certificates
-from support.progs import APPS, HAPROXY_MORE, PYTHON, free_port
+from support.progs import APPS, HAPROXY_MORE, PYTHON, debian_node, free_port
 from support.servers import Server, root_user
 
 NGINX = """\
@@ -185,6 +185,17 @@ def threading_server(lab, upstream, **env):
     argv = [PYTHON, os.path.join(APPS, "threads.py"), str(port), f"https://localhost:{upstream}"]
     return lab.start(argv, "threads", port, CERTIFICATE=certificates.make().both,
                      **below(upstream), **env)
+
+
+def node(lab, upstream, shape="plain", **env):
+    """Debian's, where there is one."""
+    port = free_port()
+    argv = [*debian_node(), os.path.join(APPS, "node_app.js"), str(port),
+            f"https://localhost:{upstream}", shape]
+    program = lab.start(argv, "node", port, CERTIFICATE=certificates.make().both,
+                        **certificates.make().trusted, **env)
+    program.tls = [port]
+    return program
 
 
 SERVERS = {

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // contract.py for node: node_app.js PORT [BACKEND [plain|timer|fetch|chain]]: the call below is made at
-// once, from a timer's callback, by fetch, or after another one.
+// once, from a timer's callback, by fetch, or after another one.  Over TLS if CERTIFICATE in the
+// environment names a file with one, and its key.
 'use strict';
 const crypto = require('crypto');
+const fs = require('fs');
 const http = require('http');
+const https = require('https');
 
 const [port, backend, shape] = process.argv.slice(2);
-const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
+const certificate = process.env.CERTIFICATE && fs.readFileSync(process.env.CERTIFICATE);
+const below = String(backend).startsWith('https:') ? https : http;
+const agent = new below.Agent({ keepAlive: true, maxSockets: 64 });
 const big = Buffer.alloc(1 << 20, Buffer.from([...Array(256).keys()]));
 
 function call(path, body, done) {
-	http.request(backend + path, { agent, method: 'POST' }, (answer) => {
+	below.request(backend + path, { agent, method: 'POST' }, (answer) => {
 		let text = '';
 
 		answer.on('data', (part) => { text += part; });
@@ -38,6 +43,8 @@ function answer(path, body, response) {
 		reply(response, 200, big);
 	else if (path === '/sum')
 		reply(response, 200, crypto.createHash('md5').update(body).digest('hex'));
+	else if (path === '/echo')
+		reply(response, 200, body);
 	else if (path === '/work')
 		shapes[shape](body.toString('latin1').split('').reverse().join(''),
 			(text) => reply(response, 200, String(text)));
@@ -52,13 +59,16 @@ function stream(response) {
 	response.end();
 }
 
-http.createServer((request, response) => {
+function serve(request, response) {
 	const parts = [];
 
 	response.on('error', () => {});
 	request.on('data', (part) => parts.push(part));
 	request.on('end', () => (request.url === '/stream' ? stream(response) :
 		answer(request.url, Buffer.concat(parts), response)));
-}).listen(Number(port), '127.0.0.1', 256);
+}
+
+(certificate ? https.createServer({ cert: certificate, key: certificate }, serve) :
+	http.createServer(serve)).listen(Number(port), '127.0.0.1', 256);
 
 process.on('SIGTERM', () => process.exit(0));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// client.py for node: client.js http|fetch URL.
+// client.py for node: client.js http|fetch URL; https, too.
 'use strict';
 const crypto = require('crypto');
-const http = require('http');
 
 const [how, url] = process.argv.slice(2);
+const http = require(url.startsWith('https:') ? 'https' : 'http');
 const mib = Buffer.alloc(1 << 20, Buffer.from([...Array(256).keys()].reverse()));
 const kind = { 'Content-Type': 'application/octet-stream' };
 const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
