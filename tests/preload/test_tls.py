@@ -4,7 +4,7 @@ import os
 import subprocess
 
 from support import certificates
-from support.case import Feature, Transparency
+from support.case import SETTLE, WAIT, Feature, Transparency
 from support.progs import ROOT
 from test_process import host
 
@@ -63,6 +63,37 @@ class Callback(Cuts, Feature):
     def test_request_in_a_callback_of_the_handshake(self):
         _, out = self.run_host("callback")
         self.assertEqual(out, b"1 line, 1 line\n")
+
+
+class Files(Cuts):
+    def run_both(self, **env):
+        lab = self.lab()
+        argv = [host("tls_sendfile"), certificates.make().both]
+        bare, done = (lab.run(argv, traced=traced, timeout=60, **env) for traced in (False, True))
+        self.assertEqual((done.returncode, done.stdout, done.stderr),
+                         (bare.returncode, bare.stdout, bare.stderr))
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        return lab, done.stdout
+
+
+class SameFiles(Files, Transparency):
+    def test_what_fails_fails_as_it_does(self):
+        lab, out = self.run_both()
+        self.assertEqual([part.split(b",")[0] for part in out.split(b"; ")[:2]], [b"-1"] * 2)
+        self.assert_loaded(lab, "host_tls_sendfile", hooked=True)
+
+
+class ToldFiles(Files, Feature):
+    def test_bytes_of_a_file_are_a_body(self):
+        """The first span ends with the last of them, and what follows is another response."""
+        lab, out = self.run_both(OTEL_INTERSPAN_OPT_IN_ATTRIBUTES="http.response.body.size")
+        if not out.endswith(b"; sent\n"):
+            self.skipTest(out.decode())
+        lab.collector.wait_for(4, WAIT, SETTLE)
+        told = [(s["attributes"]["http.response.status_code"],
+                 s["attributes"].get("http.response.body.size"))
+                for s in lab.collector.spans if s["kind"] == "SERVER"]
+        self.assertEqual(sorted(told, key=str), [(200, 30), (204, 0)])
 
 
 class SameBytes(Cuts, Transparency):
