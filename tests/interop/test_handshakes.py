@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Handshakes of TLS that fail: one CLIENT span each, which says why, in real programs."""
 import os
+import shutil
 import socket
 import ssl
 import struct
@@ -56,6 +57,16 @@ CLIENTS = {
 }
 
 
+EXPIRED = "expired", certificates.EXTENSIONS, "20210101000000Z"
+OTHER_NAME = "other_name", "subjectAltName=DNS:example.org\n"
+
+
+UNVERIFIED = "certificate_verify_failed"
+# They have a handshake that goes well, and compare the name in the certificate afterwards, by code of
+# their own or of nobody's session.
+COMPARE_THEMSELVES = ("curl", "php", "wget")
+
+
 class Peer:
     """Takes connections, one after the other, and treats each as talk says."""
 
@@ -79,9 +90,11 @@ class Peer:
                 pass
 
 
-def tls(**settings):
+def tls(certificate=None, **settings):
+    """certificate: arguments of Authority.other()."""
     def talk(sock):
-        context = certificates.make().server_context()
+        ca = certificates.make()
+        context = ca.server_context(ca.other(*certificate) if certificate else None)
         for name, value in settings.items():
             setattr(context, name, value)
         with context.wrap_socket(sock, server_side=True) as session:
@@ -199,6 +212,34 @@ class Cancelled(Transparency):
         self.assert_loaded(lab, os.path.basename(os.path.realpath(PYTHON)), hooked=True)
 
 
+class OtherName(Transparency):
+    """Where the program itself finds that the certificate is somebody else's, and closes what no library
+    has called wrong: nothing is told, since that it was never used is no failure."""
+
+    def check(self, name):
+        argv, _, needed = CLIENTS[name]
+        self.need(*needed)
+        lab, peer = self.lab(), Peer(tls(OTHER_NAME))
+        self.addCleanup(peer.listener.close)
+        runs = [lab.run([*argv, peer.url], traced=traced, timeout=60, **certificates.make().trusted)
+                for traced in (False, True)]
+        self.assertEqual(*((r.returncode, r.stdout, r.stderr) for r in runs))
+        if name != "php":
+            self.assertNotEqual(runs[1].returncode, 0)
+        self.assertEqual(peer.taken, 2)
+        self.assertEqual(lab.collector.spans, [])
+        self.assert_loaded(lab, os.path.basename(os.path.realpath(shutil.which(name))), hooked=True)
+
+    def test_curl(self):
+        self.check("curl")
+
+    def test_php(self):
+        self.check("php")
+
+    def test_wget(self):
+        self.check("wget")
+
+
 class Causes(Feature):
     """Whose call it was."""
 
@@ -240,9 +281,12 @@ class Causes(Feature):
 
 def cases():
     newest = dict(minimum_version=0x0304)
-    unverified = "certificate_verify_failed.untrusted"
     for name in CLIENTS:
-        yield name, "untrusted", lambda s, n: s.check(n, tls(), unverified, trusted=False)
+        yield name, "untrusted", lambda s, n: s.check(n, tls(), f"{UNVERIFIED}.untrusted", trusted=False)
+        yield name, "expired", lambda s, n: s.check(n, tls(EXPIRED), f"{UNVERIFIED}.expired")
+        if name not in COMPARE_THEMSELVES:
+            yield name, "other_name", lambda s, n: s.check(n, tls(OTHER_NAME),
+                                                           f"{UNVERIFIED}.name_mismatch")
         yield name, "version", lambda s, n: s.check(n, tls(**newest), "protocol_version",
                                                      *CLIENTS[n][1])
         yield name, "reset", lambda s, n: s.check(n, reset, "ECONNRESET")

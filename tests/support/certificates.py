@@ -13,6 +13,18 @@ import subprocess
 import tempfile
 
 EXTENSIONS = "subjectAltName=DNS:localhost,IP:127.0.0.1\n"
+CA = """[ca]
+default_ca = here
+[here]
+database = {directory}/index
+new_certs_dir = {directory}
+rand_serial = yes
+default_md = sha256
+policy = any
+unique_subject = no
+[any]
+commonName = supplied
+"""
 CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
 
 
@@ -54,10 +66,26 @@ class Authority:
             os.chmod(self.path(name), 0o644)
         os.chmod(self.directory, 0o755)
 
-    def server_context(self):
+    def server_context(self, certificate=None):
+        """certificate: another one of this key."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, self.key)
+        context.load_cert_chain(certificate or self.certificate, self.key)
         return context
+
+    def other(self, name, extensions=EXTENSIONS, end="20380101000000Z"):
+        """The path of one that is true, but for what is told here: what it is for, until when."""
+        path = self.path(f"{name}.pem")
+        if not os.path.exists(path):
+            with open(self.path(f"{name}.extensions"), "w", encoding="ascii") as f:
+                f.write(extensions)
+            open(self.path("index"), "w", encoding="ascii").close()
+            with open(self.path("ca.conf"), "w", encoding="ascii") as f:
+                f.write(CA.format(directory=self.directory))
+            self.openssl("ca", "-batch", "-config", self.path("ca.conf"), "-cert", self.file,
+                         "-keyfile", self.path("ca.key"), "-in", self.path("request.pem"), "-out",
+                         path, "-notext", "-startdate", "20200101000000Z", "-enddate", end,
+                         "-extfile", self.path(f"{name}.extensions"))
+        return path
 
     def client_context(self):
         return ssl.create_default_context(cafile=self.file)
