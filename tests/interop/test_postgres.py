@@ -3,6 +3,7 @@
 statements, with their texts, errors and parents; and what they print is what they print bare."""
 import glob
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -86,6 +87,8 @@ class Base:
         pg = self.server()
         if has_module("psycopg"):  # Debian's finds libpq by dlsym(), where no hook is
             yield "psycopg3", lambda user: [PYTHON, app("pg_psycopg3.py"), pg.dsn(user, LOCAL)]
+            yield "psycopg3_async", lambda user: [PYTHON, app("pg_psycopg3_async.py"),
+                                                  pg.dsn(user, LOCAL)]
         else:
             print("     SKIPPED: python3-psycopg is not there")
         if has_module("asyncpg"):
@@ -166,6 +169,11 @@ WANTED.update({
         *[("SELECT pg_class", ASKED, None)] * 5, ("PREPARE SELECT pg_class", ASKED, None),
         *[("SELECT pg_class", ASKED, None)] * 3,
         ("SELECT nowhere", "SELECT * FROM nowhere WHERE a = $1", "42P01")],
+    "psycopg3_async": [
+        ("SELECT", "SELECT ?", None), *[("SELECT pg_class", ASKED, None)] * 3,
+        *[("SELECT", f"SELECT $1::int AS n{i}", None) for i in range(5)],
+        ("CREATE TABLE p", "CREATE TEMP TABLE p (a int, b text)", None),
+        ("COPY p", "COPY p FROM STDIN", None), ("SELECT", "SELECT ?/?", "22012")],
     "asyncpg": [
         ("PREPARE SELECT", "SELECT ?", None), ("SELECT", "SELECT ?", None),
         ("PREPARE SELECT pg_class", ASKED, None), *[("SELECT pg_class", ASKED, None)] * 2,
@@ -392,6 +400,34 @@ class Parents(Base, Feature):
                 interspan_calls_repeated_operation="SELECT",
                 interspan_calls_repeated_peer=f"{LOCAL}:{server.port}")
             self.assertGreaterEqual(span["attributes"]["interspan.calls.repeated.count"], 4)
+
+
+class Loop(Base, Feature):
+    def test_requests_that_take_turns(self):
+        """Requests of one event loop, on connections that they hand to each other: each statement is
+        its request's, or nobody's, and never another one's."""
+        self.need("module:aiohttp", "module:psycopg")
+        server, user = self.user("web_loop")
+        lab, port, count = self.lab(), free_port(), 60
+        web = lab.start([PYTHON, app("pg_aiohttp.py"), str(port), server.dsn(user, LOCAL)], "web", port)
+        urls = [web.url(f"/{n}") for n in range(count)]
+        lab.run(["curl", "-sS", "--parallel", "--parallel-immediate", "--parallel-max", "20", *urls],
+                traced=False, timeout=60)
+        spans = lab.collector.wait_for(4 * count, WAIT, SETTLE)
+        served = {s["span_id"]: s for s in spans if s["kind"] == "SERVER"}
+        asked = [s for s in spans if s["kind"] == "CLIENT"]
+        self.assertEqual((len(served), len(asked)), (count, 3 * count), brief(spans))
+        right = 0
+        for span in asked:
+            number = re.fullmatch(r"SELECT \? AS n(\d+), pg_sleep\(\?\)",
+                                  span["attributes"]["db.query.text"])[1]
+            if not span["parent_span_id"]:
+                continue
+            parent = served[span["parent_span_id"]]
+            self.assertEqual((parent["attributes"]["url.path"], parent["trace_id"]),
+                             (f"/{number}", span["trace_id"]))
+            right += 1
+        print(f"     psycopg 3 on a loop: {right} of {3 * count} with a parent", flush=True)
 
 
 CLASSES = (  # of SQLSTATE, and what brings one of them about
