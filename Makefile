@@ -11,6 +11,7 @@
 #   make coverage   which lines the unit tests run, file by file
 #   make shake      threads that give way where it is most awkward: SHAKE_ROUNDS=10
 #   make life       each kind of child, 200 times, at the worst moments for it; each kind of end
+#   make fresh      scripts/demo and scripts/check in a new Debian 12, as root and as a user with sudo (an hour)
 #   make interop    beside SDKs, agents, databases, backends: INTEROP=name ...
 #   make w3c        the W3C's own tests of trace context: W3C_TEST_DIR=<their folder `test`>
 #   make causality  who caused which call: REQUESTS=5000 through each program, and a table
@@ -353,6 +354,11 @@ life: all $(HOSTS)
 	@mkdir -p $(dir $(RESULTS))
 	@FAMILY_CHILDREN=200 ENDS_ALL=1 SPOOL_ROUNDS=200 TEST_TIMEOUT=7200 $(RUN) life $(PYTHON) \
 		tests/preload/run.py test_family.py test_ends.py test_spool.py
+
+# What a stranger sees: a plain clone of what is committed, on a system that has git and sudo.  FRESH=user: one of the two.
+.PHONY: fresh
+fresh:
+	@scripts/fresh $(FRESH)
 
 # github.com/w3c/trace-context; never part of this tree.
 .PHONY: w3c
