@@ -117,11 +117,19 @@ def inner(suite, part, mode, directory):
 
 # --- outside ---
 
+UNSHARE = ["unshare", *([] if os.getuid() == 0 else ["-r"]), "-n"]
+
+
+def no_namespace():
+    """Why none can be had, as in a chroot for all but root, or in many a container; None: it can."""
+    done = subprocess.run([*UNSHARE, "true"], stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    return f"no network namespace can be had here: {done.stderr.strip()}" if done.returncode else None
+
+
 def run(name, part, mode):
     directory = tempfile.mkdtemp(prefix="interspan-transparency-")
-    user = [] if os.getuid() == 0 else ["-r"]
     try:
-        done = subprocess.run(["unshare", *user, "-n", sys.executable, os.path.abspath(__file__),
+        done = subprocess.run([*UNSHARE, sys.executable, os.path.abspath(__file__),
                                "--inner", directory, "--mode", mode, name, part],
                               stdout=subprocess.PIPE, timeout=LIMIT + 60, check=True)
         return json.loads(done.stdout)
@@ -246,8 +254,9 @@ def main():
         name, _, part = name.partition(":")
         suite = importlib.import_module(f"suites.{name}")
         parts = [part] if part else suite.SHORT if args.set == "short" else suite.ALL
-        if suite.missing():
-            print(f"SKIP {name}: {suite.missing()}")
+        why = suite.missing() or no_namespace()
+        if why:
+            print(f"SKIP {name}: {why}")
             skipped += 1
         elif args.freeze:
             freeze(name, suite)
