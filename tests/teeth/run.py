@@ -168,6 +168,15 @@ def environment(tree):
     return dict(env, BUILD=os.path.join(tree, "build"))
 
 
+def end_of(p):
+    """The status of one whose output is at its end; who goes on for long after that is ended."""
+    try:
+        return p.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(p.pid, signal.SIGKILL)
+        return p.wait()
+
+
 def run(argv, tree, seconds, is_enough=lambda out: False):
     """(status, output); not to its end if is_enough(output).  The status is None if it was ended."""
     with subprocess.Popen(argv, cwd=tree, env=environment(tree), stdin=subprocess.DEVNULL,
@@ -180,7 +189,7 @@ def run(argv, tree, seconds, is_enough=lambda out: False):
                 break
             got = os.read(p.stdout.fileno(), 65536)
             if not got:
-                return p.wait(), out.decode("utf-8", "replace")
+                return end_of(p), out.decode("utf-8", "replace")
             out += got
         try:
             os.killpg(p.pid, signal.SIGKILL)
