@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "console.h"
 
+#include "span_told.h"
 #include "utf8.h"
 
 static const char attr_key[ATTRS][40] = {
@@ -107,6 +108,24 @@ static void add_attrs(struct text *t, const struct record *r)
 	}
 }
 
+static void add_links(struct text *t, const struct record *r)
+{
+	struct item_head head;
+	struct item_link link;
+	struct item_told unused;
+	struct bytes value;
+	size_t at = 0;
+
+	while (record_next(r, &at, &head, &value)) {
+		if (head.type != ITEM_LINK || !item_link_split(value, &link, &unused))
+			continue;
+		text_add_str(t, " link=");
+		add_hex(t, link.trace.bytes, sizeof(link.trace.bytes));
+		text_add_char(t, '-');
+		add_hex(t, link.span.bytes, sizeof(link.span.bytes));
+	}
+}
+
 static struct bytes name_of(const struct record *r)
 {
 	struct bytes name = { "", 0 };
@@ -161,6 +180,7 @@ size_t console_format(const struct record *r, char *to)
 		text_add_str(&t, " parent=");
 		add_hex(&t, h->parent.bytes, sizeof(h->parent.bytes));
 	}
+	add_links(&t, r);
 	if (h->status == SPAN_STATUS_ERROR)
 		text_add_str(&t, " ERROR");
 	add_attrs(&t, r);

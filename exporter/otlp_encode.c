@@ -7,10 +7,6 @@
 #include "utf8.h"
 #include "version.h"
 
-/* O109 */
-#define FLAG_HAS_IS_REMOTE 0x100u
-#define FLAG_IS_REMOTE 0x200u
-
 /* Arrays, not pointers: those would be relocated in every process that loads us. */
 const char otlp_attr_key[ATTRS][OTLP_ATTR_KEY_MAX] = {
 #define ATTR(name, key) key,
@@ -49,10 +45,6 @@ void otlp_encoder_init(struct otlp_encoder *e)
 		otlp__any_value__init(&e->elements[i]);
 		e->named[i].pair.value = &e->named[i].value;
 		e->element_list[i] = &e->elements[i];
-	}
-	for (uint32_t i = 0; i < OTLP_EVENTS_MAX; i++) {
-		otlp__span__event__init(&e->events[i]);
-		e->event_list[i] = &e->events[i];
 	}
 }
 
@@ -185,6 +177,10 @@ static void set_items(struct otlp_encoder *e, const struct record *r)
 			otlp_add_event(e, &r->head, head.key, value);
 		else if (head.type == ITEM_OWN_EVENT)
 			otlp_add_own_event(e, &r->head, value);
+		else if (head.type == ITEM_EVENT_OF)
+			otlp_add_event_of(e, &r->head, value);
+		else if (head.type == ITEM_LINK)
+			otlp_add_link(e, value);
 		/* ITEM_BAGGAGE stays here: it is the application's, and may be secret (C73). */
 	}
 	if (has_named)
@@ -202,8 +198,8 @@ static ProtobufCBinaryData id_data(const uint8_t *bytes, size_t len)
 /* O52: whether the parent was remote is known, and said, also for roots. */
 static uint32_t span_flags(const struct span *h)
 {
-	return h->flags | FLAG_HAS_IS_REMOTE |
-	       (h->has_parent && h->parent_is_remote ? FLAG_IS_REMOTE : 0);
+	return h->flags | OTLP_FLAG_HAS_IS_REMOTE |
+	       (h->has_parent && h->parent_is_remote ? OTLP_FLAG_IS_REMOTE : 0);
 }
 
 static void set_head(struct otlp_encoder *e, const struct span *h)
@@ -232,6 +228,8 @@ static void begin(struct otlp_encoder *e, const struct record *r)
 	e->span.n_attributes = 0;
 	e->span.n_events = 0;
 	e->span.dropped_events_count = r->dropped_events;
+	e->span.n_links = 0;
+	e->span.dropped_links_count = r->dropped_links;
 	set_head(e, &r->head);
 }
 
@@ -242,7 +240,8 @@ const Otlp__Span *otlp_fill_span(struct otlp_encoder *e, const struct record *r)
 	e->text_len = 0;
 	e->span.attributes = e->list;
 	e->span.events = e->event_list;
-	e->n_named = e->n_elements = 0;
+	e->span.links = e->link_list;
+	e->n_named = e->n_elements = e->n_pairs = 0;
 	set_items(e, r);
 	return &e->span;
 }
@@ -265,13 +264,22 @@ size_t otlp_encode_span(struct otlp_encoder *e, const struct record *r, uint8_t 
 }
 
 /*
+ * How much items of a record may take that are not its attributes, each of which is 16 bytes at
+ * least: events and links, which grow by less than 64 beside their texts; and their attributes, of
+ * four bytes at least, by less than 16.
+ */
+size_t otlp_told_max(const struct record *r)
+{
+	return r->items_len / sizeof(uint64_t) / 2;
+}
+
+/*
  * Fixed fields of a Span take less than 128 bytes; an attribute's key, tags and lengths less than
- * 64 and its value not more than its item or 11 bytes; names may triple in the repair; an event
- * takes less than 64.
+ * 64 and its value not more than its item or 11 bytes; names may triple in the repair.
  */
 size_t otlp_span_bound(const struct record *r)
 {
-	return 256 + 64 * ((size_t)ATTRS + r->head.attrs + OTLP_EVENTS_MAX) +
+	return 256 + 64 * ((size_t)ATTRS + r->head.attrs + otlp_told_max(r)) +
 	       3 * (size_t)r->items_len;
 }
 

@@ -13,7 +13,13 @@
 #include "store.h"
 
 /* Attributes of names that are not in attr.def, and events. */
-#define OTLP_EVENTS_MAX 16
+#define OTLP_EVENTS_MAX 128u
+#define OTLP_LINKS_MAX 128u
+#define OTLP_PAIRS_MAX 512u /* attributes of the events and links of one span */
+struct otlp_pair {
+	Otlp__KeyValue pair;
+	Otlp__AnyValue value;
+};
 struct otlp_named {
 	Otlp__KeyValue pair;
 	Otlp__AnyValue value;
@@ -39,7 +45,7 @@ struct otlp_known {
 	uint8_t packed[OTLP_KNOWN_PACKED];
 };
 
-/* Message trees that are filled anew for every span; some 210 KiB, of which little is touched. */
+/* Message trees that are filled anew for every span; some 260 KiB, of which little is touched. */
 #define OTLP_KEYS_TEXT (256 + 64 * STORE_ATTRS_MAX)
 struct otlp_encoder {
 	Otlp__Span span;
@@ -55,6 +61,11 @@ struct otlp_encoder {
 	uint32_t n_elements;
 	Otlp__Span__Event events[OTLP_EVENTS_MAX];
 	Otlp__Span__Event *event_list[OTLP_EVENTS_MAX];
+	Otlp__Span__Link links[OTLP_LINKS_MAX];
+	Otlp__Span__Link *link_list[OTLP_LINKS_MAX];
+	struct otlp_pair pairs[OTLP_PAIRS_MAX];
+	Otlp__KeyValue *pair_list[OTLP_PAIRS_MAX];
+	uint32_t n_pairs;
 	struct otlp_known known[OTLP_KNOWN_LISTS];
 	size_t text_len;
 	/* Texts of one span, ended by NUL as protobuf-c wants; repaired ones may triple. */

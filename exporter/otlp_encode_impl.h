@@ -6,6 +6,10 @@
 
 #define OTLP_ATTR_KEY_MAX 40
 
+/* O109 */
+#define OTLP_FLAG_HAS_IS_REMOTE 0x100u
+#define OTLP_FLAG_IS_REMOTE 0x200u
+
 extern const char otlp_attr_key[ATTRS][OTLP_ATTR_KEY_MAX];
 
 char *otlp_as_string(const char *s);
@@ -46,6 +50,14 @@ void otlp_each_resource_attr(const struct resource *r, uint32_t pid,
 void otlp_set_named(struct otlp_encoder *e, const struct record *r);
 void otlp_add_event(struct otlp_encoder *e, const struct span *h, uint16_t event,
 		    struct bytes value);
+Otlp__Span__Event *otlp_event_new(struct otlp_encoder *e, const struct span *h, struct bytes value);
 void otlp_add_own_event(struct otlp_encoder *e, const struct span *h, struct bytes value);
+
+/* otlp_told.c: events and links that have attributes. */
+void otlp_add_event_of(struct otlp_encoder *e, const struct span *h, struct bytes value);
+void otlp_add_link(struct otlp_encoder *e, struct bytes value);
+
+/* So many events and links there may be in r, and four times as many attributes of theirs. */
+size_t otlp_told_max(const struct record *r);
 
 #endif

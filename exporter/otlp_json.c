@@ -72,37 +72,6 @@ static void add_attr(struct text *to, const Otlp__KeyValue *kv)
 	text_add_char(to, '}');
 }
 
-static void add_events(struct text *to, const Otlp__Span *s)
-{
-	if (s->n_events == 0)
-		return;
-	add_member(to, "events");
-	text_add_char(to, '[');
-	for (size_t i = 0; i < s->n_events; i++) {
-		text_add_str(to, i ? ",{" : "{");
-		add_member(to, "timeUnixNano");
-		json_add_uint_string(to, s->events[i]->time_unix_nano);
-		add_member(to, "name");
-		json_add_string(to, bytes_from_str(s->events[i]->name));
-		text_add_char(to, '}');
-	}
-	text_add_char(to, ']');
-}
-
-static void add_attrs(struct text *to, const Otlp__Span *s)
-{
-	if (s->n_attributes == 0)
-		return;
-	add_member(to, "attributes");
-	text_add_char(to, '[');
-	for (size_t i = 0; i < s->n_attributes; i++) {
-		if (i)
-			text_add_char(to, ',');
-		add_attr(to, s->attributes[i]);
-	}
-	text_add_char(to, ']');
-}
-
 static void add_id(struct text *to, const char *key, ProtobufCBinaryData id)
 {
 	if (id.len == 0)
@@ -117,6 +86,63 @@ static void add_count(struct text *to, const char *key, uint32_t n)
 		return;
 	add_member(to, key);
 	text_add_uint(to, n);
+}
+
+static void add_attrs(struct text *to, Otlp__KeyValue *const *attrs, size_t n, uint32_t dropped)
+{
+	if (n) {
+		add_member(to, "attributes");
+		text_add_char(to, '[');
+		for (size_t i = 0; i < n; i++) {
+			if (i)
+				text_add_char(to, ',');
+			add_attr(to, attrs[i]);
+		}
+		text_add_char(to, ']');
+	}
+	add_count(to, "droppedAttributesCount", dropped);
+}
+
+static void add_links(struct text *to, const Otlp__Span *s)
+{
+	if (s->n_links == 0)
+		return;
+	add_member(to, "links");
+	text_add_char(to, '[');
+	for (size_t i = 0; i < s->n_links; i++) {
+		const Otlp__Span__Link *l = s->links[i];
+
+		text_add_str(to, i ? ",{" : "{");
+		add_id(to, "traceId", l->trace_id);
+		add_id(to, "spanId", l->span_id);
+		if (l->trace_state[0]) {
+			add_member(to, "traceState");
+			json_add_string(to, bytes_from_str(l->trace_state));
+		}
+		add_attrs(to, l->attributes, l->n_attributes, l->dropped_attributes_count);
+		add_count(to, "flags", l->flags);
+		text_add_char(to, '}');
+	}
+	text_add_char(to, ']');
+}
+
+static void add_events(struct text *to, const Otlp__Span *s)
+{
+	if (s->n_events == 0)
+		return;
+	add_member(to, "events");
+	text_add_char(to, '[');
+	for (size_t i = 0; i < s->n_events; i++) {
+		text_add_str(to, i ? ",{" : "{");
+		add_member(to, "timeUnixNano");
+		json_add_uint_string(to, s->events[i]->time_unix_nano);
+		add_member(to, "name");
+		json_add_string(to, bytes_from_str(s->events[i]->name));
+		add_attrs(to, s->events[i]->attributes, s->events[i]->n_attributes,
+			  s->events[i]->dropped_attributes_count);
+		text_add_char(to, '}');
+	}
+	text_add_char(to, ']');
 }
 
 static void add_span(struct text *to, const Otlp__Span *s)
@@ -137,10 +163,11 @@ static void add_span(struct text *to, const Otlp__Span *s)
 	json_add_uint_string(to, s->start_time_unix_nano);
 	add_member(to, "endTimeUnixNano");
 	json_add_uint_string(to, s->end_time_unix_nano);
-	add_attrs(to, s);
-	add_count(to, "droppedAttributesCount", s->dropped_attributes_count);
+	add_attrs(to, s->attributes, s->n_attributes, s->dropped_attributes_count);
 	add_events(to, s);
 	add_count(to, "droppedEventsCount", s->dropped_events_count);
+	add_links(to, s);
+	add_count(to, "droppedLinksCount", s->dropped_links_count);
 	if (s->status) {
 		add_member(to, "status");
 		text_add_char(to, '{');
@@ -152,11 +179,11 @@ static void add_span(struct text *to, const Otlp__Span *s)
 
 /*
  * Fixed members take less than 768 bytes; an attribute's key and syntax less than 128 beside what
- * its item grows to; an event less than 128.
+ * its item grows to; an event or link, or four attributes of theirs, less than 192.
  */
 size_t otlp_json_span_bound(const struct record *r)
 {
-	return 768 + 128 * ((size_t)ATTRS + r->head.attrs + OTLP_EVENTS_MAX) +
+	return 768 + 128 * ((size_t)ATTRS + r->head.attrs) + 192 * otlp_told_max(r) +
 	       JSON_GROWTH * (size_t)r->items_len;
 }
 

@@ -43,10 +43,11 @@ struct otlp_known *otlp_known_find(struct otlp_encoder *e, const struct record *
 	return k;
 }
 
-/* Events have times, which lie beside those of the one span. */
-static bool has_events(const struct record *r, const Otlp__Span *s)
+/* Events have times, which lie beside those of the one span, and links are seldom the same. */
+static bool has_told(const struct record *r, const Otlp__Span *s)
 {
-	return s->n_events || s->dropped_events_count != r->dropped_events;
+	return s->n_events || s->dropped_events_count != r->dropped_events || s->n_links ||
+	       s->dropped_links_count != r->dropped_links;
 }
 
 /* What comes once takes nobody's place. */
@@ -57,7 +58,7 @@ void otlp_known_keep(struct otlp_known *k, uint32_t tag, const struct record *r,
 		k->tag = tag;
 		return;
 	}
-	if (len > OTLP_KNOWN_PACKED || has_events(r, s))
+	if (len > OTLP_KNOWN_PACKED || has_told(r, s))
 		return;
 	k->kind = r->head.kind;
 	k->items_len = r->items_len;

@@ -110,8 +110,7 @@ void otlp_set_named(struct otlp_encoder *e, const struct record *r)
  * Their times lie on the clock of the span's duration, beside its one anchor (O45).  value begins
  * with it.  NULL: one too many.
  */
-static Otlp__Span__Event *event_new(struct otlp_encoder *e, const struct span *h,
-				    struct bytes value)
+Otlp__Span__Event *otlp_event_new(struct otlp_encoder *e, const struct span *h, struct bytes value)
 {
 	Otlp__Span__Event *to = &e->events[e->span.n_events];
 	uint64_t ns;
@@ -121,6 +120,8 @@ static Otlp__Span__Event *event_new(struct otlp_encoder *e, const struct span *h
 		return NULL;
 	}
 	memcpy(&ns, value.ptr, sizeof(ns));
+	otlp__span__event__init(to);
+	e->event_list[e->span.n_events] = to;
 	to->time_unix_nano = h->start_unix_ns + (ns - h->start_ns); /* wraps where it was before */
 	e->span.n_events++;
 	return to;
@@ -129,7 +130,7 @@ static Otlp__Span__Event *event_new(struct otlp_encoder *e, const struct span *h
 void otlp_add_event(struct otlp_encoder *e, const struct span *h, uint16_t event,
 		    struct bytes value)
 {
-	Otlp__Span__Event *to = event_new(e, h, value);
+	Otlp__Span__Event *to = otlp_event_new(e, h, value);
 
 	if (to)
 		to->name = otlp_as_string(event_name[event]);
@@ -137,7 +138,7 @@ void otlp_add_event(struct otlp_encoder *e, const struct span *h, uint16_t event
 
 void otlp_add_own_event(struct otlp_encoder *e, const struct span *h, struct bytes value)
 {
-	Otlp__Span__Event *to = event_new(e, h, value);
+	Otlp__Span__Event *to = otlp_event_new(e, h, value);
 
 	if (to)
 		to->name = otlp_keep_repaired(e, bytes_skip(value, sizeof(uint64_t)));

@@ -143,14 +143,14 @@ static ALWAYS_INLINE size_t key_len(const char *key)
 	return at < sizeof(otlp_attr_key) ? attr_key_len[at / OTLP_ATTR_KEY_MAX] : strlen(key);
 }
 
-static ALWAYS_INLINE uint8_t *put_attr(uint8_t *to, const Otlp__KeyValue *kv)
+static ALWAYS_INLINE uint8_t *put_attr(uint8_t *to, uint8_t tag, const Otlp__KeyValue *kv)
 {
 	const Otlp__AnyValue *v = kv->value;
 	bool is_array = v->value_case == OTLP__ANY_VALUE__VALUE_ARRAY_VALUE;
 	size_t len = is_array ? with_head(elements_len(v->array_value)) : scalar_len(v);
 	size_t name = key_len(kv->key);
 
-	*to++ = TAG(9, LENGTH);
+	*to++ = tag;
 	to = put_varint(to, (name ? with_head(name) : 0) + with_head(len));
 	if (name)
 		to = put_bytes(to, TAG(1, LENGTH), kv->key, name);
@@ -164,15 +164,58 @@ static ALWAYS_INLINE uint8_t *put_attr(uint8_t *to, const Otlp__KeyValue *kv)
 
 /* --- the rest --- */
 
-/* Of its time and its name: events of ours have nothing else. */
+/* Attributes of events and links, of which none is an array, and how many there was no room for. */
+static size_t pairs_len(Otlp__KeyValue *const *pairs, size_t n, uint32_t dropped)
+{
+	size_t len = dropped ? 1 + varint_len(dropped) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		len += with_head(with_head(strlen(pairs[i]->key)) +
+				 with_head(scalar_len(pairs[i]->value)));
+	return len;
+}
+
+static uint8_t *put_pairs(uint8_t *to, uint8_t field, Otlp__KeyValue *const *pairs, size_t n,
+			  uint32_t dropped)
+{
+	for (size_t i = 0; i < n; i++)
+		to = put_attr(to, TAG(field, LENGTH), pairs[i]);
+	return put_count(to, TAG(field + 1, VARINT), dropped);
+}
+
 static uint8_t *put_event(uint8_t *to, const Otlp__Span__Event *e)
 {
 	size_t name = strlen(e->name);
 
 	*to++ = TAG(11, LENGTH);
-	to = put_varint(to, (e->time_unix_nano ? 9 : 0) + (name ? with_head(name) : 0));
+	to = put_varint(
+		to, (e->time_unix_nano ? 9 : 0) + (name ? with_head(name) : 0) +
+			    pairs_len(e->attributes, e->n_attributes, e->dropped_attributes_count));
 	to = put_fixed64(to, TAG(1, FIXED64), e->time_unix_nano);
-	return name ? put_bytes(to, TAG(2, LENGTH), e->name, name) : to;
+	if (name)
+		to = put_bytes(to, TAG(2, LENGTH), e->name, name);
+	return put_pairs(to, 3, e->attributes, e->n_attributes, e->dropped_attributes_count);
+}
+
+/* Its ids are there, and its flags. */
+static uint8_t *put_link(uint8_t *to, const Otlp__Span__Link *l)
+{
+	size_t state = strlen(l->trace_state);
+
+	*to++ = TAG(13, LENGTH);
+	to = put_varint(
+		to, with_head(l->trace_id.len) + with_head(l->span_id.len) +
+			    (state ? with_head(state) : 0) +
+			    pairs_len(l->attributes, l->n_attributes, l->dropped_attributes_count) +
+			    1 + sizeof(l->flags));
+	to = put_id(to, TAG(1, LENGTH), &l->trace_id);
+	to = put_id(to, TAG(2, LENGTH), &l->span_id);
+	if (state)
+		to = put_bytes(to, TAG(3, LENGTH), l->trace_state, state);
+	to = put_pairs(to, 4, l->attributes, l->n_attributes, l->dropped_attributes_count);
+	*to++ = TAG(6, FIXED32);
+	memcpy(to, &l->flags, sizeof(l->flags));
+	return to + sizeof(l->flags);
 }
 
 /* Its code, which is less than 128 and not 0. */
@@ -188,7 +231,7 @@ static uint8_t *put_status(uint8_t *to, const Otlp__Status *s)
 static uint8_t *put_attrs(uint8_t *to, const Otlp__Span *s)
 {
 	for (size_t i = 0; i < s->n_attributes; i++)
-		to = put_attr(to, s->attributes[i]);
+		to = put_attr(to, TAG(9, LENGTH), s->attributes[i]);
 	return to;
 }
 
@@ -228,6 +271,9 @@ size_t otlp_pack_span(const Otlp__Span *s, const struct otlp_known *known, uint8
 	for (size_t i = 0; i < s->n_events; i++)
 		to = put_event(to, s->events[i]);
 	to = put_count(to, TAG(12, VARINT), s->dropped_events_count);
+	for (size_t i = 0; i < s->n_links; i++)
+		to = put_link(to, s->links[i]);
+	to = put_count(to, TAG(14, VARINT), s->dropped_links_count);
 	if (s->status)
 		to = put_status(to, s->status);
 	/* 16 takes two bytes; there are flags always (O52). */

@@ -30,8 +30,9 @@ void span_limits_init(struct span_limits *l, const struct config *cfg)
 	l->attrs = first_set(cfg->span_attr_count, cfg->attr_count, STORE_ATTRS_MAX);
 	l->value = first_set(cfg->span_attr_length, cfg->attr_length, STORE_VALUE_MAX);
 	l->events = cfg->span_event_count;
+	l->links = cfg->span_link_count;
 	l->is_set = l->attrs < STORE_ATTRS_MAX || l->value < STORE_VALUE_MAX ||
-		    l->events < STORE_ATTRS_MAX;
+		    l->events < STORE_ATTRS_MAX || l->links < STORE_ATTRS_MAX;
 }
 
 /* --- which go --- */
@@ -94,18 +95,26 @@ static void mark_attrs(struct record *r, uint32_t limit, struct marks *m)
 	r->head.dropped_attrs = (uint16_t)(dropped < UINT16_MAX ? dropped : UINT16_MAX);
 }
 
-static void mark_events(struct record *r, uint32_t limit, struct marks *m)
+static bool is_event(const struct item_head *h)
+{
+	return h->type == ITEM_EVENT || h->type == ITEM_OWN_EVENT || h->type == ITEM_EVENT_OF;
+}
+
+static void mark_told(struct record *r, const struct span_limits *l, struct marks *m)
 {
 	struct item_head head;
 	struct bytes value;
 	size_t at = 0;
-	uint32_t events = 0;
+	uint32_t events = 0, links = 0;
 
 	for (size_t i = 0; record_next(r, &at, &head, &value); i++) {
-		if ((head.type != ITEM_EVENT && head.type != ITEM_OWN_EVENT) || events++ < limit)
-			continue;
-		mark(m, i);
-		r->dropped_events++;
+		if (is_event(&head) && events++ >= l->events) {
+			mark(m, i);
+			r->dropped_events++;
+		} else if (head.type == ITEM_LINK && links++ >= l->links) {
+			mark(m, i);
+			r->dropped_links++;
+		}
 	}
 }
 
@@ -159,7 +168,7 @@ static void apply(const struct span_limits *l, struct record *r)
 	struct marks m = { { 0 } };
 
 	mark_attrs(r, l->attrs, &m);
-	mark_events(r, l->events, &m);
+	mark_told(r, l, &m);
 	rebuild(r, l->value, &m);
 }
 

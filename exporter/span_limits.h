@@ -16,6 +16,7 @@ struct span_limits {
 	uint32_t attrs;
 	uint32_t value; /* characters */
 	uint32_t events;
+	uint32_t links;
 	bool is_set; /* is any below what the store holds? */
 };
 
@@ -23,8 +24,8 @@ struct span_limits {
 void span_limits_init(struct span_limits *l, const struct config *cfg);
 
 /*
- * Attributes beyond the limit, in the order in which they were set, and events, are taken out and
- * counted; longer texts are cut between characters (E85).
+ * Attributes beyond the limit, in the order in which they were set, events and links are taken out
+ * and counted; longer texts are cut between characters (E85).
  */
 void span_limits_apply(const struct span_limits *l, struct record *r);
 

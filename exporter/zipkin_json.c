@@ -47,22 +47,27 @@ static void add_inner(struct text *to, struct bytes json)
 	}
 }
 
+static void add_inner_string(struct text *to, const char *s)
+{
+	text_add_str(to, "\\\"");
+	for (; *s; s++) {
+		char escaped[16];
+		struct text one = TEXT_IN(escaped);
+
+		json_add_string(&one, (struct bytes){ s, 1 });
+		add_inner(to, (struct bytes){ escaped + 1, one.len - 2 });
+	}
+	text_add_str(to, "\\\"");
+}
+
 /* ["a","b"] as the text of a string. */
 static void add_array(struct text *to, const Otlp__ArrayValue *a)
 {
 	text_add_str(to, "\"[");
 	for (size_t i = 0; i < a->n_values; i++) {
-		struct bytes value = bytes_from_str(otlp_text_of(a->values[i]));
-
-		text_add_str(to, i ? ",\\\"" : "\\\"");
-		for (size_t at = 0; at < value.len; at++) {
-			char escaped[16];
-			struct text one = TEXT_IN(escaped);
-
-			json_add_string(&one, (struct bytes){ value.ptr + at, 1 });
-			add_inner(to, (struct bytes){ escaped + 1, one.len - 2 });
-		}
-		text_add_str(to, "\\\"");
+		if (i)
+			text_add_char(to, ',');
+		add_inner_string(to, otlp_text_of(a->values[i]));
 	}
 	text_add_str(to, "]\"");
 }
@@ -112,6 +117,8 @@ static void add_tags(struct text *to, const Otlp__Span *s)
 	}
 	add_dropped(to, "otel.dropped_attributes_count", s->dropped_attributes_count);
 	add_dropped(to, "otel.dropped_events_count", s->dropped_events_count);
+	/* What a link is in Zipkin nobody has said: they are not told of, but that there were some. */
+	add_dropped(to, "otel.dropped_links_count", s->dropped_links_count + (uint32_t)s->n_links);
 	text_add_char(to, '}');
 }
 
@@ -157,6 +164,27 @@ static void add_remote(struct text *to, const Otlp__Span *s)
 
 /* --- the span --- */
 
+/* "name":{"key":"text"} as the text of a string; a name alone if there is nothing else. */
+static void add_event(struct text *to, const Otlp__Span__Event *e)
+{
+	add_key(to, "value");
+	if (e->n_attributes == 0) {
+		json_add_string(to, bytes_from_str(e->name));
+		return;
+	}
+	text_add_char(to, '"');
+	add_inner_string(to, e->name);
+	text_add_str(to, ":{");
+	for (size_t i = 0; i < e->n_attributes; i++) {
+		if (i)
+			text_add_char(to, ',');
+		add_inner_string(to, e->attributes[i]->key);
+		text_add_char(to, ':');
+		add_inner_string(to, otlp_text_of(e->attributes[i]->value));
+	}
+	text_add_str(to, "}\"");
+}
+
 static void add_annotations(struct text *to, const Otlp__Span *s)
 {
 	if (s->n_events == 0)
@@ -166,7 +194,7 @@ static void add_annotations(struct text *to, const Otlp__Span *s)
 	for (size_t i = 0; i < s->n_events; i++) {
 		text_add_str(to, i ? ",{" : "{");
 		add_number(to, "timestamp", s->events[i]->time_unix_nano / US_NS);
-		add_string(to, "value", s->events[i]->name);
+		add_event(to, s->events[i]);
 		text_add_char(to, '}');
 	}
 	text_add_char(to, ']');
@@ -209,7 +237,7 @@ static void add_span(struct text *to, const Otlp__Span *s, struct bytes service)
 /* As otlp_json_span_bound(); texts of the remote endpoint stand there twice. */
 size_t zipkin_span_bound(const struct record *r, struct bytes service)
 {
-	return 1024 + 128 * ((size_t)ATTRS + r->head.attrs + OTLP_EVENTS_MAX) +
+	return 1024 + 128 * ((size_t)ATTRS + r->head.attrs + otlp_told_max(r)) +
 	       2 * GROWTH * (size_t)r->items_len + GROWTH * service.len;
 }
 

@@ -174,6 +174,26 @@ void span_find(const struct span *s, const enum attr *keys, struct bytes *ret_va
 void span_set_own(struct span *s, struct bytes key, struct bytes value);
 void span_add_own_event(struct span *s, struct bytes name, uint64_t monotonic_ns);
 
+/*
+ * The same with attributes, texts all of them: a key of ITEM_NAMED_KEY_MAX at most, and what is
+ * beyond SPAN_PAIRS_MAX, or beyond 8 KiB in all, is counted there.
+ */
+#define SPAN_PAIRS_MAX 16u
+struct span_pair {
+	struct bytes key;
+	struct bytes text;
+};
+void span_add_event_with(struct span *s, struct bytes name, uint64_t monotonic_ns,
+			 const struct span_pair *pairs, size_t n);
+
+/*
+ * Another span that s has to do with, though it is not its parent; both ids are valid.  Of its
+ * trace state SPAN_LINK_STATE_MAX bytes are kept, whole members only (C43).
+ */
+#define SPAN_LINK_STATE_MAX 512u
+void span_add_link(struct span *s, const struct span_context *to, const struct span_pair *pairs,
+		   size_t n);
+
 /* n more attributes that there was no room for (O44). */
 void span_count_dropped(struct span *s, uint32_t n);
 

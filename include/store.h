@@ -164,6 +164,8 @@ enum item_type {
 	ITEM_CALLER = 20,     /* trace id, span id: span_keep_caller(); never exported */
 	ITEM_STACK = 21,      /* value: struct stack_item and what follows it (stack.h) */
 	ITEM_OWN_EVENT = 22, /* value: uint64_t, CLOCK_MONOTONIC, ns; a name of the application's */
+	ITEM_EVENT_OF = 23,  /* value: struct item_event: an event with attributes (span_told.h) */
+	ITEM_LINK = 24,      /* value: struct item_link: another span, of whatever trace */
 };
 
 /*
@@ -339,6 +341,7 @@ struct record {
 	struct span head; /* counts and enums checked; atomics are plain copies */
 	uint32_t items_len;
 	uint32_t dropped_events;
+	uint32_t dropped_links;
 	uint32_t types; /* of the items that were read: 1 << enum item_type */
 	/*
 	 * So many bytes of items, and attributes among them, were found sound and lie there

@@ -151,15 +151,14 @@ bool span_item_add(struct span *s, enum item_type type, const struct bytes *piec
 	return items_add(s, (struct item_head){ .type = (uint8_t)type }, pieces, n);
 }
 
-/* Longest prefix of at most max bytes that does not end inside a UTF-8 character. */
-static size_t utf8_cut(struct bytes value, size_t max)
+size_t span_text_cut(struct bytes value, size_t max)
 {
 	size_t n = max;
 
 	if (value.len <= max)
 		return value.len;
 	/* At most three continuation bytes: more of them is not UTF-8, and any cut is as good. */
-	while (n > max - 3 && ((unsigned char)value.ptr[n] & 0xc0) == 0x80)
+	while (n > 0 && n + 3 > max && ((unsigned char)value.ptr[n] & 0xc0) == 0x80)
 		n--;
 	return ((unsigned char)value.ptr[n] & 0xc0) == 0x80 ? max : n;
 }
@@ -311,7 +310,7 @@ void span_keep_baggage(struct span *s, struct bytes raw)
 void span_set_name(struct span *s, struct bytes name)
 {
 	if (span_is_recording(s))
-		item_add(s, ITEM_NAME, 0, name.ptr, utf8_cut(name, STORE_VALUE_MAX));
+		item_add(s, ITEM_NAME, 0, name.ptr, span_text_cut(name, STORE_VALUE_MAX));
 }
 
 static ALWAYS_INLINE void attr_count(struct span *s, bool is_there)
@@ -331,7 +330,7 @@ static ALWAYS_INLINE void attr_add(struct span *s, enum item_type type, enum att
 void span_set_str(struct span *s, enum attr key, struct bytes value)
 {
 	if (span_is_recording(s))
-		attr_add(s, ITEM_STR, key, value.ptr, utf8_cut(value, STORE_VALUE_MAX));
+		attr_add(s, ITEM_STR, key, value.ptr, span_text_cut(value, STORE_VALUE_MAX));
 }
 
 void span_set_int(struct span *s, enum attr key, int64_t value)
@@ -354,7 +353,7 @@ void span_set_bool(struct span *s, enum attr key, bool value)
 static void named_add(struct span *s, enum item_type type, enum attr prefix, struct bytes packed)
 {
 	if (span_is_recording(s))
-		attr_add(s, type, prefix, packed.ptr, utf8_cut(packed, STORE_VALUE_MAX));
+		attr_add(s, type, prefix, packed.ptr, span_text_cut(packed, STORE_VALUE_MAX));
 }
 
 void span_add_element(struct span *s, enum attr prefix, struct bytes packed)
@@ -375,7 +374,7 @@ void span_set_own(struct span *s, struct bytes key, struct bytes value)
 
 	if (!span_is_recording(s))
 		return;
-	pieces[2].len = utf8_cut(value, STORE_VALUE_MAX - 1 - key.len);
+	pieces[2].len = span_text_cut(value, STORE_VALUE_MAX - 1 - key.len);
 	attr_count(s, s->attrs < STORE_ATTRS_MAX && items_add(s, head, pieces, 3));
 }
 
@@ -383,9 +382,9 @@ void span_add_own_event(struct span *s, struct bytes name, uint64_t monotonic_ns
 {
 	struct bytes pieces[] = { { (const char *)&monotonic_ns, sizeof(monotonic_ns) }, name };
 
-	pieces[1].len = utf8_cut(name, STORE_VALUE_MAX - sizeof(monotonic_ns));
-	if (span_is_recording(s))
-		(void)span_item_add(s, ITEM_OWN_EVENT, pieces, 2);
+	pieces[1].len = span_text_cut(name, STORE_VALUE_MAX - sizeof(monotonic_ns));
+	if (span_is_recording(s) && !span_item_add(s, ITEM_OWN_EVENT, pieces, 2))
+		stats_inc(STAT_SPAN_PARTS_LOST);
 }
 
 void span_count_dropped(struct span *s, uint32_t n)

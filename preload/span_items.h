@@ -50,6 +50,9 @@ static inline size_t list_cut(const char *list, size_t len, size_t max)
 	return max;
 }
 
+/* Longest prefix of at most max bytes that does not end inside a UTF-8 character. */
+size_t span_text_cut(struct bytes value, size_t max);
+
 /*
  * The trace state of a new span, as the sampler wants it: th set to that threshold, or taken out
  * when it is OT_ALL; false: no room.

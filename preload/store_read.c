@@ -228,6 +228,8 @@ static const struct item_rule {
 	[ITEM_EVENT] = { sizeof(uint64_t), EVENTS },
 	[ITEM_STACK] = { 0, UINT16_MAX },
 	[ITEM_OWN_EVENT] = { 0, UINT16_MAX },
+	[ITEM_EVENT_OF] = { 0, UINT16_MAX },
+	[ITEM_LINK] = { 0, UINT16_MAX },
 	[ITEM_CALLER] = { sizeof(struct trace_id) + sizeof(struct span_id), UINT16_MAX },
 };
 
@@ -309,7 +311,7 @@ bool store_read(struct store *st, uint32_t index, struct record *ret)
 
 bool store_read_of(struct store *st, uint32_t slots, uint32_t index, struct record *ret)
 {
-	ret->items_len = ret->dropped_events = 0;
+	ret->items_len = ret->dropped_events = ret->dropped_links = 0;
 	if (index < slots) {
 		memcpy(&ret->head, store_slot(st, index), sizeof(ret->head));
 		if (head_is_sound(&ret->head) && size_is_sound(&ret->head) &&

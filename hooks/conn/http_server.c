@@ -130,6 +130,7 @@ static void stand_for(struct span *s, const struct span_context *caller)
 static void distrust(struct span *s, const struct span_context *caller)
 {
 	span_keep_caller(s, &caller->trace, &caller->span);
+	span_add_link(s, caller, NULL, 0);
 	stats_inc(STAT_INBOUND_UNTRUSTED);
 }
 

@@ -16,3 +16,12 @@ class Limits(Feature):
         # peer address and port, version, full URL, status of the response
         self.assertEqual(span["dropped_attributes"], 5)
         self.assertEqual((span["events"], span["dropped_events"]), ([], 2))
+
+    def test_links(self):
+        for limit, links in (("1", 1), ("0", 0)):
+            lab = self.lab(OTEL_SPAN_LINK_COUNT_LIMIT=limit, OTEL_INTERSPAN_TRUST_INBOUND="false")
+            shop = lab.python_server("second.py", service="shop")
+            lab.run(["curl", "-s", "-H", "traceparent: 00-%032x-%016x-01" % (7, 8), shop.url("/")],
+                    traced=False)
+            span, = self.spans(lab, 1)
+            self.assertEqual((len(span["links"]), span["dropped_links"]), (links, 1 - links))

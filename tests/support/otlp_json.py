@@ -76,6 +76,14 @@ def key_values(items):
     return pairs
 
 
+def link(raw):
+    only(raw, "traceId", "spanId", "traceState", "attributes", "droppedAttributesCount", "flags")
+    return {"trace_id": hex_id(raw["traceId"], 16), "span_id": hex_id(raw["spanId"], 8),
+            "trace_state": string(raw.get("traceState", "")), "flags": small(raw.get("flags", 0)),
+            "dropped": small(raw.get("droppedAttributesCount", 0)),
+            "attributes": key_values(raw.get("attributes", []))}
+
+
 def span(raw):
     only(raw, *MEMBERS)
     status = only(raw.get("status", {}), "code", "message")
@@ -88,6 +96,8 @@ def span(raw):
          "dropped_attributes": small(raw.get("droppedAttributesCount", 0)),
          "dropped_events": small(raw.get("droppedEventsCount", 0)),
          "events": [(string(e["name"]), big(e["timeUnixNano"])) for e in raw.get("events", [])],
+         "links": [link(item) for item in raw.get("links", [])],
+         "dropped_links": small(raw.get("droppedLinksCount", 0)),
          "attributes": key_values(raw.get("attributes", []))}
     if not s["name"] or s["end"] < s["start"]:
         raise Malformed("span without a name, or that ends before it starts")

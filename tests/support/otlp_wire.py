@@ -133,10 +133,29 @@ def event(data):
     return name, time
 
 
+def link(data):
+    made, pairs = {"trace_id": "", "span_id": "", "trace_state": "", "flags": 0, "dropped": 0}, []
+    for number, _, raw in fields(data):
+        if number in (1, 2):
+            made["trace_id" if number == 1 else "span_id"] = span_id(raw, 24 - 8 * number, "link")
+        elif number == 3:
+            made["trace_state"] = text(raw)
+        elif number == 4:
+            pairs.append(raw)
+        elif number == 5:
+            made["dropped"] = raw
+        elif number == 6:
+            made["flags"] = struct.unpack("<I", raw)[0]
+        else:
+            raise Malformed(f"Link field {number}")
+    return dict(made, attributes=key_values(pairs))
+
+
 def span(data):
     s = {"trace_id": "", "span_id": "", "parent_span_id": "", "name": "", "kind": "UNSPECIFIED",
          "trace_state": "", "start": 0, "end": 0, "status": "UNSET", "status_message": "",
-         "flags": 0, "dropped_attributes": 0, "events": [], "dropped_events": 0}
+         "flags": 0, "dropped_attributes": 0, "events": [], "dropped_events": 0,
+         "links": [], "dropped_links": 0}
     attributes = []
     for number, _, raw in fields(data):
         if number == 1:
@@ -167,7 +186,11 @@ def span(data):
             s["events"].append(event(raw))
         elif number == 12:
             s["dropped_events"] = raw
-        elif number not in (13, 14):
+        elif number == 13:
+            s["links"].append(link(raw))
+        elif number == 14:
+            s["dropped_links"] = raw
+        else:
             raise Malformed(f"Span field {number}")
     s["attributes"] = key_values(attributes)
     if not s["trace_id"] or not s["span_id"] or not s["name"]:

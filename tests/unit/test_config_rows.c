@@ -126,6 +126,8 @@ static const struct row {
 	NUM("E74", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", NULL, span_attr_length, CONFIG_UNSET,
 	    0),
 	NUM("E74", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "0", span_attr_length, 0, 0),
+	NUM("E77", "OTEL_SPAN_LINK_COUNT_LIMIT", NULL, span_link_count, 128, 0),
+	NUM("E77", "OTEL_SPAN_LINK_COUNT_LIMIT", "3", span_link_count, 3, 0),
 	NUM("E76", "OTEL_SPAN_EVENT_COUNT_LIMIT", NULL, span_event_count, 128, 0),
 	NUM("E76", "OTEL_SPAN_EVENT_COUNT_LIMIT", "0", span_event_count, 0, 0),
 	NUM("E5", "OTEL_SPAN_EVENT_COUNT_LIMIT", "-5", span_event_count, 128, 1),

@@ -41,10 +41,13 @@ static void test_console_line_is_this(void **state)
 	record_int(&r, ATTR_HTTP_RESPONSE_STATUS_CODE, 503);
 	record_item(&r, ITEM_BOOL, ATTR_URL_SCHEME, "\0", 1);
 	record_item(&r, ITEM_BAGGAGE, 0, "secret=1", 8);
+	record_item(&r, ITEM_LINK, 0, "123456789abcdef0ABCDEFGH\x03\x01\x00\x00\x00\x00", 30);
 	record_name(&r, "GET /b");
 	assert_line("interspan pid=77 CLIENT \"GET /b\" 12.034ms "
 		    "trace=0102030405060708090a0b0c0d0e0f10 span=a1a2a3a4a5a6a7a8 "
-		    "parent=bbbbbbbbbbbbbbbb ERROR url.full=\"http://a/b?c=d\" "
+		    "parent=bbbbbbbbbbbbbbbb "
+		    "link=31323334353637383961626364656630-4142434445464748 ERROR "
+		    "url.full=\"http://a/b?c=d\" "
 		    "http.request.method=GET http.response.status_code=503 url.scheme=false\n");
 }
 

@@ -242,11 +242,122 @@ static void test_otlp_encode_events(void **state)
 	assert_string_equal(s->events[1]->name, "response.first_byte");
 	assert_int_equal(s->events[1]->time_unix_nano, 0x0102030405060708u + 10);
 	otlp__span__free_unpacked(s, NULL);
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 130; i++)
 		record_item(&r, ITEM_EVENT, EVENT_FIRST_BYTE, &within, sizeof(within));
 	s = encode_and_read();
-	assert_int_equal(s->n_events, 16);
-	assert_int_equal(s->dropped_events_count, 6);
+	assert_int_equal(s->n_events, 128);
+	assert_int_equal(s->dropped_events_count, 4);
+	otlp__span__free_unpacked(s, NULL);
+}
+
+/* Trace 31..40, span c1..c8; then a trace state and attributes, of a byte each. */
+static const char a_link[] = "\x31\x32\x33\x34\x35\x36\x37\x38\x39\x3a\x3b\x3c\x3d\x3e\x3f\x40"
+			     "\xc1\xc2\xc3\xc4\xc5\xc6\xc7\xc8"
+			     "\x05\x01\x03\x00\x02\x00"
+			     "a=1"
+			     "\x01\x02\x00kvw";
+
+/* O53, O107: flags of what is linked, 0x04 of which nobody knows; dropped attributes. */
+static void test_otlp_encode_link_is_these_bytes(void **state)
+{
+	/* clang-format off */
+	static const uint8_t want[] = {
+		0x6a, 0x33,
+		0x0a, 0x10, 0x31, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37, 0x38, 0x39, 0x3a, 0x3b, 0x3c,
+		0x3d, 0x3e, 0x3f, 0x40,
+		0x12, 0x08, 0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7, 0xc8,
+		0x1a, 0x03, 'a', '=', '1',
+		0x22, 0x09, 0x0a, 0x01, 'k', 0x12, 0x04, 0x0a, 0x02, 'v', 'w',
+		0x28, 0x02,
+		0x35, 0x01, 0x03, 0x00, 0x00,
+		/* 14 dropped_links_count */
+		0x70, 0x07,
+		/* 16 flags of the span */
+		0x85, 0x01, 0x01, 0x01, 0x00, 0x00,
+	};
+	/* clang-format on */
+	size_t len;
+
+	(void)state;
+	record_name(&r, "n");
+	record_item(&r, ITEM_LINK, 0, a_link, sizeof(a_link) - 1);
+	r.dropped_links = 7;
+	len = otlp_encode_span(&encoder, &r, out);
+	assert_true(len > sizeof(want));
+	assert_memory_equal(out + len - sizeof(want), want, sizeof(want));
+	r.dropped_links = 0;
+	otlp__span__free_unpacked(encode_and_read(), NULL);
+}
+
+/* As many as they came, in their order, and damaged ones left out. */
+static void test_otlp_encode_links(void **state)
+{
+	char link[sizeof(a_link)];
+	Otlp__Span *s;
+
+	(void)state;
+	memcpy(link, a_link, sizeof(link));
+	for (int i = 0; i < 130; i++) {
+		link[16] = (char)i;
+		record_item(&r, ITEM_LINK, 0, link, 30 + 3);
+	}
+	record_item(&r, ITEM_LINK, 0, link, 29);
+	link[26] = 4; /* longer than what there is */
+	record_item(&r, ITEM_LINK, 0, link, 33);
+	memset(link, 0, 16);
+	record_item(&r, ITEM_LINK, 0, link, 33);
+	s = encode_and_read();
+	assert_int_equal(s->n_links, 128);
+	assert_int_equal(s->dropped_links_count, 2);
+	for (int i = 0; i < 128; i++)
+		assert_int_equal(s->links[i]->span_id.data[0], i);
+	assert_int_equal(s->links[0]->n_attributes, 0);
+	otlp__span__free_unpacked(s, NULL);
+}
+
+/* O39, O40; what is left of a pair that is cut off is nothing. */
+static void test_otlp_encode_event_attributes(void **state)
+{
+	static const char event[] =
+		"\xf2\x03\0\0\0\0\0\0\x04\0\x01\0\0\0\0\0name"
+		"\x01\x01\0ab\x02\x01\0cc\xff\x01\x00\0a\x01\x01\0\xff#\x01\x09\0zz";
+	Otlp__Span *s;
+
+	(void)state;
+	record_item(&r, ITEM_EVENT_OF, 0, event, sizeof(event) - 1);
+	record_item(&r, ITEM_EVENT_OF, 0, event, 19);
+	s = encode_and_read();
+	assert_int_equal(s->n_events, 1);
+	assert_string_equal(s->events[0]->name, "name");
+	assert_int_equal(s->events[0]->time_unix_nano, 0x0102030405060708u + 10);
+	assert_int_equal(s->events[0]->n_attributes, 2);
+	assert_string_equal(s->events[0]->attributes[0]->key, "a");
+	assert_string_equal(s->events[0]->attributes[0]->value->string_value, "");
+	assert_string_equal(s->events[0]->attributes[1]->key, "cc");
+	assert_int_equal(s->events[0]->attributes[1]->value->bytes_value.len, 1);
+	assert_int_equal(s->events[0]->dropped_attributes_count, 1);
+	otlp__span__free_unpacked(s, NULL);
+}
+
+/* More attributes than there is room for, of the shortest: the bound holds. */
+static void test_otlp_encode_many_event_attributes(void **state)
+{
+	static char event[8000] = "\xf2\x03\0\0\0\0\0\0\0\0\0\0\0\0\0";
+	Otlp__Span *s;
+
+	(void)state;
+	for (size_t at = 16; at + 4 <= sizeof(event); at += 4)
+		memcpy(event + at, (char[]){ 1, 0, 0, (char)('!' + at / 4 % 90) }, 4);
+	for (int i = 0; i < 4; i++)
+		record_item(&r, ITEM_EVENT_OF, 0, event, sizeof(event));
+	for (int i = 0; i < 5; i++)
+		record_item(&r, ITEM_EVENT_OF, 0, event, 16 + 4 * 90);
+	s = encode_and_read();
+	assert_int_equal(s->n_events, 9);
+	assert_int_equal(s->events[4]->n_attributes, 90);
+	assert_int_equal(s->events[5]->n_attributes, 512 - 5 * 90);
+	assert_int_equal(s->events[5]->dropped_attributes_count, 6 * 90 - 512);
+	assert_int_equal(s->events[8]->dropped_attributes_count, 90);
 	otlp__span__free_unpacked(s, NULL);
 }
 
@@ -456,6 +567,10 @@ int main(void)
 		TEST(named_attributes),
 		TEST(many_named_attributes),
 		TEST(events),
+		TEST(link_is_these_bytes),
+		TEST(links),
+		TEST(event_attributes),
+		TEST(many_event_attributes),
 		TEST(keeps_baggage_in),
 		TEST(name_is_never_empty),
 		TEST(lengths),

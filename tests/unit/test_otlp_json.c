@@ -29,6 +29,7 @@ static int setup(void **state)
 	batch_init(&batch, BATCH_JSON, &encoder);
 	record_start(&r);
 	r.dropped_events = 0;
+	r.dropped_links = 0;
 	return 0;
 }
 
@@ -74,6 +75,14 @@ static void test_json_span_with_everything(void **state)
 	record_name(&r, "GET");
 	record_item(&r, ITEM_TRACESTATE, 0, "a=b", 3);
 	record_item(&r, ITEM_EVENT, EVENT_FIRST_BYTE, &at, sizeof(at));
+	record_item(&r, ITEM_EVENT_OF, 0, "\xed\x03\0\0\0\0\0\0\x01\0\x02\0\0\0\0\0e\x01\x01\0kv",
+		    22);
+	record_item(&r, ITEM_LINK, 0,
+		    "123456789abcdef0ABCDEFGH\x03\x01\x03\x00\x00\x00"
+		    "a=1\x01\x01\0kv",
+		    38);
+	record_item(&r, ITEM_LINK, 0, "123456789abcdef0ABCDEFGI\x00\x00\x00\x00\x00\x00", 30);
+	r.dropped_links = 6;
 	r.head.has_parent = 1;
 	r.head.parent_is_remote = 1;
 	memcpy(r.head.parent.bytes, "\xb1\xb2\xb3\xb4\xb5\xb6\xb7\xb8", 8);
@@ -88,7 +97,15 @@ static void test_json_span_with_everything(void **state)
 		"\"name\":\"GET\",\"kind\":2,\"startTimeUnixNano\":\"72623859790382856\","
 		"\"endTimeUnixNano\":\"72623859790382872\",\"droppedAttributesCount\":4,"
 		"\"events\":[{\"timeUnixNano\":\"72623859790382861\","
-		"\"name\":\"response.first_byte\"}],\"droppedEventsCount\":5,"
+		"\"name\":\"response.first_byte\"},"
+		"{\"timeUnixNano\":\"72623859790382861\",\"name\":\"e\",\"attributes\":["
+		"{\"key\":\"k\",\"value\":{\"stringValue\":\"v\"}}],"
+		"\"droppedAttributesCount\":2}],\"droppedEventsCount\":5,"
+		"\"links\":[{\"traceId\":\"31323334353637383961626364656630\","
+		"\"spanId\":\"4142434445464748\",\"traceState\":\"a=1\",\"attributes\":["
+		"{\"key\":\"k\",\"value\":{\"stringValue\":\"v\"}}],\"flags\":771},"
+		"{\"traceId\":\"31323334353637383961626364656630\","
+		"\"spanId\":\"4142434445464749\",\"flags\":256}],\"droppedLinksCount\":6,"
 		"\"status\":{\"code\":2}}");
 }
 

@@ -149,6 +149,25 @@ static void test_events_are_counted(void **state) /* E76 */
 	assert_int_equal(record.dropped_events, 2);
 }
 
+static void test_links_are_counted(void **state) /* E77, O44: the first ones stay */
+{
+	char link[31] = "123456789abcdef0ABCDEFGH";
+
+	(void)state;
+	SET("OTEL_SPAN_LINK_COUNT_LIMIT=2");
+	record_start(&record);
+	record.dropped_links = 0;
+	for (char id = '1'; id <= '5'; id++) {
+		link[23] = id;
+		record_item(&record, ITEM_LINK, 0, link, 30);
+	}
+	span_limits_apply(&limits, &record);
+	assert_int_equal(record.dropped_links, 3);
+	assert_int_equal(record.items_len, 2 * (8 + 30));
+	assert_int_equal(record.items[8 + 23], '1');
+	assert_int_equal(record.items[8 + 30 + 8 + 23], '2');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +176,7 @@ int main(void)
 		cmocka_unit_test(test_count_adds_to_what_the_store_dropped),
 		cmocka_unit_test(test_texts_are_cut_between_characters),
 		cmocka_unit_test(test_events_are_counted),
+		cmocka_unit_test(test_links_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,7 @@ static int setup(void **state)
 	batch.service = BYTES("shop");
 	record_start(&r);
 	r.dropped_events = 0;
+	r.dropped_links = 0;
 	return 0;
 }
 
@@ -73,6 +74,10 @@ static void test_zipkin_server_with_everything(void **state)
 	memcpy(r.head.parent.bytes, "\xb1\xb2\xb3\xb4\xb5\xb6\xb7\xb8", 8);
 	r.head.kind = SPAN_SERVER;
 	r.head.status = SPAN_STATUS_ERROR;
+	record_item(&r, ITEM_EVENT_OF, 0,
+		    "\xd8\x07\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\"\x01\x01\0kv\x01\x01\0l\x01", 27);
+	record_item(&r, ITEM_LINK, 0, "123456789abcdef0ABCDEFGH\x03\x01\x00\x00\x00\x00", 30);
+	r.dropped_links = 1;
 	r.head.dropped_attrs = 4;
 	r.head.end_ns = 1000 + 5000000;
 	assert_string_equal(
@@ -81,11 +86,14 @@ static void test_zipkin_server_with_everything(void **state)
 		     "\"timestamp\":72623859790382,\"duration\":5000,"
 		     "\"localEndpoint\":{\"serviceName\":\"shop\"},"
 		     "\"annotations\":[{\"timestamp\":72623859792382,"
-		     "\"value\":\"response.first_byte\"}],\"tags\":{"
+		     "\"value\":\"response.first_byte\"},{\"timestamp\":72623859790383,"
+		     "\"value\":\"\\\"\\\\\\\"\\\":{\\\"k\\\":\\\"v\\\",\\\"l\\\":"
+		     "\\\"\\\\u0001\\\"}\"}],\"tags\":{"
 		     "\"network.peer.address\":\"2001:db8::1\",\"http.request.header.x\":"
 		     "\"[\\\"a\\\\\\\"b\\\\\\\\\\\",\\\"\\\\u0001\\\"]\"," SCOPE ","
 		     "\"otel.status_code\":\"ERROR\",\"error\":\"\","
-		     "\"otel.dropped_attributes_count\":\"4\"}}");
+		     "\"otel.dropped_attributes_count\":\"4\","
+		     "\"otel.dropped_links_count\":\"2\"}}");
 }
 
 /* No kind for what is internal; an address that is a path is none for Zipkin. */
