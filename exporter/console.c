@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "console.h"
 
+#include "number.h"
 #include "span_told.h"
 #include "utf8.h"
 
@@ -75,6 +76,22 @@ static void add_value(struct text *t, const struct item_head *head, struct bytes
 	}
 }
 
+static void add_own(struct text *t, uint8_t type, struct bytes value)
+{
+	int64_t whole;
+	double number;
+
+	if (type == ITEM_NAMED_INT && value.len == sizeof(whole)) {
+		memcpy(&whole, value.ptr, sizeof(whole));
+		text_add_int(t, whole);
+	} else if (type == ITEM_NAMED_DOUBLE && value.len == sizeof(number)) {
+		memcpy(&number, value.ptr, sizeof(number));
+		number_add(t, number);
+	} else {
+		add_text(t, value);
+	}
+}
+
 static void add_named(struct text *t, const struct item_head *head, struct bytes packed)
 {
 	struct bytes key, value;
@@ -85,7 +102,7 @@ static void add_named(struct text *t, const struct item_head *head, struct bytes
 	text_add_str(t, attr_key[head->key]);
 	add_text(t, key);
 	text_add_char(t, '=');
-	add_text(t, value);
+	add_own(t, head->type, value);
 }
 
 static void add_attrs(struct text *t, const struct record *r)
@@ -97,7 +114,7 @@ static void add_attrs(struct text *t, const struct record *r)
 	while (record_next(r, &at, &head, &value)) {
 		if (head.type >= ITEM_NAME)
 			continue;
-		if (head.type == ITEM_ELEMENT || head.type == ITEM_NAMED) {
+		if (item_is_named(head.type)) {
 			add_named(t, &head, value);
 			continue;
 		}

@@ -165,7 +165,7 @@ static void set_items(struct otlp_encoder *e, const struct record *r)
 	size_t at = 0;
 
 	while (record_next(r, &at, &head, &value)) {
-		if (head.type == ITEM_ELEMENT || head.type == ITEM_NAMED)
+		if (item_is_named(head.type))
 			has_named = true;
 		else if (head.type < ITEM_NAME)
 			set_attr(e, &head, value);

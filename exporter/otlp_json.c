@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "otlp_json.h"
 
+#include <math.h>
+
 #include "json.h"
+#include "number.h"
 #include "otlp_encode_impl.h"
 
 static void add_key(struct text *to, const char *key)
@@ -32,6 +35,15 @@ static void add_array(struct text *to, const Otlp__ArrayValue *a)
 	text_add_str(to, "]}");
 }
 
+static void add_double(struct text *to, double d)
+{
+	if (!isfinite(d))
+		text_add_char(to, '"');
+	number_add(to, d);
+	if (!isfinite(d))
+		text_add_char(to, '"');
+}
+
 /* O77; we make no other kinds. */
 static void add_value(struct text *to, const Otlp__AnyValue *v)
 {
@@ -48,6 +60,10 @@ static void add_value(struct text *to, const Otlp__AnyValue *v)
 	case OTLP__ANY_VALUE__VALUE_BOOL_VALUE:
 		add_key(to, "boolValue");
 		text_add_str(to, v->bool_value ? "true" : "false");
+		break;
+	case OTLP__ANY_VALUE__VALUE_DOUBLE_VALUE:
+		add_key(to, "doubleValue");
+		add_double(to, v->double_value);
 		break;
 	case OTLP__ANY_VALUE__VALUE_BYTES_VALUE:
 		add_key(to, "bytesValue");

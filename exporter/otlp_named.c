@@ -29,8 +29,8 @@ static bool named_next(const struct record *r, size_t *at, struct item_head *hea
 	struct bytes packed;
 
 	while (record_next(r, at, head, &packed))
-		if ((head->type == ITEM_ELEMENT || head->type == ITEM_NAMED) &&
-		    item_named_split(packed, &key->rest, value) && otlp_is_string(key->rest)) {
+		if (item_is_named(head->type) && item_named_split(packed, &key->rest, value) &&
+		    otlp_is_string(key->rest)) {
 			key->prefix = head->key;
 			return true;
 		}
@@ -70,6 +70,20 @@ static void set_array(struct otlp_encoder *e, struct otlp_named *to, const struc
 	to->value.array_value = &to->array;
 }
 
+static void set_value(struct otlp_encoder *e, Otlp__AnyValue *v, uint8_t type, struct bytes value)
+{
+	if (type == ITEM_NAMED) {
+		otlp_set_text(e, v, value);
+		return;
+	}
+	/* Of a damaged one nothing is told: an empty value. */
+	v->value_case = value.len != sizeof(v->int_value) ? OTLP__ANY_VALUE__VALUE__NOT_SET :
+			type == ITEM_NAMED_INT            ? OTLP__ANY_VALUE__VALUE_INT_VALUE :
+							    OTLP__ANY_VALUE__VALUE_DOUBLE_VALUE;
+	if (value.len == sizeof(v->int_value))
+		memcpy(&v->int_value, value.ptr, sizeof(v->int_value));
+}
+
 static char *keep_key(struct otlp_encoder *e, const struct named_key *key)
 {
 	char *to = e->text + e->text_len;
@@ -97,7 +111,7 @@ void otlp_set_named(struct otlp_encoder *e, const struct record *r)
 		if (head.type == ITEM_ELEMENT)
 			set_array(e, to, r, at, &key, value);
 		else
-			otlp_set_text(e, &to->value, value);
+			set_value(e, &to->value, head.type, value);
 		to->pair.key = keep_key(e, &key);
 		e->list[e->span.n_attributes++] = &to->pair;
 		e->n_named++;

@@ -87,6 +87,8 @@ static ALWAYS_INLINE size_t scalar_len(const Otlp__AnyValue *v)
 		return 1 + varint_len((uint64_t)v->int_value);
 	case OTLP__ANY_VALUE__VALUE_BOOL_VALUE:
 		return 2;
+	case OTLP__ANY_VALUE__VALUE_DOUBLE_VALUE:
+		return 1 + sizeof(v->double_value);
 	default:
 		return 0;
 	}
@@ -109,6 +111,10 @@ static ALWAYS_INLINE uint8_t *put_scalar(uint8_t *to, const Otlp__AnyValue *v, s
 		*to++ = TAG(2, VARINT);
 		*to++ = v->bool_value != 0;
 		return to;
+	case OTLP__ANY_VALUE__VALUE_DOUBLE_VALUE:
+		*to++ = TAG(4, FIXED64);
+		memcpy(to, &v->double_value, sizeof(v->double_value));
+		return to + sizeof(v->double_value);
 	default:
 		return to;
 	}

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "span_told.h"
+
 #define ITEMS_MAX (STORE_ITEMS_MAX / sizeof(struct item_head))
 
 /* Items that are to be taken out, by their number. */
@@ -31,8 +33,11 @@ void span_limits_init(struct span_limits *l, const struct config *cfg)
 	l->value = first_set(cfg->span_attr_length, cfg->attr_length, STORE_VALUE_MAX);
 	l->events = cfg->span_event_count;
 	l->links = cfg->span_link_count;
+	l->event_attrs = first_set(cfg->event_attr_count, cfg->attr_count, STORE_ATTRS_MAX);
+	l->link_attrs = first_set(cfg->link_attr_count, cfg->attr_count, STORE_ATTRS_MAX);
 	l->is_set = l->attrs < STORE_ATTRS_MAX || l->value < STORE_VALUE_MAX ||
-		    l->events < STORE_ATTRS_MAX || l->links < STORE_ATTRS_MAX;
+		    l->events < STORE_ATTRS_MAX || l->links < STORE_ATTRS_MAX ||
+		    l->event_attrs < STORE_ATTRS_MAX || l->link_attrs < STORE_ATTRS_MAX;
 }
 
 /* --- which go --- */
@@ -44,7 +49,7 @@ static bool is_attr(const struct item_head *h)
 
 static bool is_named(const struct item_head *h)
 {
-	return h->type == ITEM_ELEMENT || h->type == ITEM_NAMED;
+	return item_is_named(h->type);
 }
 
 static bool is_same_key(const struct item_head *a, struct bytes a_value, const struct item_head *b,
@@ -131,18 +136,85 @@ static size_t cut(struct bytes text, uint32_t limit)
 	return text.len;
 }
 
-static void shorten(struct item_head *head, struct bytes value, uint32_t limit)
+static bool pair_is_there(struct bytes pairs, struct bytes key)
+{
+	struct bytes k, text;
+
+	while (item_pair_next(&pairs, &k, &text))
+		if (bytes_equal(k, key))
+			return true;
+	return false;
+}
+
+/*
+ * Of an event's or a link's attributes, where they lie: those that stay, closed up and cut, and the
+ * length of all that stays.  A key that comes again is no new one (E85).
+ */
+static size_t shorten_pairs(struct bytes pairs, uint32_t attrs, uint32_t limit, uint16_t *dropped)
+{
+	unsigned char *to = (unsigned char *)(uintptr_t)pairs.ptr;
+	struct bytes rest = pairs, key, text;
+	size_t len = 0;
+	uint32_t keys = 0;
+
+	while (item_pair_next(&rest, &key, &text)) {
+		bool is_new = !pair_is_there((struct bytes){ pairs.ptr, len }, key);
+		size_t stays = cut(text, limit);
+
+		if (is_new && keys++ >= attrs) {
+			*dropped = (uint16_t)(*dropped + (*dropped < UINT16_MAX));
+			continue;
+		}
+		memmove(to + len, key.ptr - ITEM_PAIR_HEAD, ITEM_PAIR_HEAD + key.len + stays);
+		to[len + 1] = (unsigned char)stays;
+		to[len + 2] = (unsigned char)(stays >> 8);
+		len += ITEM_PAIR_HEAD + key.len + stays;
+	}
+	return len;
+}
+
+static void shorten_event(struct item_head *head, struct bytes value, const struct span_limits *l)
+{
+	struct item_event event;
+	struct item_told told;
+
+	if (!item_event_split(value, &event, &told))
+		return;
+	head->len -= (uint32_t)(told.pairs.len - shorten_pairs(told.pairs, l->event_attrs, l->value,
+							       &event.dropped));
+	memcpy((char *)(uintptr_t)value.ptr, &event, sizeof(event));
+}
+
+static void shorten_link(struct item_head *head, struct bytes value, const struct span_limits *l)
+{
+	struct item_link link;
+	struct item_told told;
+
+	if (!item_link_split(value, &link, &told))
+		return;
+	head->len -= (uint32_t)(told.pairs.len -
+				shorten_pairs(told.pairs, l->link_attrs, l->value, &link.dropped));
+	memcpy((char *)(uintptr_t)value.ptr, &link, sizeof(link));
+}
+
+static void shorten(struct item_head *head, struct bytes value, const struct span_limits *l)
 {
 	struct bytes rest, text;
+	uint32_t limit = l->value;
 
 	if (head->type == ITEM_STR)
 		head->len = (uint32_t)cut(value, limit);
-	else if (is_named(head) && item_named_split(value, &rest, &text))
+	else if ((head->type == ITEM_ELEMENT || head->type == ITEM_NAMED) &&
+		 item_named_split(value, &rest, &text))
 		head->len -= (uint32_t)(text.len - cut(text, limit));
+	else if (head->type == ITEM_EVENT_OF)
+		shorten_event(head, value, l);
+	else if (head->type == ITEM_LINK)
+		shorten_link(head, value, l);
 }
 
 /* What is written is never ahead of what is read. */
-static void rebuild(struct record *r, uint32_t limit, const struct marks *m)
+static void rebuild(struct record *r, const struct span_limits *l, const struct marks *m)
 {
 	struct item_head head;
 	struct bytes value;
@@ -153,7 +225,7 @@ static void rebuild(struct record *r, uint32_t limit, const struct marks *m)
 	for (size_t i = 0; record_next(r, &at, &head, &value); i++) {
 		if (is_marked(m, i))
 			continue;
-		shorten(&head, value, limit);
+		shorten(&head, value, l);
 		attrs = (uint16_t)(attrs + is_attr(&head));
 		memmove(r->items + to + sizeof(head), value.ptr, head.len);
 		memcpy(r->items + to, &head, sizeof(head));
@@ -169,7 +241,7 @@ static void apply(const struct span_limits *l, struct record *r)
 
 	mark_attrs(r, l->attrs, &m);
 	mark_told(r, l, &m);
-	rebuild(r, l->value, &m);
+	rebuild(r, l, &m);
 }
 
 void span_limits_apply(const struct span_limits *l, struct record *r)

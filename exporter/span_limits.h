@@ -17,6 +17,8 @@ struct span_limits {
 	uint32_t value; /* characters */
 	uint32_t events;
 	uint32_t links;
+	uint32_t event_attrs; /* of one event */
+	uint32_t link_attrs;
 	bool is_set; /* is any below what the store holds? */
 };
 

@@ -2,6 +2,7 @@
 #include "zipkin_json.h"
 
 #include "json.h"
+#include "number.h"
 #include "otlp_encode_impl.h"
 #include "version.h"
 
@@ -81,6 +82,11 @@ static void add_value(struct text *to, const Otlp__AnyValue *v)
 	case OTLP__ANY_VALUE__VALUE_BOOL_VALUE:
 		text_add_str(to, v->bool_value ? "\"true\"" : "\"false\"");
 		break;
+	case OTLP__ANY_VALUE__VALUE_DOUBLE_VALUE:
+		text_add_char(to, '"');
+		number_add(to, v->double_value);
+		text_add_char(to, '"');
+		break;
 	case OTLP__ANY_VALUE__VALUE_BYTES_VALUE:
 		json_add_base64(to, v->bytes_value.data, v->bytes_value.len);
 		break;
@@ -117,7 +123,7 @@ static void add_tags(struct text *to, const Otlp__Span *s)
 	}
 	add_dropped(to, "otel.dropped_attributes_count", s->dropped_attributes_count);
 	add_dropped(to, "otel.dropped_events_count", s->dropped_events_count);
-	/* What a link is in Zipkin nobody has said: they are not told of, but that there were some. */
+	/* What a link is in Zipkin nobody has said: only that there were some is told. */
 	add_dropped(to, "otel.dropped_links_count", s->dropped_links_count + (uint32_t)s->n_links);
 	text_add_char(to, '}');
 }

@@ -56,6 +56,26 @@ EXPORT void interspan_set_attribute(const char *key, const char *value)
 	}
 }
 
+EXPORT void interspan_set_int(const char *key, int64_t value)
+{
+	int error;
+
+	if (key && enter(&error)) {
+		said_int(bytes_from_str(key), value);
+		leave(error);
+	}
+}
+
+EXPORT void interspan_set_double(const char *key, double value)
+{
+	int error;
+
+	if (key && enter(&error)) {
+		said_double(bytes_from_str(key), value);
+		leave(error);
+	}
+}
+
 EXPORT void interspan_set_error(const char *type)
 {
 	int error;
@@ -72,6 +92,28 @@ EXPORT void interspan_add_event(const char *name)
 
 	if (name && enter(&error)) {
 		said_event(bytes_from_str(name));
+		leave(error);
+	}
+}
+
+EXPORT void interspan_add_event_with(const char *name, const char *const *attributes, size_t n)
+{
+	int error;
+
+	if (name && enter(&error)) {
+		said_event_with(bytes_from_str(name), attributes, n);
+		leave(error);
+	}
+}
+
+EXPORT void interspan_add_link(const char *traceparent, const char *tracestate,
+			       const char *const *attributes, size_t n)
+{
+	int error;
+
+	if (traceparent && enter(&error)) {
+		said_link(bytes_from_str(traceparent), bytes_from_str(tracestate ? tracestate : ""),
+			  attributes, n);
 		leave(error);
 	}
 }

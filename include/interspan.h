@@ -45,6 +45,10 @@ INTERSPAN_API size_t interspan_span_id(char to[INTERSPAN_SPAN_ID_BYTES]);
 /* A text attribute of the current span. */
 INTERSPAN_API void interspan_set_attribute(const char *key, const char *value);
 
+/* The same with a number. */
+INTERSPAN_API void interspan_set_int(const char *key, int64_t value);
+INTERSPAN_API void interspan_set_double(const char *key, double value);
+
 /*
  * The current span has failed: status Error, and error.type, which should have few different
  * values.  The first one counts.
@@ -53,6 +57,21 @@ INTERSPAN_API void interspan_set_error(const char *type);
 
 /* Something has happened, now. */
 INTERSPAN_API void interspan_add_event(const char *name);
+
+/*
+ * The same with n attributes, which are 2 * n texts: a key, its value, the next key.  16 of them
+ * are kept at most, and 8 KiB in all; the rest is counted on the event.
+ */
+INTERSPAN_API void interspan_add_event_with(const char *name, const char *const *attributes,
+					    size_t n);
+
+/*
+ * The current span has to do with another one, which is not its parent, such as that by which a
+ * message was sent that is worked on now: its traceparent, its tracestate or NULL, and attributes
+ * as above.  A traceparent that is none is ignored.
+ */
+INTERSPAN_API void interspan_add_link(const char *traceparent, const char *tracestate,
+				      const char *const *attributes, size_t n);
 
 /*
  * Keep this request, whatever the sampler says and however it ends; takes a setting of
@@ -80,8 +99,17 @@ INTERSPAN_API void interspan_end_span(uint64_t span);
 #define interspan_span_id(to) (interspan_span_id ? (interspan_span_id)(to) : (size_t)(*(to) = '\0'))
 #define interspan_set_attribute(key, value) \
 	(interspan_set_attribute ? (interspan_set_attribute)(key, value) : (void)0)
+#define interspan_set_int(key, value) \
+	(interspan_set_int ? (interspan_set_int)(key, value) : (void)0)
+#define interspan_set_double(key, value) \
+	(interspan_set_double ? (interspan_set_double)(key, value) : (void)0)
 #define interspan_set_error(type) (interspan_set_error ? (interspan_set_error)(type) : (void)0)
 #define interspan_add_event(name) (interspan_add_event ? (interspan_add_event)(name) : (void)0)
+#define interspan_add_event_with(name, attributes, n) \
+	(interspan_add_event_with ? (interspan_add_event_with)(name, attributes, n) : (void)0)
+#define interspan_add_link(traceparent, tracestate, attributes, n)                           \
+	(interspan_add_link ? (interspan_add_link)(traceparent, tracestate, attributes, n) : \
+			      (void)0)
 #define interspan_force() (interspan_force ? (interspan_force)() : (void)0)
 #define interspan_start_span(name) \
 	(interspan_start_span ? (interspan_start_span)(name) : (uint64_t)0)

@@ -21,7 +21,14 @@ size_t said_span_id(char *to);
 
 void said_attribute(struct bytes key, struct bytes value);
 void said_error(struct bytes type);
+void said_int(struct bytes key, int64_t value);
+void said_double(struct bytes key, double value);
 void said_event(struct bytes name);
+
+/* Attributes: n pairs of texts, a key and its value; with one that is NULL they end. */
+void said_event_with(struct bytes name, const char *const *attributes, size_t n);
+void said_link(struct bytes traceparent, struct bytes tracestate, const char *const *attributes,
+	       size_t n);
 void said_force(void);
 uint64_t said_span_start(struct bytes name);
 void said_span_end(uint64_t span);

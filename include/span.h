@@ -172,11 +172,13 @@ void span_find(const struct span *s, const enum attr *keys, struct bytes *ret_va
  * The same with a key that is all the application's, of ITEM_NAMED_KEY_MAX at most; and an event.
  */
 void span_set_own(struct span *s, struct bytes key, struct bytes value);
+void span_set_own_int(struct span *s, struct bytes key, int64_t value);
+void span_set_own_double(struct span *s, struct bytes key, double value);
 void span_add_own_event(struct span *s, struct bytes name, uint64_t monotonic_ns);
 
 /*
- * The same with attributes, texts all of them: a key of ITEM_NAMED_KEY_MAX at most, and what is
- * beyond SPAN_PAIRS_MAX, or beyond 8 KiB in all, is counted there.
+ * The same with attributes, texts all of them: a key of ITEM_NAMED_KEY_MAX at most.  What is beyond
+ * SPAN_PAIRS_MAX, and not looked at, or beyond 8 KiB in all, is counted there.
  */
 #define SPAN_PAIRS_MAX 16u
 struct span_pair {

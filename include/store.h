@@ -152,17 +152,19 @@ static ALWAYS_INLINE unsigned char *more_data(const struct slot_more *m)
 
 /* What a record holds after its header: head, then len bytes of value. */
 enum item_type {
-	ITEM_STR = 1,         /* value: text */
-	ITEM_INT = 2,         /* value: int64_t, host order */
-	ITEM_BOOL = 3,        /* value: one byte */
-	ITEM_ELEMENT = 4,     /* value: struct item_named; one element of a string array */
-	ITEM_NAMED = 5,       /* value: struct item_named; a string */
-	ITEM_NAME = 16,       /* the span's name; the last one counts */
-	ITEM_TRACESTATE = 17, /* W3C list */
-	ITEM_BAGGAGE = 18,    /* kept for propagation only; never exported (C73) */
-	ITEM_EVENT = 19,      /* key: enum span_event; value: uint64_t, CLOCK_MONOTONIC, ns */
-	ITEM_CALLER = 20,     /* trace id, span id: span_keep_caller(); never exported */
-	ITEM_STACK = 21,      /* value: struct stack_item and what follows it (stack.h) */
+	ITEM_STR = 1,          /* value: text */
+	ITEM_INT = 2,          /* value: int64_t, host order */
+	ITEM_BOOL = 3,         /* value: one byte */
+	ITEM_ELEMENT = 4,      /* value: struct item_named; one element of a string array */
+	ITEM_NAMED = 5,        /* value: struct item_named; a string */
+	ITEM_NAMED_INT = 6,    /* value: struct item_named; int64_t, host order */
+	ITEM_NAMED_DOUBLE = 7, /* value: struct item_named; double, host order */
+	ITEM_NAME = 16,        /* the span's name; the last one counts */
+	ITEM_TRACESTATE = 17,  /* W3C list */
+	ITEM_BAGGAGE = 18,     /* kept for propagation only; never exported (C73) */
+	ITEM_EVENT = 19,       /* key: enum span_event; value: uint64_t, CLOCK_MONOTONIC, ns */
+	ITEM_CALLER = 20,      /* trace id, span id: span_keep_caller(); never exported */
+	ITEM_STACK = 21,       /* value: struct stack_item and what follows it (stack.h) */
 	ITEM_OWN_EVENT = 22, /* value: uint64_t, CLOCK_MONOTONIC, ns; a name of the application's */
 	ITEM_EVENT_OF = 23,  /* value: struct item_event: an event with attributes (span_told.h) */
 	ITEM_LINK = 24,      /* value: struct item_link: another span, of whatever trace */
@@ -174,6 +176,11 @@ enum item_type {
  */
 #define ITEM_NAMED_KEY_MAX 255u
 MUST_USE bool item_named_split(struct bytes packed, struct bytes *ret_key, struct bytes *ret_value);
+
+static ALWAYS_INLINE bool item_is_named(uint8_t type)
+{
+	return type >= ITEM_ELEMENT && type <= ITEM_NAMED_DOUBLE;
+}
 
 struct item_head {
 	uint8_t type;  /* enum item_type */

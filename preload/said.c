@@ -8,6 +8,7 @@
 #include "origin.h"
 #include "process.h"
 #include "store.h"
+#include "traceparent.h"
 #include "tracestate.h"
 
 static const struct span_ref none;
@@ -84,12 +85,27 @@ size_t said_span_id(char *to)
 	return current_context(&c, NULL, 0) ? id_text(to, c.span.bytes, sizeof(c.span)) : 0;
 }
 
+static bool is_key(struct bytes key)
+{
+	return key.len && key.len <= ITEM_NAMED_KEY_MAX;
+}
+
 void said_attribute(struct bytes key, struct bytes value)
 {
-	struct span *s = current();
+	if (is_key(key))
+		span_set_own(current(), key, value);
+}
 
-	if (s && key.len && key.len <= ITEM_NAMED_KEY_MAX)
-		span_set_own(s, key, value);
+void said_int(struct bytes key, int64_t value)
+{
+	if (is_key(key))
+		span_set_own_int(current(), key, value);
+}
+
+void said_double(struct bytes key, double value)
+{
+	if (is_key(key))
+		span_set_own_double(current(), key, value);
 }
 
 void said_error(struct bytes type)
@@ -100,6 +116,36 @@ void said_error(struct bytes type)
 void said_event(struct bytes name)
 {
 	span_add_own_event(current(), name, clock_monotonic_ns());
+}
+
+/* Those that are kept; how many there are. */
+static size_t pairs_read(struct span_pair *to, const char *const *from, size_t n)
+{
+	for (size_t i = 0; i < n && i < SPAN_PAIRS_MAX; i++) {
+		if (!from || !from[2 * i] || !from[2 * i + 1])
+			return i;
+		to[i] = (struct span_pair){ bytes_from_str(from[2 * i]),
+					    bytes_from_str(from[2 * i + 1]) };
+	}
+	return n;
+}
+
+void said_event_with(struct bytes name, const char *const *attributes, size_t n)
+{
+	struct span_pair pairs[SPAN_PAIRS_MAX];
+
+	span_add_event_with(current(), name, clock_monotonic_ns(), pairs,
+			    pairs_read(pairs, attributes, n));
+}
+
+void said_link(struct bytes traceparent, struct bytes tracestate, const char *const *attributes,
+	       size_t n)
+{
+	struct span_pair pairs[SPAN_PAIRS_MAX];
+	struct span_context to = { .is_remote = true, .tracestate = tracestate };
+
+	if (traceparent_parse(traceparent, &to.trace, &to.span, &to.flags) != TRACEPARENT_INVALID)
+		span_add_link(current(), &to, pairs, pairs_read(pairs, attributes, n));
 }
 
 void said_force(void)

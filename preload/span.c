@@ -366,16 +366,30 @@ void span_set_named(struct span *s, enum attr prefix, struct bytes packed)
 	named_add(s, ITEM_NAMED, prefix, packed);
 }
 
+static void own_add(struct span *s, enum item_type type, struct bytes key, struct bytes value)
+{
+	struct item_head head = { (uint8_t)type, 0, ATTR_BAGGAGE_KEY, 0 };
+	char len = (char)key.len;
+	struct bytes pieces[] = { { &len, 1 }, key, value };
+
+	if (span_is_recording(s))
+		attr_count(s, s->attrs < STORE_ATTRS_MAX && items_add(s, head, pieces, 3));
+}
+
 void span_set_own(struct span *s, struct bytes key, struct bytes value)
 {
-	struct item_head head = { ITEM_NAMED, 0, ATTR_BAGGAGE_KEY, 0 };
-	char len = (char)key.len;
-	struct bytes pieces[] = { { &len, 1 }, key, { value.ptr, 0 } };
+	value.len = span_text_cut(value, STORE_VALUE_MAX - 1 - key.len);
+	own_add(s, ITEM_NAMED, key, value);
+}
 
-	if (!span_is_recording(s))
-		return;
-	pieces[2].len = span_text_cut(value, STORE_VALUE_MAX - 1 - key.len);
-	attr_count(s, s->attrs < STORE_ATTRS_MAX && items_add(s, head, pieces, 3));
+void span_set_own_int(struct span *s, struct bytes key, int64_t value)
+{
+	own_add(s, ITEM_NAMED_INT, key, (struct bytes){ (const char *)&value, sizeof(value) });
+}
+
+void span_set_own_double(struct span *s, struct bytes key, double value)
+{
+	own_add(s, ITEM_NAMED_DOUBLE, key, (struct bytes){ (const char *)&value, sizeof(value) });
 }
 
 void span_add_own_event(struct span *s, struct bytes name, uint64_t monotonic_ns)

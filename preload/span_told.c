@@ -27,14 +27,16 @@ static void told_begin(struct told *t, const void *fixed, size_t len, struct byt
 
 static void told_pairs(struct told *t, const struct span_pair *pairs, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
+	size_t dropped = n > SPAN_PAIRS_MAX ? n - SPAN_PAIRS_MAX : 0;
+
+	for (size_t i = 0; i < n - dropped; i++) {
 		struct bytes key = pairs[i].key, text = pairs[i].text;
-		unsigned char *head = t->heads[(t->n - 2) / 3];
+		unsigned char *head = t->heads[i];
 
 		if (!key.len || key.len > ITEM_NAMED_KEY_MAX)
 			continue;
-		if (t->n == ARRAY_LEN(t->pieces) || t->room < ITEM_PAIR_HEAD + key.len) {
-			t->dropped += t->dropped < UINT16_MAX;
+		if (t->room < ITEM_PAIR_HEAD + key.len) {
+			t->dropped++;
 			continue;
 		}
 		t->room -= ITEM_PAIR_HEAD + key.len;
@@ -47,6 +49,8 @@ static void told_pairs(struct told *t, const struct span_pair *pairs, size_t n)
 		t->pieces[t->n++] = key;
 		t->pieces[t->n++] = text;
 	}
+	dropped += t->dropped;
+	t->dropped = (uint16_t)(dropped < UINT16_MAX ? dropped : UINT16_MAX);
 }
 
 static void told_add(struct span *s, enum item_type type, const struct told *t)

@@ -222,6 +222,8 @@ static const struct item_rule {
 	[ITEM_BOOL] = { 1, ATTRS },
 	[ITEM_ELEMENT] = { 0, ATTRS },
 	[ITEM_NAMED] = { 0, ATTRS },
+	[ITEM_NAMED_INT] = { 0, ATTRS },
+	[ITEM_NAMED_DOUBLE] = { 0, ATTRS },
 	[ITEM_NAME] = { 0, UINT16_MAX },
 	[ITEM_TRACESTATE] = { 0, UINT16_MAX },
 	[ITEM_BAGGAGE] = { 0, UINT16_MAX },

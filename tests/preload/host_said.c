@@ -80,6 +80,22 @@ static void nest(void)
 	ask("/after");
 }
 
+static const char *const more[] = { "item", "book", "note", "", "item", "pen" };
+static const char line[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+static void say(void)
+{
+	interspan_set_attribute("shop.order", "7");
+	interspan_set_attribute("", "x");
+	interspan_set_int("shop.items", -3);
+	interspan_set_double("shop.price", 0.1);
+	interspan_add_event("paid");
+	interspan_add_event_with("packed", more, 3);
+	interspan_add_link(line, "a=1", more, 1);
+	interspan_add_link("00-not", NULL, NULL, 0);
+	interspan_add_link(line, NULL, NULL, 0);
+}
+
 static void serve(int fd)
 {
 	char request[4096], trace[INTERSPAN_TRACE_ID_BYTES], span[INTERSPAN_SPAN_ID_BYTES],
@@ -90,9 +106,7 @@ static void serve(int fd)
 	interspan_trace_id(trace);
 	interspan_span_id(span);
 	if (strstr(request, " /say ")) {
-		interspan_set_attribute("shop.order", "7");
-		interspan_set_attribute("", "x");
-		interspan_add_event("paid");
+		say();
 	} else if (strstr(request, " /nest ")) {
 		nest();
 	} else if (strstr(request, " /force ")) {
@@ -123,7 +137,11 @@ static int outside(void)
 
 	interspan_set_attribute("a", "b");
 	interspan_set_error("e");
+	interspan_set_int("a", 1);
+	interspan_set_double("a", 1.5);
 	interspan_add_event("v");
+	interspan_add_event_with("v", more, 3);
+	interspan_add_link(line, NULL, NULL, 0);
 	interspan_force();
 	printf("%zu <%s> <%s>\n", n, trace, span);
 	own = interspan_start_span("batch");

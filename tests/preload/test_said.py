@@ -70,8 +70,29 @@ class Said(Feature):
                          (trace, span_id, "SERVER"))
         self.assertEqual(span["attributes"]["shop.order"], "7")
         self.assertNotIn("", span["attributes"])
+        self.assertEqual((span["attributes"]["shop.items"], span["attributes"]["shop.price"]),
+                         (-3, 0.1))
+        self.assertEqual([(name, told) for (name, _), told
+                          in zip(span["events"], span["event_attributes"])][-2:],
+                         [("paid", {}), ("packed", {"item": "pen", "note": ""})])
+        told = {"trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": "b7ad6b7169203331",
+                "flags": 0x301, "dropped": 0}
+        self.assertEqual(span["links"],
+                         [dict(told, trace_state="a=1", attributes={"item": "book"}),
+                          dict(told, trace_state="", attributes={})])
         at, = [time for name, time in span["events"] if name == "paid"]
         self.assertTrue(span["start"] <= at <= span["end"], (span, at))
+
+    def test_limits_of_what_has_attributes(self):
+        lab, host = self.serve(OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT="1",
+                               OTEL_LINK_ATTRIBUTE_COUNT_LIMIT="0", OTEL_SPAN_LINK_COUNT_LIMIT="1")
+        self.ask(lab, host, "/say")
+        span, = self.spans(lab, 1)
+        self.assertEqual((span["event_attributes"][-1], span["event_dropped_attributes"][-1]),
+                         ({"item": "pen"}, 1))
+        self.assertEqual([(kept["attributes"], kept["dropped"]) for kept in span["links"]],
+                         [({}, 1)])
+        self.assertEqual(span["dropped_links"], 1)
 
     def test_error(self):
         lab, host = self.serve()

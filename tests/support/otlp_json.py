@@ -96,6 +96,9 @@ def span(raw):
          "dropped_attributes": small(raw.get("droppedAttributesCount", 0)),
          "dropped_events": small(raw.get("droppedEventsCount", 0)),
          "events": [(string(e["name"]), big(e["timeUnixNano"])) for e in raw.get("events", [])],
+         "event_attributes": [key_values(e.get("attributes", [])) for e in raw.get("events", [])],
+         "event_dropped_attributes": [small(e.get("droppedAttributesCount", 0))
+                                      for e in raw.get("events", [])],
          "links": [link(item) for item in raw.get("links", [])],
          "dropped_links": small(raw.get("droppedLinksCount", 0)),
          "attributes": key_values(raw.get("attributes", []))}

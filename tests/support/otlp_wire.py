@@ -120,17 +120,22 @@ def status(data):
 
 
 def event(data):
-    name, time = "", 0
+    """Name and time, attributes, how many of those were dropped."""
+    name, time, pairs, dropped = "", 0, [], 0
     for number, _, raw in fields(data):
         if number == 1:
             time = struct.unpack("<Q", raw)[0]
         elif number == 2:
             name = text(raw)
-        elif number not in (3, 4):
+        elif number == 3:
+            pairs.append(raw)
+        elif number == 4:
+            dropped = raw
+        else:
             raise Malformed(f"Event field {number}")
     if not name or not time:
         raise Malformed("event without name or time")
-    return name, time
+    return (name, time), key_values(pairs), dropped
 
 
 def link(data):
@@ -155,7 +160,8 @@ def span(data):
     s = {"trace_id": "", "span_id": "", "parent_span_id": "", "name": "", "kind": "UNSPECIFIED",
          "trace_state": "", "start": 0, "end": 0, "status": "UNSET", "status_message": "",
          "flags": 0, "dropped_attributes": 0, "events": [], "dropped_events": 0,
-         "links": [], "dropped_links": 0}
+         "links": [], "dropped_links": 0, "event_attributes": [],
+         "event_dropped_attributes": []}
     attributes = []
     for number, _, raw in fields(data):
         if number == 1:
@@ -183,7 +189,10 @@ def span(data):
         elif number == 16:
             s["flags"] = struct.unpack("<I", raw)[0]
         elif number == 11:
-            s["events"].append(event(raw))
+            what, pairs, dropped = event(raw)
+            s["events"].append(what)
+            s["event_attributes"].append(pairs)
+            s["event_dropped_attributes"].append(dropped)
         elif number == 12:
             s["dropped_events"] = raw
         elif number == 13:

@@ -339,6 +339,48 @@ static void test_otlp_encode_event_attributes(void **state)
 	otlp__span__free_unpacked(s, NULL);
 }
 
+static void named_number(uint8_t type, const char *key, const void *value, size_t len)
+{
+	char packed[16];
+
+	memcpy(packed, key, 2);
+	memcpy(packed + 2, value, len);
+	record_item(&r, type, ATTR_BAGGAGE_KEY, packed, 2 + len);
+}
+
+/* O94: double_value is a fixed64; its bytes are those of the machine. */
+static void test_otlp_encode_numbers(void **state)
+{
+	static const uint8_t want[] = { 0x4a, 0x0e, 0x0a, 0x01, 'd', 0x12, 0x09, 0x21,
+					0,    0,    0,    0,    0,   0,    0xf8, 0xbf };
+	const double d = -1.5;
+	const int64_t i = INT64_MIN;
+	Otlp__Span *s;
+	size_t len;
+
+	(void)state;
+	named_number(ITEM_NAMED_DOUBLE,
+		     "\x01"
+		     "d",
+		     &d, sizeof(d));
+	record_name(&r, "n");
+	len = otlp_encode_span(&encoder, &r, out);
+	assert_memory_equal(out + len - 6 - sizeof(want), want, sizeof(want));
+	named_number(ITEM_NAMED_INT,
+		     "\x01"
+		     "i",
+		     &i, sizeof(i));
+	named_number(ITEM_NAMED_INT,
+		     "\x01"
+		     "x",
+		     &i, 7); /* damaged */
+	s = encode_and_read();
+	assert_int_equal(s->n_attributes, 3);
+	assert_int_equal(s->attributes[1]->value->int_value, INT64_MIN);
+	assert_int_equal(s->attributes[2]->value->value_case, OTLP__ANY_VALUE__VALUE__NOT_SET);
+	otlp__span__free_unpacked(s, NULL);
+}
+
 /* More attributes than there is room for, of the shortest: the bound holds. */
 static void test_otlp_encode_many_event_attributes(void **state)
 {
@@ -570,6 +612,7 @@ int main(void)
 		TEST(link_is_these_bytes),
 		TEST(links),
 		TEST(event_attributes),
+		TEST(numbers),
 		TEST(many_event_attributes),
 		TEST(keeps_baggage_in),
 		TEST(name_is_never_empty),

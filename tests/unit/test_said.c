@@ -57,6 +57,13 @@ static void say_all(void)
 	said_attribute(BYTES("k"), BYTES("v"));
 	said_error(BYTES("e"));
 	said_event(BYTES("h"));
+	said_int(BYTES("i"), 7);
+	said_double(BYTES("d"), 0.5);
+	said_event_with(BYTES("w"), (const char *const[]){ "a", "b" }, 1);
+	said_link(BYTES("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), BYTES(""), NULL,
+		  3);
+	said_link(BYTES("00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01"), BYTES(""), NULL,
+		  0);
 	said_force();
 }
 
@@ -73,6 +80,10 @@ static void test_said_of_the_request(void **state)
 	assert_int_equal(receive(), 1);
 	assert_int_equal(items_of(ITEM_NAMED), 1);
 	assert_int_equal(items_of(ITEM_OWN_EVENT), 1);
+	assert_int_equal(items_of(ITEM_NAMED_INT), 1);
+	assert_int_equal(items_of(ITEM_NAMED_DOUBLE), 1);
+	assert_int_equal(items_of(ITEM_EVENT_OF), 1);
+	assert_int_equal(items_of(ITEM_LINK), 1);
 	assert_int_equal(record.head.status, SPAN_STATUS_ERROR);
 	assert_int_equal(said_trace_id(trace), 0);
 }

@@ -66,6 +66,7 @@ static void begin(uint32_t exporters, const char *const *otlp_script,
 	cfg.bsp_batch_size = batch;
 	cfg.bsp_queue_size = 2048;
 	cfg.span_event_count = cfg.span_link_count = 128;
+	cfg.event_attr_count = cfg.link_attr_count = CONFIG_UNSET;
 	cfg.span_attr_count = cfg.attr_count = CONFIG_UNSET;
 	cfg.span_attr_length = cfg.attr_length = CONFIG_UNSET;
 	st->batch = batch;

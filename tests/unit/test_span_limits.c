@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "span_limits.h"
+#include "span_told.h"
 #include "test_exporter_record.h"
 
 static struct record record;
@@ -168,6 +169,73 @@ static void test_links_are_counted(void **state) /* E77, O44: the first ones sta
 	assert_int_equal(record.items[8 + 30 + 8 + 23], '2');
 }
 
+/* Keys a, b, a, c: three. */
+#define PAIRS          \
+	"\x01\x03\x00" \
+	"aone"         \
+	"\x01\x03\x00" \
+	"btwo"         \
+	"\x01\x05\x00" \
+	"aagain"       \
+	"\x01\x01\x00" \
+	"c3"
+
+static void make_told(void)
+{
+	static const char event[] = "\xed\x03\0\0\0\0\0\0\x01\0\x04\0\0\0\0\0e" PAIRS;
+	static const char link[] = "123456789abcdef0ABCDEFGH\x03\x01\x00\x00\x05\x00" PAIRS;
+
+	record_start(&record);
+	record_item(&record, ITEM_EVENT_OF, 0, event, sizeof(event) - 1);
+	record_item(&record, ITEM_LINK, 0, link, sizeof(link) - 1);
+	span_limits_apply(&limits, &record);
+}
+
+/* "a=one b=two (dropped)" of the item of that type. */
+static const char *pairs_of(uint8_t type)
+{
+	static char text[200];
+	struct item_event event = { .dropped = 0 };
+	struct item_link link = { .dropped = 0 };
+	struct item_told told = { .pairs = { NULL, 0 } };
+	struct bytes value, k, t;
+	struct item_head head;
+	size_t at = 0, len = 0;
+
+	while (record_next(&record, &at, &head, &value))
+		if (head.type == type)
+			assert_true(type == ITEM_LINK ? item_link_split(value, &link, &told) :
+							item_event_split(value, &event, &told));
+	while (item_pair_next(&told.pairs, &k, &t))
+		len += (size_t)sprintf(text + len, "%.*s=%.*s ", (int)k.len, k.ptr, (int)t.len,
+				       t.ptr);
+	sprintf(text + len, "(%d)", event.dropped + link.dropped);
+	return text;
+}
+
+/* E78, E79, E84, E85, and what the store itself has dropped. */
+static void test_attributes_of_events_and_links(void **state)
+{
+	(void)state;
+	SET("OTEL_SERVICE_NAME=x");
+	make_told();
+	assert_string_equal(pairs_of(ITEM_EVENT_OF), "a=one b=two a=again c=3 (4)");
+	SET("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT=1", "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT=2");
+	make_told();
+	assert_string_equal(pairs_of(ITEM_EVENT_OF), "a=one a=again (6)");
+	assert_string_equal(pairs_of(ITEM_LINK), "a=one b=two a=again (6)");
+	SET("OTEL_ATTRIBUTE_COUNT_LIMIT=0", "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT=3");
+	make_told();
+	assert_string_equal(pairs_of(ITEM_EVENT_OF), "(8)");
+	assert_string_equal(pairs_of(ITEM_LINK), "a=one b=two a=again c=3 (5)");
+	SET("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT=2");
+	make_told();
+	assert_string_equal(pairs_of(ITEM_LINK), "a=on b=tw a=ag c=3 (5)");
+	SET("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT=0");
+	make_told();
+	assert_string_equal(pairs_of(ITEM_EVENT_OF), "a= b= a= c= (4)");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +245,7 @@ int main(void)
 		cmocka_unit_test(test_texts_are_cut_between_characters),
 		cmocka_unit_test(test_events_are_counted),
 		cmocka_unit_test(test_links_are_counted),
+		cmocka_unit_test(test_attributes_of_events_and_links),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -123,10 +123,10 @@ static void test_told_event_is_bounded(void **state)
 	receive(s);
 	assert_int_equal(find(ITEM_EVENT_OF, &value), 1);
 	assert_true(item_event_split(value, &event, &told));
-	assert_int_equal(event.dropped, 2);
+	assert_int_equal(event.dropped, 4);
 	while (item_pair_next(&told.pairs, &k, &t))
 		assert_int_equal(k.len, 3 + n++);
-	assert_int_equal(n, 16);
+	assert_int_equal(n, 14);
 
 	s = span_start(SPAN_INTERNAL, NULL);
 	pairs[0] = (struct span_pair){ BYTES("long"), { text, sizeof(text) } };

@@ -201,7 +201,7 @@ static void test_store_read_gives_no_item_that_does_not_fit(void **state)
 		{ "far too long", { ITEM_STR, 0, ATTR_URL_PATH, UINT32_MAX }, 12, false },
 		{ "head cut", { ITEM_STR, 0, ATTR_URL_PATH, 0 }, 7, false },
 		{ "unknown key", { ITEM_STR, 0, ATTRS, 4 }, 12, false },
-		{ "unknown type", { 6, 0, 0, 4 }, 12, false },
+		{ "unknown type", { 8, 0, 0, 4 }, 12, false },
 		{ "flags", { ITEM_STR, 1, 0, 4 }, 12, false },
 		{ "int of 4 bytes", { ITEM_INT, 0, ATTR_SERVER_PORT, 4 }, 12, false },
 		{ "int of 8 bytes", { ITEM_INT, 0, ATTR_SERVER_PORT, 8 }, 16, true },
