@@ -315,6 +315,21 @@ static void test_otlp_encode_links(void **state)
 	otlp__span__free_unpacked(s, NULL);
 }
 
+/* Of spans that say the same, all have their link. */
+static void test_otlp_encode_links_each_time(void **state)
+{
+	(void)state;
+	record_name(&r, "n");
+	record_item(&r, ITEM_LINK, 0, a_link, sizeof(a_link) - 1);
+	for (int i = 0; i < 4; i++) {
+		size_t len = otlp_encode_span(&encoder, &r, out);
+		Otlp__Span *s = otlp__span__unpack(NULL, len, out);
+
+		assert_int_equal(s->n_links, 1);
+		otlp__span__free_unpacked(s, NULL);
+	}
+}
+
 /* O39, O40; what is left of a pair that is cut off is nothing. */
 static void test_otlp_encode_event_attributes(void **state)
 {
@@ -611,6 +626,7 @@ int main(void)
 		TEST(events),
 		TEST(link_is_these_bytes),
 		TEST(links),
+		TEST(links_each_time),
 		TEST(event_attributes),
 		TEST(numbers),
 		TEST(many_event_attributes),
