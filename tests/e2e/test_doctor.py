@@ -140,6 +140,15 @@ class EndpointTest(unittest.TestCase):
         self.assertEqual(list(doctor("nonsense://h")[1]), ["endpoint"])
         self.assertIn("port", doctor("http://127.0.0.1:4317")[1])
 
+    def test_doctor_tells_that_there_is_no_way_there(self):
+        """In a network of its own, where even the loopback is down."""
+        if subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False).returncode:
+            self.skipTest("needs the right to make a network namespace")
+        done = subprocess.run(["unshare", "-rn", TOOL, "doctor", "--json", "http://192.0.2.1:4318"], capture_output=True,
+                              text=True, check=False, timeout=60)
+        found, = map(json.loads, done.stdout.splitlines())
+        self.assertEqual((done.returncode, found["finding"], found["level"]), (1, "unreachable", "bad"))
+
 
 class ProgramTest(unittest.TestCase):
     def test_doctor_looks_at_programs_and_at_the_environment(self):
@@ -555,6 +564,67 @@ threading.Event().wait()
         if os.geteuid() == 0:
             self.assertNotIn("no-thread", doctor(self.start("bash", "-c", f"ulimit -u 0; exec {self.idle}",
                                                             LD_PRELOAD=OBJECT))[1])
+
+    def test_doctor_tells_of_https_in_gnutls(self):
+        """The second answer of a connection that is held does not come, and the first was told."""
+        ca = certificates.make()
+        ready, go_on = threading.Event(), threading.Event()
+        self.addCleanup(go_on.set)
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):  # pylint: disable=invalid-name
+                if self.path == "/held":
+                    ready.set()
+                    go_on.wait()
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        with View() as view, http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            server.daemon_threads = True
+            server.socket = ca.server_context().wrap_socket(server.socket, server_side=True)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            url = f"https://127.0.0.1:{server.server_port}/"
+            # pylint: disable-next=consider-using-with
+            proc = subprocess.Popen(["wget", "-q", "-O", "/dev/null", url, url + "held"], env={
+                **os.environ, **ca.trusted, "LD_PRELOAD": OBJECT, "OTEL_BSP_SCHEDULE_DELAY": "1",
+                "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{view.port}"})
+            self.addCleanup(proc.wait)
+            self.addCleanup(proc.kill)
+            self.assertTrue(ready.wait(30))
+            held, = self.until_found(proc.pid, "https-gnutls")["https-gnutls"]["connections"]
+            self.assertEqual((held["direction"], held["peer"]), ("connected", url[8:-1]))
+            go_on.set()
+            server.shutdown()
+
+    def test_doctor_tells_that_the_process_is_somebody_elses(self):
+        if os.geteuid():
+            self.skipTest("needs root, to be somebody else")
+        done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", TOOL, "doctor", "--json",
+                               str(self.start(LD_PRELOAD=OBJECT))], capture_output=True, text=True, check=False, timeout=60)
+        found, = map(json.loads, done.stdout.splitlines())
+        self.assertEqual((done.returncode, found["finding"], found["level"]), (3, "forbidden", "bad"))
+
+    def test_doctor_tells_that_a_child_has_made_no_span(self):
+        """It counts where its parent's exporter tells of it, and has spoken nothing that is traced."""
+        app = ("import http.client, os, socket, time\nc = http.client.HTTPConnection('127.0.0.1', %d)\nc.request('GET', '/')\n"
+               "c.getresponse().read()\nif not os.fork():\n s = socket.create_server(('127.0.0.1', 0))\n"
+               " a = socket.create_connection(s.getsockname())\n"
+               " a.sendall(b'PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n' + bytes(32))\n"
+               " print('ready', flush=True)\ntime.sleep(60)")
+        with View() as view:
+            pid = self.start(PYTHON, "-c", app % view.port, LD_PRELOAD=OBJECT, OTEL_BSP_SCHEDULE_DELAY="1",
+                             OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{view.port}")
+            child = self.child_of(pid)
+            self.addCleanup(os.kill, child, signal.SIGKILL)
+            found = self.until_found(child, "no-spans", "http2")
+            self.assertNotIn("no-exporter", found)
+            self.assertNotIn("no-spans", self.until_found(pid, "connections"))
 
     def test_doctor_tells_that_there_is_no_such_process(self):
         with subprocess.Popen(["true"]) as gone:
