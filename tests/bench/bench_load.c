@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_load PORT CONNECTIONS COUNT THINK_US REPLY [STATUS [tls]] <request
+ * bench_load PORT CONNECTIONS COUNT THINK_US REPLY [STATUS [plain|tls [WARM]]] <request
  *
  * Sends exactly COUNT copies of the request and waits for as many answers; each connection waits
  * THINK_US after an answer (0: not at all, the server is saturated).  REPLY: bytes of an answer, or
  * 0 for HTTP/1 with a Content-Length, of which only STATUS (200) is one.  A trace header in the
  * request gets random ids each time, so that no two requests belong to one trace.
+ *
+ * WARM: so many come first, on the same connections, of which nothing is told; behind them it stops
+ * itself (SIGSTOP), so that whoever continues it can look at the server's clocks.
  *
  * Prints: answers, microseconds in all, median and 99th percentile of an answer's microseconds.
  * Ends with 1, and says why, if anything else happens.
@@ -16,6 +19,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -250,6 +254,19 @@ static void run(void)
 	}
 }
 
+/* The connections begin one after the other, so that they do not ask all at once later. */
+static void run_from_now(size_t count)
+{
+	uint64_t now = now_ns();
+
+	load.sent = load.answered = 0;
+	load.count = count;
+	for (size_t i = 0; i < load.queued; i++)
+		load.queue[(load.first + i) % load.queue_size]->due_ns =
+			now + load.think_ns * i / load.queue_size;
+	run();
+}
+
 static int compare(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -260,31 +277,38 @@ static int compare(const void *a, const void *b)
 int main(int argc, char **argv)
 {
 	size_t connections = argc >= 6 ? (size_t)atol(argv[2]) : 0;
+	size_t count = argc >= 6 ? (size_t)atol(argv[3]) : 0;
+	size_t warm = argc > 8 ? (size_t)atol(argv[8]) : 0;
 	uint64_t start = now_ns();
 	char *header;
 
-	if (!connections || !(load.count = (size_t)atol(argv[3])))
+	if (!connections || !count)
 		return 2;
 	load.port = (uint16_t)atoi(argv[1]);
 	load.think_ns = (uint64_t)atol(argv[4]) * 1000;
 	load.reply = (size_t)atol(argv[5]);
 	load.status = argc > 6 ? atoi(argv[6]) : 200;
-	if (argc > 7)
+	if (argc > 7 && strcmp(argv[7], "tls") == 0)
 		tls_load();
 	load.request_len = fread(load.request, 1, sizeof(load.request) - 1, stdin);
 	header = strstr(load.request, "traceparent: 00-");
 	load.ids = header ? header + 16 : NULL;
 	load.random = start ^ (uint64_t)getpid() << 32;
 	load.epoll = epoll_create1(0);
-	load.took_ns = calloc(load.count, sizeof(*load.took_ns));
+	load.took_ns = calloc(count > warm ? count : warm, sizeof(*load.took_ns));
 	load.queue = calloc(load.queue_size = connections, sizeof(struct connection *));
 	for (size_t i = 0; i < connections; i++) {
 		struct connection *c = calloc(1, sizeof(*c));
 
 		c->fd = -1;
-		enqueue(c, start + load.think_ns * i / connections);
+		enqueue(c, start);
 	}
-	run();
+	if (warm) {
+		run_from_now(warm);
+		raise(SIGSTOP);
+		start = now_ns();
+	}
+	run_from_now(count);
 	start = now_ns() - start;
 	qsort(load.took_ns, load.count, sizeof(*load.took_ns), compare);
 	printf("%zu %.1f %.1f %.1f\n", load.answered, (double)start / 1000,

@@ -3,6 +3,7 @@
 turns."""
 import gzip
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -14,6 +15,7 @@ from support.progs import BUILD, Lab
 from kit import procfs
 from kit.variants import CALLER, QUEUE
 
+WARM_PART = 4  # of the load of a turn, one such part more comes before it
 SETTLE = 0.25  # a little longer than the schedule delay in QUEUE
 START_WITHIN = 180  # seconds; a JVM with an agent on a machine that is busy
 
@@ -25,15 +27,25 @@ def count_spans(body):
                for k, _, _ in otlp_wire.fields(scope) if k == 2)
 
 
-def load(port, request, connections, count, think_us=0, reply=0, status=200, tls=False):
-    """Exactly count requests.  Returns what was told: requests per second, latencies in us."""
-    done = subprocess.run([os.path.join(BUILD, "bench", "bench_load"), str(port), str(connections),
-                           str(count), str(think_us), str(reply), str(status),
-                           *(["tls"] if tls else [])],
-                          input=request, capture_output=True, check=False)
-    if done.returncode:
-        raise AssertionError(f"load: {done.stderr.decode()}")
-    answers, took_us, p50, p99 = map(float, done.stdout.split())
+def load(port, request, connections, count, think_us=0, reply=0, status=200, tls=False, warm=0,
+         warmed=None):
+    """Exactly count requests.  Returns what was told: requests per second, latencies in us.  Before
+    that so many of which nothing is told, and a call of warmed()."""
+    argv = [os.path.join(BUILD, "bench", "bench_load"), str(port), str(connections), str(count),
+            str(think_us), str(reply), str(status), "tls" if tls else "plain", str(warm)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as client:
+        client.stdin.write(request)
+        client.stdin.close()
+        client.stdin = None
+        if warm:
+            os.waitid(os.P_PID, client.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            warmed()
+            client.send_signal(signal.SIGCONT)
+        out, err = client.communicate()
+    if client.returncode:
+        raise AssertionError(f"load: {err.decode()}")
+    answers, took_us, p50, p99 = map(float, out.split())
     assert answers == count, f"{answers} answers, {count} requests"
     return {"rps": count / took_us * 1e6, "p50_us": p50, "p99_us": p99}
 
@@ -102,15 +114,15 @@ class Subject:
                                          f"{self.program.text()}") from None
                 time.sleep(0.001)
 
-    def send(self, count, think_us=0):
+    def send(self, count, think_us=0, warm=0, warmed=None):
         """Load, until what came of it has arrived, too."""
         try:
             told = load(self.program.port, self.request, self.bench.connections, count, think_us,
-                        self.bench.reply, tls=self.bench.tls)
+                        self.bench.reply, tls=self.bench.tls, warm=warm, warmed=warmed)
         except AssertionError as error:
             raise AssertionError(f"{self.bench.name}, {self.variant.name}: {error}\n"
                                  f"{self.program.text()}") from None
-        self.asked += count
+        self.asked += warm + count
         self.drain()
         return told
 
@@ -142,18 +154,23 @@ class Subject:
             time.sleep(0.005)
             self.take()
 
+    def measured(self, count, think_us):
+        """What was told, and us of CPU of a request: the program's, behind a part of the load that
+        opens the connections and finds it as the others have left the machine, and our thread's."""
+        pids, clocks = self.pids(), []
+        warm = count // WARM_PART
+        clocks.append(procfs.cpu_ns(pids))
+        told = self.send(count, think_us, warm, lambda: clocks.append(procfs.cpu_ns(pids)))
+        before, warmed, after = *clocks, procfs.cpu_ns(pids)
+        return (told, (after[0] - warmed[0]) / count / 1000,
+                (after[1] - before[1]) / (warm + count) / 1000)
+
     def turn(self):
         """One measurement: at a fixed rate for CPU time and latency, then as fast as it can."""
-        pids = self.pids()
-        before = procfs.cpu_ns(pids)
-        paced = self.send(self.bench.count, self.bench.think_us)
-        after = procfs.cpu_ns(pids)
-        burst = self.send(self.bench.burst)
-        end = procfs.cpu_ns(pids)
-        own, ours = ((b - a) / self.bench.count / 1000 for a, b in zip(before, after))
+        paced, own, ours = self.measured(self.bench.count, self.bench.think_us)
+        burst, burst_own, _ = self.measured(self.bench.burst, 0)
         return {"cpu_us": own, "exporter_us": ours, "p50_us": paced["p50_us"],
-                "p99_us": paced["p99_us"], "rps": burst["rps"],
-                "burst_cpu_us": (end[0] - after[0]) / self.bench.burst / 1000}
+                "p99_us": paced["p99_us"], "rps": burst["rps"], "burst_cpu_us": burst_own}
 
     def memory_kib(self):
         return procfs.memory_kib(self.pids())
@@ -197,4 +214,4 @@ class Subject:
 
 def queue_holds(bench):
     """A burst must fit into the queue, or spans would be dropped by rights."""
-    return bench.burst * bench.spans <= int(QUEUE["OTEL_BSP_MAX_QUEUE_SIZE"])
+    return (bench.burst + bench.burst // WARM_PART) * bench.spans <= int(QUEUE["OTEL_BSP_MAX_QUEUE_SIZE"])
