@@ -29,11 +29,20 @@ static void errno_keep(int saved)
 		errno = saved;
 }
 
+/*
+ * The name that most children need is looked up before there are any: to look it up afterwards,
+ * each of them for itself, touches six pages that a child has to have mapped again.
+ */
 EXPORT pid_t fork(void)
 {
 	struct host_fork before = host_before_fork();
-	pid_t child = REAL(fork)();
-	int saved = errno;
+	__typeof__(&fork) real = REAL(fork);
+	pid_t child;
+	int saved;
+
+	(void)REAL(_exit);
+	child = real();
+	saved = errno;
 
 	if (child == 0)
 		host_after_fork_in_child(before);

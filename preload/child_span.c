@@ -122,6 +122,8 @@ void child_forked(uint32_t place, pid_t pid)
 
 void child_born(uint32_t place)
 {
+	if (LIKELY(!place && !born_as.shared)) /* a write costs a copy of the page */
+		return;
 	born_as.shared = place ? shared : NULL;
 	born_as.place = place;
 	born_as.epoch = process_epoch();

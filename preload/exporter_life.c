@@ -439,15 +439,22 @@ void exporter_resume(void)
 	quiesce_unlock(&w->quiesce);
 }
 
+/* A write costs a child a copy of the page: none where there is 0 already. */
+#define FORGET(word)                              \
+	do {                                      \
+		if (atomic_load(&(word)))         \
+			atomic_store(&(word), 0); \
+	} while (0)
+
 void exporter_forget(void)
 {
-	atomic_store(&tid, 0);
+	FORGET(tid);
 	exporter_thread_forget();
-	atomic_store(&exiting, 0);
-	atomic_store(&exporter.stop, 0);
-	atomic_store(&exporter.deadline_ns, 0);
-	atomic_store(&exporter.main_gone, false);
-	atomic_store(&exporter_is_due, false);
-	atomic_store(&retry_ns, 0);
-	atomic_store(&waited_ns, 0);
+	FORGET(exiting);
+	FORGET(exporter.stop);
+	FORGET(exporter.deadline_ns);
+	FORGET(exporter.main_gone);
+	FORGET(exporter_is_due);
+	FORGET(retry_ns);
+	FORGET(waited_ns);
 }

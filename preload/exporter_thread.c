@@ -31,7 +31,8 @@ void exporter_thread_began(void *stack)
 
 void exporter_thread_forget(void)
 {
-	atomic_store(&on_stack, 0);
+	if (atomic_load(&on_stack)) /* a write costs a child a copy of the page */
+		atomic_store(&on_stack, 0);
 }
 
 /*

@@ -100,7 +100,8 @@ void process_forked(void)
 		atomic_store(&id->epoch, 0);
 		atomic_store(&id->words.quiesce, 0);
 		atomic_store(&id->words.forking, 0);
-	}
+	} else if (id) /* its first access a write: one fault, not two */
+		atomic_fetch_or(&id->epoch, 0);
 	(void)process_self();
 	stats_forked(); /* also when the parent had never asked who it is */
 }

@@ -83,7 +83,8 @@ void process_span_begin(struct bytes asked)
 
 void process_span_status(int status)
 {
-	atomic_store_explicit(&own.status, status & 0xff, memory_order_relaxed);
+	if (atomic_load(&own.epoch)) /* without one, a write costs a child a copy of the page */
+		atomic_store_explicit(&own.status, status & 0xff, memory_order_relaxed);
 }
 
 void process_exit_code(struct span *s, int code)

@@ -14,6 +14,7 @@ import time
 
 import faults
 import flow
+import fork_hosts
 import storm
 from kit.procfs import threads_ns
 from kit.subject import count_spans
@@ -280,11 +281,12 @@ def bench_workers():
 
 
 # Too long for who does not ask for it.
-BY_NAME = {"project"}
+BY_NAME = {"project", "forkhosts"}
 # By name, with the seconds that each takes, about.
 BASICS = {"start": (bench_starts, 5), "pipe": (bench_pipe, 3), "idle": (bench_idle, 8),
           "nginx": (bench_nginx, 35), "ship": (bench_ship, 6), "stack": (bench_stack, 0),
           "fork": (bench_fork, 40), "workers": (bench_workers, 10), "project": (bench_project, 300),
+          "forkhosts": (lambda: fork_hosts.bench_fork_hosts(row), 40),
           "rate": (lambda: flow.bench_rate(row), 31), "private": (lambda: flow.bench_private(row), 20),
           "faults": (lambda: faults.bench_faults(row), 100),
           "storm": (lambda: storm.bench_storm(row), 15)}
