@@ -95,7 +95,7 @@ class Grpc(Feature):
         with GrpcCollector() as c:
             c.replies = ["hang"]
             lab = self.lab(OTEL_EXPORTER_OTLP_PROTOCOL="grpc", OTEL_EXPORTER_OTLP_ENDPOINT=c.endpoint,
-                           OTEL_EXPORTER_OTLP_TIMEOUT="300", OTEL_BSP_SCHEDULE_DELAY="1")
+                           OTEL_EXPORTER_OTLP_TIMEOUT="1500", OTEL_BSP_SCHEDULE_DELAY="1")
             second = lab.python_server("second.py")
             deadline = time.monotonic() + WAIT
             while not c.spans and time.monotonic() < deadline:

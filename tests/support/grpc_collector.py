@@ -103,6 +103,9 @@ class GrpcCollector(Waiting):
     def answer(self, http, stream, headers, body):
         with self.changed:
             self.requests.append((headers, body))
+            if http.is_silent:
+                self.changed.notify_all()
+                return
             reply = self.replies.pop(0) if self.replies else (0, "", {}, b"")
             if isinstance(reply, str):
                 http.is_silent, http.is_over = reply == "hang", reply in ("break", "go away")
