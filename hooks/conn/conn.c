@@ -356,11 +356,13 @@ bool conn_leads_to(int fd, const struct sockaddr *peer, socklen_t len)
 
 static void put(int fd, struct conn *c)
 {
+	uint8_t side = c->role == CONN_CLIENT ? FATE_CLIENT : 0;
+
 	conn_fd_closing(fd); /* closed behind our back, if it is there */
 	atomic_store_explicit(&c->fd, fd, memory_order_relaxed);
-	if (fd_put(fd, conn_entry(c))) {
-		conn_fate(c, FATE_QUIET);
-	} else {
+	fate_set(fd, FATE_QUIET | side); /* once it can be found others may end it */
+	if (!fd_put(fd, conn_entry(c))) {
+		fate_set(fd, FATE_UNTRACKED | side);
 		stats_inc(STAT_CONNS_UNTRACKED);
 		if (c->role == CONN_SERVER)
 			context_request_unseen();
