@@ -97,13 +97,15 @@ int exporter_thread_create(void *(*body)(void *))
 	__typeof__(&pthread_attr_setstacksize) stack = resolve("pthread_attr_setstacksize");
 	pthread_attr_t attr;
 	pthread_t thread;
-	bool stays_single = single_get() && single_survives((void *)create);
+	bool is_libcs = create && single_survives((void *)create);
+	bool stays_single = is_libcs && single_get();
 	int r;
 
 	if (!create || !attr_init || !attr_destroy || !detach || !stack || attr_init(&attr) != 0)
 		return ENOSYS;
 	detach(&attr, PTHREAD_CREATE_DETACHED);
-	r = create_on_ours(create, body);
+	/* Another library's thread may need more, and says so on stderr, as TSan's does. */
+	r = is_libcs ? create_on_ours(create, body) : EINVAL;
 	/* EINVAL: the host's thread-locals alone do not fit. */
 	for (size_t size = STACK_BYTES; r == EINVAL && size <= STACK_LAST_BYTES; size *= 2) {
 		stack(&attr, size);
