@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""interspan doctor: each finding provoked for real."""
+"""interspan doctor: each finding provoked for real.  Where that takes a kernel with AppArmor or SELinux
+(confined, denied) or a running systemd (unit-...), what those write is put there by hand."""
 import contextlib
 import http.server
 import json
@@ -15,11 +16,13 @@ import time
 import unittest
 
 from support import certificates
+from support.postgres import Postgres, programs
 from test_tools import TOOL, View
 
 OBJECT = os.path.join(os.path.dirname(TOOL), "libinterspan.so")
 PYTHON = "/usr/bin/python3"
-HOLDS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support", "apps", "holds.py")
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+HOLDS = os.path.join(TESTS, "support", "apps", "holds.py")
 
 
 # Under a filter that forbids nothing.
@@ -215,6 +218,9 @@ class ProcessTest(unittest.TestCase):
         subprocess.run(["cc", "-o", cls.filtered, cls.filtered + ".c"], check=True)
         subprocess.run(["cc", "-o", cls.idle, source], check=True)
         subprocess.run(["cc", "-static", "-o", cls.static, source], check=True)
+        cls.refused = os.path.join(cls.dir, "refused")
+        subprocess.run(["cc", "-D_GNU_SOURCE", "-I", os.path.join(TESTS, "preload"), "-o", cls.refused,
+                        os.path.join(TESTS, "e2e", "refused.c")], check=True)
 
     def start(self, *argv, **env):
         """The pid of a process that has begun, and lives until the test ends."""
@@ -625,6 +631,49 @@ threading.Event().wait()
             found = self.until_found(child, "no-spans", "http2")
             self.assertNotIn("no-exporter", found)
             self.assertNotIn("no-spans", self.until_found(pid, "connections"))
+
+    def start_refused(self, view, what):
+        return self.start(self.refused, str(view.port), what, LD_PRELOAD=OBJECT, OTEL_BSP_SCHEDULE_DELAY="1",
+                          OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{view.port}")
+
+    def test_doctor_tells_of_a_thread_that_was_refused(self):
+        """To a child, of which its parent's exporter tells, as ulimit -u 0 does it."""
+        with View() as view:
+            pid = self.start_refused(view, "thread")
+            child = self.child_of(pid)
+            self.addCleanup(os.kill, child, signal.SIGKILL)
+            found = self.until_found(child, "exporter-refused")
+            self.assertEqual([found["exporter-refused"][k] for k in ("level", "seen")], ["bad", "exporter_refused=1"])
+            self.assertIn("no-thread", found)
+            self.assertNotIn("exporter-refused", self.until_found(pid, "connections"))
+
+    def test_doctor_tells_of_calls_that_are_forbidden(self):
+        """To a child by its own filter, and its parent's exporter tells of it: no more is to be had from itself."""
+        with View() as view:
+            pid = self.start_refused(view, "calls")
+            child = self.child_of(pid)
+            self.addCleanup(os.kill, child, signal.SIGKILL)
+            found = self.until_found(child, "sandboxed")
+            self.assertEqual([found["sandboxed"][k] for k in ("level", "seen")], ["bad", "sandboxed=1"])
+            self.assertNotIn("sandboxed", self.until_found(pid, "connections"))
+
+    def test_doctor_tells_of_connections_without_memory(self):
+        with View() as view:
+            untracked = self.until_found(self.start_refused(view, "memory"), "untracked")["untracked"]
+        self.assertEqual({c["direction"] for c in untracked["connections"]}, {"connected", "accepted"})
+
+    @unittest.skipUnless(programs(), "needs postgresql")
+    def test_doctor_tells_of_a_connection_of_libpq(self):
+        """One that is held, to a PostgreSQL of its own."""
+        server = Postgres()
+        self.addCleanup(server.close)
+        app = ("import sys, time, psycopg2\nc = psycopg2.connect(sys.argv[1])\nc.cursor().execute('SELECT 1')\n"
+               "print('ready', flush=True)\ntime.sleep(60)")
+        with View() as view:
+            pid = self.start(PYTHON, "-c", app, server.dsn("postgres", "127.0.0.1"), LD_PRELOAD=OBJECT,
+                             OTEL_BSP_SCHEDULE_DELAY="1", OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{view.port}")
+            held, = self.until_found(pid, "libpq")["libpq"]["connections"]
+        self.assertEqual((held["direction"], held["peer"]), ("connected", f"127.0.0.1:{server.port}"))
 
     def test_doctor_tells_that_there_is_no_such_process(self):
         with subprocess.Popen(["true"]) as gone:
