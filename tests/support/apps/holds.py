@@ -4,6 +4,7 @@
 GIVEN is the number of one that is older than this program.  FILE gets the child's pid and what each number is;
 FILE.child the same for the child's.  Then it says that it is ready, and waits.
 """
+import concurrent.futures
 import http.client
 import http.server
 import json
@@ -71,6 +72,17 @@ def speak(raw, kind, answered, hello):
     return ours, theirs
 
 
+def shake_hands(raw, context, trusting):
+    """TLS in which nothing is said."""
+    ours, theirs = socket.create_connection(raw.getsockname()), raw.accept()[0]
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        served = thread.submit(context.wrap_socket, theirs, server_side=True)
+        ends = trusting.wrap_socket(ours, server_hostname="127.0.0.1"), served.result()
+    for end in ends:
+        KINDS[end.fileno()] = "tls"
+        HELD.append(end)
+
+
 def tell(path, what):
     with open(path + ".new", "w", encoding="ascii") as file:
         json.dump(what, file)
@@ -97,9 +109,11 @@ def main(path, ca, certificate):
     ask("http1", "http1", http.client.HTTPConnection(*plain))
     ask("upgraded", "upgraded", http.client.HTTPConnection(*plain), "/up")
     ask("never-injected", "http1", http.client.HTTPConnection(*plain), option=(socket.SOL_SOCKET, SO_ZEROCOPY, 1))
-    ask("https", "https", http.client.HTTPSConnection(*secure, context=ssl.create_default_context(cafile=ca)))
+    trusting = ssl.create_default_context(cafile=ca)
+    ask("https", "https", http.client.HTTPSConnection(*secure, context=trusting))
     raw = socket.create_server(("127.0.0.1", 0))
     KINDS[raw.fileno()] = "connections"
+    shake_hands(raw, context, trusting)
     speak(raw, "http2", "http2", PREFACE)
     speak(raw, "opaque", "opaque", b"*1\r\n$4\r\nPING\r\n")
     speak(raw, "postgres", "opaque", STARTUP)
