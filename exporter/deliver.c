@@ -126,6 +126,7 @@ static bool step_sending(struct deliver *d)
 	d->outcome = transport_poll(d->transport, d->x, d->until_ns, &d->response);
 	if (d->outcome == OUTCOME_UNDERWAY)
 		return true;
+	d->ended_ns = clock_monotonic_ns();
 	stats_add(STAT_EXPORT_BYTES, d->body.len);
 	status_result(d->outcome != OUTCOME_ACCEPTED, &d->response);
 	if (d->outcome != OUTCOME_ACCEPTED)
@@ -140,6 +141,7 @@ static bool attempt(struct deliver *d)
 	d->outcome = OUTCOME_IMPOSSIBLE;
 	d->response = (struct response){ .status = 0 };
 	if (!d->transport || !transport_begin(d->transport, d->body)) {
+		d->ended_ns = clock_monotonic_ns();
 		status_result(true, &d->response);
 		return wait_to_retry(d);
 	}
@@ -175,7 +177,8 @@ void deliver_begin(struct deliver *d, struct bytes body, size_t spans)
 	d->body = body;
 	d->spans = spans;
 	d->attempts = 0;
-	d->until_ns = d->timeout_ns ? clock_monotonic_ns() + d->timeout_ns : UINT64_MAX;
+	d->began_ns = clock_monotonic_ns();
+	d->until_ns = d->timeout_ns ? d->began_ns + d->timeout_ns : UINT64_MAX;
 	(void)attempt(d);
 }
 

@@ -21,6 +21,8 @@ struct deliver {
 	/* Of the request under way. */
 	struct bytes body;
 	size_t spans;
+	uint64_t began_ns;
+	uint64_t ended_ns; /* its last attempt */
 	uint64_t until_ns;
 	unsigned int attempts; /* that have failed */
 	enum deliver_state state;

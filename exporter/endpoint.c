@@ -381,3 +381,48 @@ uint32_t endpoint_timeout_ms(const struct config *cfg)
 		return all;
 	return ms;
 }
+
+/* What is behind host, if that is a colon and a port. */
+static uint16_t port_of(struct bytes s, uint16_t otherwise)
+{
+	uint32_t port = 0;
+
+	if (s.len < 2 || s.ptr[0] != ':')
+		return otherwise;
+	for (size_t i = 1; i < s.len; i++) {
+		if (s.ptr[i] < '0' || s.ptr[i] > '9' || port > UINT16_MAX)
+			return otherwise;
+		port = port * 10 + (uint32_t)(s.ptr[i] - '0');
+	}
+	return port && port <= UINT16_MAX ? (uint16_t)port : otherwise;
+}
+
+struct bytes endpoint_address(const struct endpoint *e, uint16_t *ret_port)
+{
+	struct bytes rest = bytes_from_str(e->url);
+	enum endpoint_kind kind = scheme_take(&rest, ENDPOINT_UNKNOWN);
+	struct bytes host;
+
+	*ret_port = 0;
+	if (e->kind == ENDPOINT_UNKNOWN || kind == ENDPOINT_UNKNOWN)
+		return (struct bytes){ NULL, 0 };
+	if (e->unix_path[0])
+		return bytes_from_str(e->unix_path);
+	rest.len = authority_len(rest);
+	for (size_t i = rest.len; i > 0; i--)
+		if (rest.ptr[i - 1] == '@') {
+			rest = bytes_skip(rest, i);
+			break;
+		}
+	host = (struct bytes){ rest.ptr, 0 };
+	if (bytes_start_with(rest, BYTES("["))) {
+		host = bytes_skip(up_to(rest, ']'), 1);
+		rest = bytes_skip(rest, host.len + 1);
+		rest = bytes_skip(rest, rest.len ? 1 : 0);
+	} else {
+		host = up_to(rest, ':');
+		rest = bytes_skip(rest, host.len);
+	}
+	*ret_port = port_of(rest, kind == ENDPOINT_HTTPS ? 443 : 80);
+	return host;
+}

@@ -60,6 +60,12 @@ void endpoint_init_zipkin(struct endpoint *e, const struct config *cfg);
  */
 void endpoint_init_sampling(struct endpoint *e, struct bytes url, struct bytes service);
 
+/*
+ * Its host, without user and password, and its port; or the path of its socket, and no port (0).
+ * Empty where the kind is UNKNOWN.  In e.
+ */
+struct bytes endpoint_address(const struct endpoint *e, uint16_t *ret_port);
+
 /* Longest time for one batch, retries included, in ms; 0: no limit (E8, E65, E92). */
 uint32_t endpoint_timeout_ms(const struct config *cfg);
 

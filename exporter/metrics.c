@@ -15,8 +15,11 @@
 #define HOLD_NS (1000ull * MS_NS) /* spans wait no longer for a receiver of metrics */
 #define POINT_MAX 320u
 #define METRIC_MAX 1024u
-#define PROCESS_MAX 8192u /* all metrics of one process */
-#define ROOM 8u           /* before the body: TRANSPORT_PREFIX */
+#define PROCESS_MAX 8192u /* all metrics of one process, but for durations */
+#define DURATION_MAX 768u /* a point of those */
+#define DURATION_HEAD 256u
+#define ADDRESS_MAX 253u /* no name of the Internet's is longer */
+#define ROOM 8u          /* before the body: TRANSPORT_PREFIX */
 
 /* --- the wire, as far as it is needed (O113, O122-O128) --- */
 
@@ -51,15 +54,54 @@ static void put_small(struct out *o, uint32_t field, uint8_t value)
 	o->to[o->len++] = value;
 }
 
-static void put_attr(struct out *o, const char *key, const char *value)
+/* In nanoseconds; told in seconds. */
+static void put_seconds(struct out *o, uint32_t field, uint64_t ns)
 {
-	uint8_t pair[POINT_MAX], any[POINT_MAX];
-	struct out p = { pair, 0 }, a = { any, 0 };
+	double seconds = (double)ns / 1e9;
+	uint64_t bits;
 
-	put_text(&a, 1, value);
+	memcpy(&bits, &seconds, sizeof(bits));
+	put_fixed64(o, field, bits);
+}
+
+/* Of points, which have their attributes at different numbers. */
+#define ATTR_OF_NUMBER 7u
+#define ATTR_OF_HISTOGRAM 9u
+
+static void put_pair(struct out *o, uint32_t field, const char *key, const struct out *any)
+{
+	uint8_t pair[POINT_MAX];
+	struct out p = { pair, 0 };
+
 	put_text(&p, 1, key);
-	put_bytes(&p, 2, any, a.len);
-	put_bytes(o, 7, pair, p.len);
+	put_bytes(&p, 2, any->to, any->len);
+	put_bytes(o, field, pair, p.len);
+}
+
+static void put_attr_bytes(struct out *o, uint32_t field, const char *key, struct bytes value)
+{
+	uint8_t any[POINT_MAX];
+	struct out a = { any, 0 };
+
+	put_bytes(&a, 1, value.ptr, value.len);
+	put_pair(o, field, key, &a);
+}
+
+static void put_attr(struct out *o, uint32_t field, const char *key, const char *value)
+{
+	put_attr_bytes(o, field, key, bytes_from_str(value));
+}
+
+static void put_attr_int(struct out *o, uint32_t field, const char *key, uint16_t value)
+{
+	uint8_t any[4];
+	struct out a = { any, 0 };
+
+	any[a.len++] = 3 << 3;
+	for (; value > 127; value >>= 7)
+		any[a.len++] = (uint8_t)(value | 128);
+	any[a.len++] = (uint8_t)value;
+	put_pair(o, field, key, &a);
 }
 
 /* --- one metric --- */
@@ -95,7 +137,7 @@ static const char *exporter_type(const struct config *cfg)
 						"otlp_http_span_exporter";
 }
 
-static void put_component(struct out *o, enum component c, const struct config *cfg)
+static void put_component(struct out *o, uint32_t field, enum component c, const struct config *cfg)
 {
 	const char *type = c == PROCESSOR ? "batching_span_processor" : exporter_type(cfg);
 	char buf[64];
@@ -106,8 +148,8 @@ static void put_component(struct out *o, enum component c, const struct config *
 	text_add_str(&name, type);
 	text_add_str(&name, "/0");
 	text_add_char(&name, '\0');
-	put_attr(o, "otel.component.name", buf);
-	put_attr(o, "otel.component.type", type);
+	put_attr(o, field, "otel.component.name", buf);
+	put_attr(o, field, "otel.component.type", type);
 }
 
 struct moment {
@@ -129,8 +171,8 @@ static void put_metric(struct out *o, const struct moment *when, const struct me
 		put_fixed64(&p, 3, when->now);
 		put_fixed64(&p, 6, points[i].value);
 		if (points[i].key)
-			put_attr(&p, points[i].key, points[i].text);
-		put_component(&p, is->component, when->cfg);
+			put_attr(&p, ATTR_OF_NUMBER, points[i].key, points[i].text);
+		put_component(&p, ATTR_OF_NUMBER, is->component, when->cfg);
 		put_bytes(&s, 1, point, p.len);
 	}
 	put_small(&s, 2, 2); /* cumulative */
@@ -141,6 +183,85 @@ static void put_metric(struct out *o, const struct moment *when, const struct me
 	put_text(&m, 3, is->unit);
 	put_bytes(&m, 7, sum, s.len);
 	put_bytes(o, 2, metric, m.len);
+}
+
+/* --- how long exports took --- */
+
+static void put_server(struct out *o, const struct endpoint *to)
+{
+	uint16_t port = 0;
+	struct bytes address = to ? endpoint_address(to, &port) : (struct bytes){ NULL, 0 };
+
+	if (address.len == 0 || address.len > ADDRESS_MAX)
+		return;
+	put_attr_bytes(o, ATTR_OF_HISTOGRAM, "server.address", address);
+	if (port)
+		put_attr_int(o, ATTR_OF_HISTOGRAM, "server.port", port);
+}
+
+/* One bucket without bounds, as the conventions would have it. */
+static void put_duration(struct out *o, const struct moment *when, const struct operations *all,
+			 const struct operation *is)
+{
+	char buf[OPERATION_TEXT];
+	const char *error = operation_error_type(is, buf);
+	const char *grpc = operation_grpc_status(is);
+	uint8_t bucket[8], yes[] = { 2 << 3, 1 }; /* bool_value */
+
+	put_fixed64(o, 2, when->start);
+	put_fixed64(o, 3, when->now);
+	put_fixed64(o, 4, is->count);
+	put_seconds(o, 5, is->sum_ns);
+	for (int i = 0; i < 8; i++)
+		bucket[i] = (uint8_t)(is->count >> 8 * i);
+	put_bytes(o, 6, bucket, sizeof(bucket));
+	put_seconds(o, 11, is->min_ns);
+	put_seconds(o, 12, is->max_ns);
+	if (is == &all->of[OPERATIONS_MAX]) {
+		put_pair(o, ATTR_OF_HISTOGRAM, "otel.metric.overflow", &(struct out){ yes, 2 });
+		return;
+	}
+	if (error)
+		put_attr(o, ATTR_OF_HISTOGRAM, "error.type", error);
+	if (is->http_status)
+		put_attr_int(o, ATTR_OF_HISTOGRAM, "http.response.status_code", is->http_status);
+	if (grpc)
+		put_attr(o, ATTR_OF_HISTOGRAM, "rpc.response.status_code", grpc);
+	put_server(o, all->to);
+	put_component(o, ATTR_OF_HISTOGRAM, EXPORTER, when->cfg);
+}
+
+static size_t durations_bound(const struct operations *all)
+{
+	return DURATION_HEAD + (all->n + 1) * DURATION_MAX;
+}
+
+/* Of many points: they are made where they stay, but for the room of the head. */
+static void put_durations(struct out *o, const struct moment *when, const struct operations *all)
+{
+	uint8_t head[DURATION_HEAD], point[DURATION_MAX];
+	struct out points = { o->to + o->len + DURATION_HEAD, 0 }, m = { head, 0 };
+
+	for (size_t i = 0; i <= OPERATIONS_MAX; i++) {
+		struct out p = { point, 0 };
+
+		if (all->of[i].count == 0)
+			continue;
+		put_duration(&p, when, all, &all->of[i]);
+		put_bytes(&points, 1, point, p.len);
+	}
+	if (points.len == 0)
+		return;
+	put_small(&points, 2, 2); /* cumulative */
+	put_text(&m, 1, "otel.sdk.exporter.operation.duration");
+	put_text(&m, 2, "How long exports took");
+	put_text(&m, 3, "s");
+	m.len += otlp_encode_prefix(m.to + m.len, 9, points.len);
+	o->len += otlp_encode_prefix(o->to + o->len, 2, m.len + points.len);
+	memcpy(o->to + o->len, head, m.len);
+	o->len += m.len;
+	memmove(o->to + o->len, points.to, points.len);
+	o->len += points.len;
 }
 
 /* --- all of a process --- */
@@ -222,7 +343,8 @@ static bool put_process(struct metrics *m, struct out *to, const struct moment *
 {
 	size_t bound = otlp_resource_bound(m->resource);
 	uint8_t *resource = scratch_alloc(&m->memory, bound);
-	uint8_t *all = scratch_alloc(&m->memory, PROCESS_MAX);
+	uint8_t *all = scratch_alloc(&m->memory,
+				     PROCESS_MAX + (is_own ? durations_bound(m->operations) : 0));
 	uint8_t scope[OTLP_SCOPE_BOUND];
 	struct out o = { all, 0 };
 	size_t head, inner;
@@ -231,8 +353,10 @@ static bool put_process(struct metrics *m, struct out *to, const struct moment *
 		return false;
 	put_bytes(&o, 1, scope, otlp_encode_scope(scope));
 	put_spans(&o, when, n);
-	if (is_own)
+	if (is_own) {
 		put_exporter(&o, when, m->x, n);
+		put_durations(&o, when, m->operations);
+	}
 	put_text(&o, 3, SCHEMA_URL);
 	head = otlp_encode_resource(m->resource, pid, resource);
 	inner = otlp_prefix_len(1, head) + head + otlp_prefix_len(2, o.len) + o.len +
@@ -308,12 +432,14 @@ static bool is_wanted(const struct config *cfg)
 	return bytes_equal_nocase(bytes_trim(cfg->metrics_exporter), BYTES("otlp"));
 }
 
-void metrics_begin(struct metrics *m, struct exporter *x, const struct resource *resource)
+void metrics_begin(struct metrics *m, struct exporter *x, const struct resource *resource,
+		   const struct operations *operations)
 {
 	static struct endpoint endpoint;
 
 	m->x = x;
 	m->resource = resource;
+	m->operations = operations;
 	m->transport = NULL;
 	m->seen = 0;
 	m->next_ns = clock_monotonic_ns() + (uint64_t)x->config->metric_interval_ms * MS_NS;

@@ -2,18 +2,20 @@
 #ifndef METRICS_H
 #define METRICS_H
 /*
- * What we count of ourselves as OTLP metrics (O86-O90), if OTEL_METRICS_EXPORTER is otlp: for each
+ * What we count of ourselves as OTLP metrics (O86-O91), if OTEL_METRICS_EXPORTER is otlp: for each
  * process of the tree its own, cumulative.  No timer: they go out behind spans, when the interval
  * is over, and at the end.  A request that fails is not repeated: the next one tells the same and
  * more.  Exporter thread only.
  */
 #include "alloc.h"
+#include "operations.h"
 #include "resource.h"
 #include "transport.h"
 
 struct metrics {
 	struct exporter *x;
 	const struct resource *resource;
+	const struct operations *operations;
 	struct transport *transport; /* NULL: nobody wants them */
 	struct scratch memory;
 	uint64_t start_unix_ns; /* of the counters of process pid */
@@ -22,8 +24,9 @@ struct metrics {
 	uint64_t seen;    /* spans that had been counted when they were told of last */
 };
 
-/* Borrows both.  Without memory: nobody wants them. */
-void metrics_begin(struct metrics *m, struct exporter *x, const struct resource *resource);
+/* Borrows all.  Without memory: nobody wants them. */
+void metrics_begin(struct metrics *m, struct exporter *x, const struct resource *resource,
+		   const struct operations *operations);
 void metrics_end(struct metrics *m);
 
 /* Sends them if there is something new, and the interval is over or is_last. */

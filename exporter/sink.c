@@ -74,8 +74,10 @@ static bool http_begin(struct sink *s)
 	else
 		endpoint_init(&s->endpoint, x->config);
 	say_endpoint(&s->endpoint);
-	if (s == s->all->list)
+	if (s == s->all->list) {
 		status_endpoint(&s->endpoint);
+		s->all->operations.to = &s->endpoint;
+	}
 	if (s->endpoint.kind != ENDPOINT_UNKNOWN)
 		s->transport = transport_new(&s->endpoint);
 	/* Without memory nothing is taken; without what TLS needs it is counted as lost. */
@@ -150,6 +152,7 @@ bool sinks_begin(struct sinks *all, struct exporter *x, unsigned int kept)
 	memcpy(seed, &x->store->seed, sizeof(seed));
 	all->x = x;
 	all->n = 0;
+	all->operations.to = NULL;
 	resource_init(&all->resource, x->config, seed);
 	if (all->resource.is_refused && exporter_log)
 		exporter_log(BYTES("OTEL_RESOURCE_ATTRIBUTES is malformed: ignored"));
@@ -228,6 +231,13 @@ static void say_lost(struct sink *s)
 	exporter_log(text_bytes(&line));
 }
 
+static void operation_over(struct sink *s, enum outcome outcome, const struct response *r,
+			   uint64_t took_ns)
+{
+	if (s == s->all->list)
+		operations_add(&s->all->operations, outcome, r, took_ns);
+}
+
 static void tell(struct sink *s, bool is_written, size_t spans)
 {
 	if (is_written) {
@@ -238,13 +248,22 @@ static void tell(struct sink *s, bool is_written, size_t spans)
 	say_lost(s);
 }
 
+static void write_and_tell(struct sink *s, struct bytes lines, size_t spans)
+{
+	uint64_t began = clock_monotonic_ns();
+	bool is_written = out_write(&s->out, s->all->x, lines, patience_ends(s));
+	enum outcome outcome = s->out.error ? OUTCOME_IMPOSSIBLE : OUTCOME_TIMEOUT;
+
+	operation_over(s, is_written ? OUTCOME_ACCEPTED : outcome,
+		       &(struct response){ .status = 0 }, clock_monotonic_ns() - began);
+	tell(s, is_written, spans);
+}
+
 static void console_take(struct sink *s, const struct record *r)
 {
 	size_t len = console_format(r, s->all->line);
 
-	tell(s,
-	     out_write(&s->out, s->all->x, (struct bytes){ s->all->line, len }, patience_ends(s)),
-	     1);
+	write_and_tell(s, (struct bytes){ s->all->line, len }, 1);
 }
 
 bool sink_take(struct sink *s, const struct record *r)
@@ -290,14 +309,17 @@ static void lines_send(struct sink *s, struct batch *b, struct bytes body)
 	*end = '\n';
 	body.len++;
 	file_open(s);
-	tell(s, out_write(&s->out, s->all->x, body, patience_ends(s)), b->spans);
+	write_and_tell(s, body, b->spans);
 	batch_reset(b);
 }
 
 /* The one under way is over. */
 static void finish(struct sink *s)
 {
-	s->was_good = s->deliver.attempts == 0;
+	const struct deliver *d = &s->deliver;
+
+	operation_over(s, d->outcome, &d->response, d->ended_ns - d->began_ns);
+	s->was_good = d->attempts == 0;
 	batch_reset(&s->batch[!s->filling]);
 }
 

@@ -11,6 +11,7 @@
 #include "console.h"
 #include "deliver.h"
 #include "endpoint.h"
+#include "operations.h"
 #include "out.h"
 
 /* In the order of the bits of config_exporter. */
@@ -36,6 +37,7 @@ struct sinks {
 	struct exporter *x;
 	struct resource resource;
 	struct otlp_encoder encoder;
+	struct operations operations; /* of the first one, for as long as the process */
 	size_t n;
 	struct sink list[SINKS];
 	char line[CONSOLE_LINE_MAX];

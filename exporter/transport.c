@@ -308,6 +308,7 @@ static enum outcome outcome_of_grpc(struct transport *t, CURLcode code, struct r
 		note(r, t->error[0] ? t->error : curl_easy_strerror(code));
 		return OUTCOME_BROKEN; /* UNAVAILABLE, as a library of gRPC would have it */
 	}
+	r->grpc_answer = (uint16_t)(t->answer.status + 1);
 	if (t->answer.has_retry_info)
 		r->retry_after_ms = t->answer.retry_after_ms;
 	if (outcome == OUTCOME_ACCEPTED) {

@@ -38,6 +38,7 @@ enum outcome {
 
 struct response {
 	long status;              /* of HTTP; 0: none came */
+	uint16_t grpc_answer;     /* grpc-status + 1; 0: none came */
 	uint64_t retry_after_ms;  /* 0: not said */
 	int64_t rejected;         /* spans, of an accepted request (O15) */
 	char text[RESPONSE_TEXT]; /* what the receiver or libcurl says about it; NUL-terminated */

@@ -337,7 +337,7 @@ static struct worker *worker_get(struct exporter *x, unsigned int std_kept)
 		sinks_end(&kept->sinks);
 		return NULL;
 	}
-	metrics_begin(&kept->metrics, x, &kept->sinks.resource);
+	metrics_begin(&kept->metrics, x, &kept->sinks.resource, &kept->sinks.operations);
 	remote_poll_begin(&kept->poll, x, &kept->sinks.resource);
 	return kept;
 }

@@ -171,7 +171,8 @@ class Collector(Backend):
 
 
 class Metrics(Backend):
-    """What interspan counts of itself (O86-O90)."""
+    """What interspan counts and measures of itself (O86-O91)."""
+    DURATION = "otel.sdk.exporter.operation.duration"
     SAMPLED = ("otel.span.sampling_result", "RECORD_AND_SAMPLE")
     EXPECTED = {
         ("otel.sdk.span.started", SAMPLED): (2, "{span}", True),
@@ -196,11 +197,32 @@ class Metrics(Backend):
                         OTEL_METRICS_EXPORTER="otlp", OTEL_METRIC_EXPORT_INTERVAL="0", **settings)
         backends.wait_for(6, collector.look, 3 * WAIT)
         deadline = time.monotonic() + WAIT
-        while (told := collector.look_metrics("stock")) != self.EXPECTED:
+        while (found := self.counters(collector)) != self.EXPECTED:
             if time.monotonic() > deadline:
                 break
             time.sleep(0.05)
-        self.assertEqual(told, self.EXPECTED)
+        self.assertEqual(found, self.EXPECTED)
+        self.check_duration(collector, transport)
+
+    def counters(self, collector):
+        return {k: v for k, v in collector.look_metrics("stock").items() if k[0] != self.DURATION}
+
+    def check_duration(self, collector, transport):
+        """O91: of the exports of two spans, in one bucket without bounds."""
+        told = {k: v for k, v in collector.look_metrics("stock").items() if k[0] == self.DURATION}
+        port = int(collector.http.rsplit(":", 1)[1])
+        status = ("http.response.status_code", 200)
+        if transport == "grpc":
+            port = int(collector.grpc.rsplit(":", 1)[1])
+            status = ("rpc.response.status_code", "OK")
+        self.assertEqual(list(told), [
+            (self.DURATION, *sorted([status, ("server.address", "localhost"), ("server.port", port)]))])
+        point, unit = next(iter(told.values()))
+        self.assertEqual(unit, "s")
+        self.assertIn(int(point["count"]), (1, 2))
+        self.assertEqual(point["bucketCounts"], [point["count"]])
+        self.assertFalse(point.get("explicitBounds"))
+        self.assertTrue(0 < point["min"] <= point["max"] <= point["sum"] < 60)
 
     def test_metrics_of_the_sdk(self):
         self.check("http/protobuf", False)

@@ -75,13 +75,16 @@ def points_of(resource):
     told = {}
     for scope in resource["scopeMetrics"]:
         for metric in scope["metrics"]:
-            data = metric["sum"]
+            data = metric.get("sum") or metric["histogram"]
             for point in data["dataPoints"]:
                 attributes = attributes_of(point.get("attributes", []))
                 key = tuple(sorted((k, v) for k, v in attributes.items()
                                    if not k.startswith("otel.component.")))
                 assert data["aggregationTemporality"] == 2  # cumulative
                 assert int(point["startTimeUnixNano"]) <= int(point["timeUnixNano"])
+                if "histogram" in metric:
+                    told[(metric["name"], *key)] = (point, metric["unit"])
+                    continue
                 told[(metric["name"], *key)] = (int(point["asInt"]), metric["unit"],
                                                 data.get("isMonotonic", False))
     return told
@@ -127,7 +130,8 @@ class Collector:
         return [span for line in self.lines(self.file) for span in spans_of(line)]
 
     def look_metrics(self, service):
-        """The latest: {(name, attributes but for component.*): (value, unit, is it monotonic)}."""
+        """The latest: {(name, attributes but for component.*): (value, unit, is it monotonic)}; of a
+        histogram (point, unit)."""
         told = {}
         for line in self.lines(self.metrics):
             for resource in line["resourceMetrics"]:

@@ -149,6 +149,39 @@ static void test_endpoint_of_metrics(void **state)
 	cfg.otlp_endpoint = BYTES("");
 }
 
+/* server.address and server.port: nothing of who asks. */
+static void test_endpoint_has_an_address(void **state)
+{
+	static const struct {
+		const char *url, *address;
+		uint16_t port;
+	} rows[] = {
+		{ "http://c:4318/x?y=z", "c", 4318 },
+		{ "https://c", "c", 443 },
+		{ "http://c/p:1", "c", 80 },
+		{ "http://me:secret@c:1", "c", 1 },
+		{ "http://me:sec@ret@[::1]:2/", "::1", 2 },
+		{ "http://[fe80::1]", "fe80::1", 80 },
+		{ "http://c:", "c", 80 },
+		{ "http://c:99999", "c", 80 },
+		{ "unix:/run/x", "/run/x", 0 },
+		{ "ftp://c", "", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint16_t port = 7;
+		struct bytes address;
+
+		cfg.otlp_endpoint = bytes_from_str(rows[i].url);
+		endpoint_init(&e, &cfg);
+		address = endpoint_address(&e, &port);
+		assert_int_equal(port, rows[i].port);
+		assert_true(bytes_equal(address, bytes_from_str(rows[i].address)));
+	}
+	cfg.otlp_endpoint = BYTES("");
+}
+
 static void test_endpoint_knows_the_usual_mistake(void **state)
 {
 	(void)state;
@@ -310,6 +343,7 @@ int main(void)
 		cmocka_unit_test(test_endpoint_joins_as_specified),
 		cmocka_unit_test(test_endpoint_of_grpc),
 		cmocka_unit_test(test_endpoint_of_metrics),
+		cmocka_unit_test(test_endpoint_has_an_address),
 		cmocka_unit_test(test_endpoint_knows_the_usual_mistake),
 		cmocka_unit_test(test_endpoint_files),
 		cmocka_unit_test(test_endpoint_without_host_is_unknown),

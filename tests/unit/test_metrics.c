@@ -23,6 +23,7 @@ static struct server server;
 static struct config cfg;
 static struct exporter x;
 static struct resource resource;
+static struct operations operations;
 static struct metrics metrics;
 static char url[64];
 
@@ -41,7 +42,8 @@ static void begin(const char *const *script, const char *exporter)
 	cfg.metric_interval_ms = 3600000;
 	cfg.metric_timeout_ms = 30000;
 	resource_init_for(&resource, &cfg, BYTES("/bin/shop"), BYTES("host"));
-	metrics_begin(&metrics, &x, &resource);
+	memset(&operations, 0, sizeof(operations));
+	metrics_begin(&metrics, &x, &resource, &operations);
 }
 
 static void end(void)
@@ -88,7 +90,7 @@ static void test_metrics_are_sent_to_a_place_of_their_own(void **state)
 	snprintf(own, sizeof(own), "%s/elsewhere", url);
 	cfg.otlp_metrics_endpoint = bytes_from_str(own);
 	cfg.otlp_endpoint = BYTES("http://127.0.0.1:1");
-	metrics_begin(&metrics, &x, &resource);
+	metrics_begin(&metrics, &x, &resource, &operations);
 	stats_inc(STAT_SPANS_STARTED);
 	metrics_turn(&metrics, true);
 	assert_int_equal(server.requests, 1);
@@ -199,6 +201,149 @@ static void test_metrics_of_the_tree(void **state)
 	end();
 }
 
+/* --- O91 --- */
+
+static void add(enum outcome outcome, long status, uint16_t grpc_answer, uint64_t ms)
+{
+	const struct response r = { .status = status, .grpc_answer = grpc_answer };
+
+	operations_add(&operations, outcome, &r, ms * MS);
+}
+
+#define ZERO3 "\0\0\0"
+#define ZERO6 ZERO3 ZERO3
+#define ZERO7 ZERO6 "\0"
+
+/*
+ * Metric 2 of its scope: name, description, unit, a histogram (9) of one point (1), cumulative.
+ * The point: since 5, at 7, two of together 2 s, all in one bucket, 0.5 s to 1.5 s.
+ */
+static const char two[] =
+	"\x12\xc3\x02\x0a\x24otel.sdk.exporter.operation.duration"
+	"\x12\x15How long exports took\x1a\x01s\x4a\x80\x02"
+	"\x0a\xfb\x01"
+	"\x11\x05" ZERO7 "\x19\x07" ZERO7 "\x21\x02" ZERO7 "\x29" ZERO7 "\x40"
+	"\x32\x08\x02" ZERO7 "\x59" ZERO6 "\xe0\x3f"
+	"\x61" ZERO6 "\xf8\x3f"
+	"\x4a\x20\x0a\x19http.response.status_code\x12\x03\x18\xc8\x01"
+	"\x4a\x1d\x0a\x0eserver.address\x12\x0b\x0a\x09"
+	"127.0.0.1"
+	"\x4a\x12\x0a\x0bserver.port\x12\x03\x18\xde\x21"
+	"\x4a\x32\x0a\x13otel.component.name\x12\x1b\x0a\x19otlp_http_span_exporter/0"
+	"\x4a\x30\x0a\x13otel.component.type\x12\x19\x0a\x17otlp_http_span_exporter"
+	"\x10\x02";
+
+static void test_metrics_tell_how_long_exports_took(void **state)
+{
+	static struct endpoint to;
+	struct bytes body;
+
+	(void)state;
+	begin(fine, "otlp");
+	cfg.traces_exporter = EXPORTER_OTLP;
+	assert_false(has(metrics_encode(&metrics, 7), "otel.sdk.exporter.operation.duration"));
+	cfg.otlp_endpoint = BYTES("http://me:secret@127.0.0.1:4318");
+	endpoint_init(&to, &cfg);
+	operations.to = &to;
+	metrics.start_unix_ns = 5;
+	add(OUTCOME_ACCEPTED, 200, 0, 1500);
+	add(OUTCOME_ACCEPTED, 200, 0, 500);
+	body = metrics_encode(&metrics, 7);
+	assert_non_null(memmem(body.ptr, body.len, two, sizeof(two) - 1));
+	assert_false(has(body, "secret"));
+	/* Another process of the tree exports nothing itself. */
+	counts_of(x.store, 9)->pid = 1;
+	x.store->counted = 10;
+	body = metrics_encode(&metrics, 7);
+	body = bytes_skip(body, (size_t)((char *)memmem(body.ptr, body.len, two, sizeof(two) - 1) -
+					 body.ptr) +
+					sizeof(two) - 1);
+	assert_false(has(body, "otel.sdk.exporter.operation.duration"));
+	counts_of(x.store, 9)->pid = 0;
+	x.store->counted = 0;
+	end();
+}
+
+/* How they ended: by the last attempt; error.type is there for those that failed, and for all. */
+static void test_metrics_tell_why_exports_failed(void **state)
+{
+	static const char key[] = "\x0a\x0a"
+				  "error.type",
+			  http[] = "http.response.status_code", rpc[] = "rpc.response.status_code";
+	static const struct {
+		enum outcome outcome;
+		long status;
+		uint16_t grpc_answer;
+		const char *error, *code;
+	} rows[] = {
+		{ OUTCOME_ACCEPTED, 200, 0, NULL, http },
+		{ OUTCOME_ACCEPTED, 200, 1, NULL, "rpc.response.status_code\x12\x04\x0a\x02OK" },
+		{ OUTCOME_BUSY, 503, 0,
+		  "\x12\x05\x0a\x03"
+		  "503",
+		  http },
+		{ OUTCOME_REJECTED, 400, 0,
+		  "\x12\x05\x0a\x03"
+		  "400",
+		  http },
+		{ OUTCOME_BUSY, 200, 15, "\x12\x0d\x0a\x0bUNAVAILABLE", rpc },
+		{ OUTCOME_REJECTED, 200, 17, "\x12\x11\x0a\x0fUNAUTHENTICATED", rpc },
+		{ OUTCOME_REJECTED, 200, 18, "\x12\x09\x0a\x07UNKNOWN", rpc },
+		{ OUTCOME_REJECTED, 200, 0, "\x12\x08\x0a\x06_OTHER", http },
+		{ OUTCOME_UNREACHED, 0, 0, "\x12\x0d\x0a\x0bunreachable", NULL },
+		{ OUTCOME_BROKEN, 0, 0,
+		  "\x12\x13\x0a\x11"
+		  "connection_broken",
+		  NULL },
+		{ OUTCOME_TIMEOUT, 0, 0, "\x12\x09\x0a\x07timeout", NULL },
+		{ OUTCOME_IMPOSSIBLE, 0, 0, "\x12\x08\x0a\x06_OTHER", NULL },
+	};
+
+	(void)state;
+	begin(fine, "otlp");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char wanted[64];
+		struct bytes body;
+
+		memset(&operations, 0, sizeof(operations));
+		add(rows[i].outcome, rows[i].status, rows[i].grpc_answer, 1);
+		body = metrics_encode(&metrics, 7);
+		body.ptr = memmem(body.ptr, body.len, "operation.duration", 18);
+		assert_non_null(body.ptr);
+		body.len = 400;
+		snprintf(wanted, sizeof(wanted), "%s%s", key, rows[i].error ? rows[i].error : "");
+		assert_int_equal(has(body, wanted), rows[i].error != NULL);
+		assert_int_equal(has(body, http), rows[i].code == http);
+		assert_int_equal(has(body, rpc), rows[i].grpc_answer != 0);
+		assert_true(!rows[i].code || has(body, rows[i].code));
+	}
+	end();
+}
+
+/* E129: a receiver that answers ever otherwise makes no more of it than there is room for. */
+static void test_metrics_of_exports_have_a_bound(void **state)
+{
+	static const char overflow[] = "\x0a\x14otel.metric.overflow\x12\x02\x10\x01";
+	struct bytes body;
+
+	(void)state;
+	begin(fine, "otlp");
+	for (long status = 400; status < 416; status++)
+		add(OUTCOME_REJECTED, status, 0, 1);
+	body = metrics_encode(&metrics, 7);
+	assert_true(has(body, "415"));
+	assert_false(has(body, overflow));
+	for (long status = 416; status < 600; status++)
+		add(OUTCOME_REJECTED, status, 0, 1);
+	add(OUTCOME_REJECTED, 415, 0, 1);
+	body = metrics_encode(&metrics, 7);
+	assert_true(has(body, overflow));
+	assert_false(has(body, "416"));
+	assert_int_equal(operations.of[15].count, 2);
+	assert_int_equal(operations.of[16].count, 184);
+	end();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -208,6 +353,9 @@ int main(void)
 		cmocka_unit_test(test_metrics_hold_up_nobody),
 		cmocka_unit_test(test_metrics_tell_what_they_are),
 		cmocka_unit_test(test_metrics_of_the_tree),
+		cmocka_unit_test(test_metrics_tell_how_long_exports_took),
+		cmocka_unit_test(test_metrics_tell_why_exports_failed),
+		cmocka_unit_test(test_metrics_of_exports_have_a_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,6 +59,7 @@ static void begin(uint32_t exporters, const char *const *otlp_script,
 	snprintf(zipkin_url, sizeof(zipkin_url), "http://127.0.0.1:%d/z", zipkin.port);
 	cfg.otlp_endpoint = bytes_from_str(otlp_url);
 	cfg.zipkin_endpoint = bytes_from_str(zipkin_url);
+	cfg.otlp_metrics_endpoint = cfg.zipkin_endpoint;
 	cfg.traces_exporter = exporters;
 	cfg.otlp_traces_timeout_ms = 60000;
 	cfg.zipkin_timeout_ms = 60000;
@@ -174,6 +175,41 @@ static void test_sink_first_that_refuses_holds_nobody(void **state)
 	assert_int_equal(atomic_load(&st->in_hand), 0);
 }
 
+static const char *in_body(const struct server *server, const char *part, size_t len)
+{
+	return memmem(server->body, server->body_len, part, len);
+}
+
+/* O91: a refusal, the wait and a second attempt are one export, and by its end a fine one. */
+static void test_sink_export_with_a_retry_is_one_operation(void **state)
+{
+	static const char *const ok[] = { OK_EMPTY, NULL };
+	static const char *const once[] = { "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
+					    OK_EMPTY, NULL };
+	static const char one[] = "\x21\x01\0\0\0\0\0\0\0\x29"; /* its count; its sum follows */
+	static const char fine[] = "http.response.status_code\x12\x03\x18\xc8\x01";
+	static const char busy[] = "http.response.status_code\x12\x03\x18\xf7\x03";
+	double seconds = 0;
+	const char *at;
+
+	(void)state;
+	batch = 512;
+	cfg.metrics_exporter = BYTES("otlp");
+	begin(EXPORTER_OTLP, once, ok);
+	spans(BATCH);
+	end(0);
+	batch = BATCH;
+	cfg.metrics_exporter = BYTES("");
+	assert_int_equal(otlp.requests, 2);
+	assert_int_equal(zipkin.requests, 1);
+	at = in_body(&zipkin, one, sizeof(one) - 1);
+	assert_non_null(at);
+	memcpy(&seconds, at + sizeof(one) - 1, sizeof(seconds));
+	assert_true(seconds >= 0.16 && seconds < 60); /* 200 ms, less a fifth */
+	assert_non_null(in_body(&zipkin, fine, sizeof(fine) - 1));
+	assert_null(in_body(&zipkin, busy, sizeof(busy) - 1));
+}
+
 /* One that is away for a while gets what comes after; what could not wait is counted. */
 static void test_sink_comes_back(void **state)
 {
@@ -269,6 +305,8 @@ static void test_sink_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* First: what was observed is kept for as long as the process. */
+		cmocka_unit_test(test_sink_export_with_a_retry_is_one_operation),
 		cmocka_unit_test(test_sink_both_get_all),
 		cmocka_unit_test(test_sink_silence_holds_nobody),
 		cmocka_unit_test(test_sink_first_that_refuses_holds_nobody),
