@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/mman.h>
 
 #include "process.h"
@@ -15,18 +16,37 @@
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
+#define MADV_KEEPONFORK 19
 #endif
+
+#define PAGE 4096u
 
 #define STACK_BYTES (256u << 10)
 #define STACK_LAST_BYTES (8u << 20) /* for hosts with megabytes of thread-locals */
-#define STACK_GUARD 4096u
+#define STACK_GUARD PAGE
 
 static _Atomic uint32_t on_stack; /* the last thread that was given the stack of ours; 0: none */
 
+/*
+ * What lies above the frame of this call is libc's: a child of newer ones (2.41) goes through its
+ * threads, and would find a list that is empty in its middle.
+ */
+static void wipe_on_fork(char *stack)
+{
+	char here;
+	uintptr_t keep = ((uintptr_t)&here & ~(uintptr_t)(PAGE - 1)) - PAGE;
+
+	raw_madvise(stack, STACK_BYTES, MADV_KEEPONFORK);
+	if (keep > (uintptr_t)stack && keep < (uintptr_t)stack + STACK_BYTES)
+		raw_madvise(stack, keep - (uintptr_t)stack, MADV_WIPEONFORK);
+}
+
 void exporter_thread_began(void *stack)
 {
-	if (stack)
-		atomic_store(&on_stack, (uint32_t)raw_gettid());
+	if (!stack)
+		return;
+	atomic_store(&on_stack, (uint32_t)raw_gettid());
+	wipe_on_fork(stack);
 }
 
 void exporter_thread_forget(void)
@@ -36,9 +56,9 @@ void exporter_thread_forget(void)
 }
 
 /*
- * A stack of ours, for libc's own would be copied by every fork() of the host's.  A child finds it
- * empty, and there: libc's list of threads leads through it.  NULL: the last thread is not off it,
- * or there is no memory; libc has one, then.
+ * A stack of ours, for libc's own would be copied by every fork() of the host's, or, if it were
+ * not, be missing where libc gives it to a thread of the host's.  NULL: the last thread is not off
+ * it, or there is no memory; libc has one, then.
  */
 static void *stack_get(void)
 {
@@ -55,8 +75,7 @@ static void *stack_get(void)
 	if (raw_is_error(at))
 		return NULL;
 	if (raw_is_error(raw_mmap((char *)at + STACK_GUARD, STACK_BYTES, PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_FIXED, -1, 0)) ||
-	    raw_madvise((char *)at + STACK_GUARD, STACK_BYTES, MADV_WIPEONFORK) != 0)
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_FIXED, -1, 0)))
 		raw_munmap((void *)at, STACK_GUARD + STACK_BYTES);
 	else
 		stack = (char *)at + STACK_GUARD;

@@ -38,7 +38,7 @@ static _Atomic bool hangs;    /* as with a receiver that does not answer */
 static _Atomic bool is_stuck; /* as on a machine that gives it no processor */
 static _Atomic uint64_t seen_deadline_ns;
 static uint32_t lock_tries;
-static const volatile uint64_t *_Atomic ran_at; /* a word of its stack */
+static const volatile uint64_t *_Atomic ran_at; /* a word of its stack, two pages deep */
 
 static void deliver(struct store *st)
 {
@@ -54,9 +54,10 @@ static void deliver(struct store *st)
 enum exporter_end exporter_run(struct exporter *x)
 {
 	struct store *st = x->store;
-	volatile uint64_t word = 0x5a5a5a5a5a5a5a5a;
+	volatile uint64_t words[8192 / sizeof(uint64_t)];
 
-	atomic_store(&ran_at, &word);
+	words[0] = 0x5a5a5a5a5a5a5a5a;
+	atomic_store(&ran_at, words);
 	if (atomic_load(&refuses))
 		return EXPORTER_REFUSED;
 	atomic_store(&st->owner, (uint32_t)raw_gettid());
