@@ -267,12 +267,20 @@ static inline bool ends_open(struct ends *e, enum kind kind, bool is_read, bool 
 	return true;
 }
 
+/*
+ * A Unix socket ends in the call, but where a thread gets a table of descriptors of its own at that
+ * moment: then with it.
+ */
 static inline void close_feed(struct ends *e)
 {
+	struct pollfd end = { .fd = e->in, .events = POLLRDHUP };
+
 	if (e->feed >= 0)
 		RAW(close, e->feed, 0, 0);
 	if (e->sink != e->feed)
 		RAW(close, e->sink, 0, 0);
+	if (e->feed >= 0 && e->kind >= PAIR && !is_tcp(e))
+		raw6(SYS_ppoll, (long)&end, 1, 0, 0, 0, 0);
 	e->feed = e->sink = -1;
 }
 
