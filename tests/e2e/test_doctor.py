@@ -639,26 +639,26 @@ threading.Event().wait()
         return self.start(self.refused, str(view.port), what, LD_PRELOAD=OBJECT, OTEL_BSP_SCHEDULE_DELAY="1",
                           OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{view.port}")
 
-    def test_doctor_tells_of_a_thread_that_was_refused(self):
-        """To a child, of which its parent's exporter tells, as ulimit -u 0 does it."""
+    def found_of_child(self, what, name):
+        """What is refused to a child, and not to its parent, whose exporter tells of both."""
         with View() as view:
-            pid = self.start_refused(view, "thread")
+            pid = self.start_refused(view, what)
             child = self.child_of(pid)
             self.addCleanup(os.kill, child, signal.SIGKILL)
-            found = self.until_found(child, "exporter-refused")
-            self.assertEqual([found["exporter-refused"][k] for k in ("level", "seen")], ["bad", "exporter_refused=1"])
-            self.assertIn("no-thread", found)
-            self.assertNotIn("exporter-refused", self.until_found(pid, "connections"))
+            found = self.until_found(child, name)
+            self.assertNotIn(name, self.until_found(pid, "connections"))
+        self.assertEqual(found[name]["level"], "bad")
+        return found
+
+    def test_doctor_tells_of_a_thread_that_was_refused(self):
+        """As ulimit -u 0 does it."""
+        found = self.found_of_child("thread", "exporter-refused")
+        self.assertEqual(found["exporter-refused"]["seen"], "exporter_refused=1")
+        self.assertIn("no-thread", found)
 
     def test_doctor_tells_of_calls_that_are_forbidden(self):
-        """To a child by its own filter, and its parent's exporter tells of it: no more is to be had from itself."""
-        with View() as view:
-            pid = self.start_refused(view, "calls")
-            child = self.child_of(pid)
-            self.addCleanup(os.kill, child, signal.SIGKILL)
-            found = self.until_found(child, "sandboxed")
-            self.assertEqual([found["sandboxed"][k] for k in ("level", "seen")], ["bad", "sandboxed=1"])
-            self.assertNotIn("sandboxed", self.until_found(pid, "connections"))
+        """By a filter of its own, after which no more is to be had from itself."""
+        self.assertEqual(self.found_of_child("calls", "sandboxed")["sandboxed"]["seen"], "sandboxed=1")
 
     def test_doctor_tells_of_connections_without_memory(self):
         with View() as view:
