@@ -32,7 +32,8 @@ static const struct kind_text {
 	[STATUS_FORBIDDEN] = { "forbidden", "it is somebody else's, and cannot be looked at" },
 	[STATUS_NOT_LOADED] = { "not loaded", "libinterspan.so is not loaded" },
 	[STATUS_NO_EXPORTER] = { "no exporter",
-				 "libinterspan.so is loaded, but no span was finished yet: "
+				 "libinterspan.so is loaded, but no span was finished yet, or only "
+				 "by a thread that has a signal blocked: "
 				 "there is no exporter, and no counters can be read" },
 	[STATUS_FILTERED] = { "filtered", "libinterspan.so is loaded; under a seccomp filter, "
 					  "as in Docker, no counters are shown: "

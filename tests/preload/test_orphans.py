@@ -7,7 +7,7 @@ import unittest
 
 from support import rawhttp
 from support.case import WAIT, Feature, Transparency
-from support.progs import BUILD, free_port
+from support.progs import APPS, BUILD, PYTHON, free_port
 
 HOST = os.path.join(BUILD, "tests", "host_orphan")
 # How a parent waits, and whether it asks for the status.
@@ -74,6 +74,17 @@ class Told(Serves, Feature):
         self.assertIn(b" 200 OK", rawhttp.get(port, "/after"))
         left = self.check(lab, "process_exited", 3)
         self.assertEqual(left["resource"]["process.pid"], host.pid)
+
+    def test_child_of_one_that_has_sent(self):
+        """It has nothing of what its parent's exporter had made, and makes its own."""
+        lab = self.lab(OTEL_BSP_SCHEDULE_DELAY="1", OTEL_INTERSPAN_SHUTDOWN_TIMEOUT="10000")
+        server = lab.python_server("second.py", traced=False)
+        os.mkfifo(fifo := lab.path("fifo"))
+        lab.start([PYTHON, os.path.join(APPS, "heir.py"), server.url("/x"), fifo], "heir")
+        self.spans(lab, 1)
+        with open(fifo, "wb"):
+            pass
+        self.assertNotEqual(*(s["resource"]["process.pid"] for s in self.spans(lab, 2)))
 
     def test_alone(self):
         """Of a process that shares its store with nobody: what it exits from."""
