@@ -63,16 +63,36 @@ static struct decision by_probability(const struct sampler_case *c, uint64_t at_
 	return d;
 }
 
-/* E36, E48: the id alone decides, and nothing is said of it. */
+/*
+ * CM62: of a trace that begins here th is what the id was decided by, also in the spans below it,
+ * for which the id is asked again.  Of somebody else's trace their th is not, and ours may not be:
+ * they may have gone by rv, or made an id that is not random.
+ */
+static enum sampler_state ratio_state(const struct span_context *parent, bool is_kept)
+{
+	struct ot_member m;
+
+	if (!parent)
+		return is_kept ? STATE_SET : STATE_KEEP;
+	ot_member_find(parent->tracestate, &m);
+	if (!m.has_threshold)
+		return STATE_KEEP;
+	return is_kept && !parent->is_remote && !m.has_random ? STATE_SET : STATE_ERASE;
+}
+
+/* E36: the id alone decides. */
 static struct decision by_ratio(const struct sampler_case *c)
 {
 	static atomic_flag is_told = ATOMIC_FLAG_INIT;
+	bool is_kept = random_of(c->trace) >= threshold;
+	struct decision d =
+		decision(is_kept ? VERDICT_SAMPLE : VERDICT_DROP, ratio_state(c->parent, is_kept));
 
 	if (c->parent && !atomic_flag_test_and_set(&is_told)) /* E47 */
 		LOG(BYTES("traceidratio decides about traces that others began: "
 			  "parts of them may be missing"));
-	return decision(random_of(c->trace) < threshold ? VERDICT_DROP : VERDICT_SAMPLE,
-			STATE_KEEP);
+	d.threshold = threshold;
+	return d;
 }
 
 static struct decision over_limit(void)
@@ -188,10 +208,7 @@ static void take_argument(void)
 		    config.traces_sampler_arg);
 		return;
 	}
-	if ((config.traces_sampler & ~SAMPLER_PARENTBASED) == SAMPLER_PROBABILITY)
-		threshold = ot_threshold(keep);
-	else
-		threshold = OT_ALL - keep;
+	threshold = ot_threshold(keep); /* rounded as th is written, so that th is what decides */
 }
 
 static void take_rule(struct bytes text)

@@ -229,13 +229,21 @@ static ALWAYS_INLINE bool is_rewritten(struct conn *c, const struct head *head,
 	return true;
 }
 
+/*
+ * What a proxy copies is what came in: stale also where only the SERVER span's sampler had a word
+ * in it.
+ */
+static bool is_state_own(const struct carried *what)
+{
+	return span_state_is_own(what->own) || span_state_is_own(span_get(what->server));
+}
+
 void inject_headers(struct conn *c, const struct head *head, const struct written *w,
 		    enum header header, const struct carried *what)
 {
 	const char *text = c->out.scratch->text;
-	bool is_stale =
-		head->tracestates && (header != HEADER_OURS || span_state_is_own(what->own) ||
-				      is_void(head, text, c->out.scratch->edit));
+	bool is_stale = head->tracestates && (header != HEADER_OURS || is_state_own(what) ||
+					      is_void(head, text, c->out.scratch->edit));
 	struct lines lines = { 0 };
 
 	if (head->signed_names & SIGNED_TRACEPARENT ||
@@ -250,7 +258,7 @@ void inject_headers(struct conn *c, const struct head *head, const struct writte
 	c->edits.is_rewrite = header == HEADER_OURS && is_replaceable(c, head, w, &lines);
 	edit_lines(c, head, &lines, is_stale, what->ctx);
 	if (!c->edits.is_rewrite || UNLIKELY(config_has_others()) ||
-	    (is_stale && span_state_is_own(what->own)))
+	    (is_stale && is_state_own(what)))
 		add_lines(&(struct writing){ c, head, what, span_get(what->server),
 					     head->tracestates && !is_stale },
 			  w->closing);

@@ -26,7 +26,7 @@ static bool hex_word(struct bytes s, uint64_t *ret)
 	return true;
 }
 
-static void find_random(struct ot_member *m)
+static void find_parts(struct ot_member *m)
 {
 	struct bytes rest = m->value;
 
@@ -34,7 +34,11 @@ static void find_random(struct ot_member *m)
 		struct bytes value = bytes_split(&rest, ';');
 		struct bytes key = bytes_split(&value, ':');
 
-		if (bytes_equal(key, BYTES("rv")) && value.ptr)
+		if (!value.ptr)
+			continue;
+		if (bytes_equal(key, BYTES("th")))
+			m->has_threshold = true;
+		else if (bytes_equal(key, BYTES("rv")))
 			m->has_random = hex_word(value, &m->random);
 	}
 }
@@ -55,7 +59,7 @@ void ot_member_find(struct bytes list, struct ot_member *ret)
 		ret->before.len = (size_t)(member.ptr - list.ptr);
 		ret->after = bytes_skip(list, ret->before.len + member.len);
 	}
-	find_random(ret);
+	find_parts(ret);
 }
 
 /* --- writing --- */

@@ -21,6 +21,7 @@ struct ot_member {
 	struct bytes value;  /* behind "ot="; ptr NULL: there is none */
 	struct bytes after;  /* with a comma ahead if it is not empty */
 	size_t others;       /* members */
+	bool has_threshold;  /* th, whatever it says */
 	bool has_random;
 	uint64_t random; /* rv (E54) */
 };

@@ -38,6 +38,43 @@ class Sampling(Feature):
         self.assertRegex(told["traceparent"], r"-03$")
         self.assertEqual((told["tracestate"], span["trace_state"]), ("ot=th:0", "ot=th:0"))
 
+    def test_ratio_is_told(self):
+        """CM62, E36, E53: what is sampled says by what chance, and what is not says nothing."""
+        for sampler in ("traceidratio", "parentbased_traceidratio"):
+            with self.subTest(sampler):
+                (told,), (span,), _ = self.chain(1, OTEL_TRACES_SAMPLER=sampler)
+                self.assertEqual((told["tracestate"], span["trace_state"]), ("ot=th:0", "ot=th:0"))
+        lab = self.lab(OTEL_TRACES_SAMPLER="traceidratio", OTEL_TRACES_SAMPLER_ARG="0.5")
+        second = lab.python_server("second.py", traced=False)
+        sampled = []
+        for done in (lab.run(["curl", "-s", second.url("/")]) for _ in range(12)):
+            told = {k.lower(): v for k, v in json.loads(done.stdout)["headers"]}
+            _, trace, _, flags = told["traceparent"].split("-")
+            want = ("03", "ot=th:8") if trace[-14:] >= "80000000000000" else ("02", None)
+            self.assertEqual((flags, told.get("tracestate")), want, trace)
+            sampled += [trace] if flags == "03" else []
+        spans = self.spans(lab, len(sampled))
+        self.assertCountEqual([(s["trace_id"], s["trace_state"]) for s in spans],
+                              [(trace, "ot=th:8") for trace in sampled])
+
+    def test_ratio_below_the_root(self):
+        """CM62, C42, E52: a proxy's calls say what its root does; of a trace of others they say nothing."""
+        lab = self.lab()
+        second = lab.python_server("second.py", traced=False)
+        front = lab.nginx(second.port, service="edge", OTEL_TRACES_SAMPLER="traceidratio")
+        for headers, want in (
+                ((), "ot=th:0"),
+                ((f"-Htraceparent: 00-{TRACE}-{PARENT}-01", "-Htracestate: a=1,ot=th:c;rv:01234567890123,b=2"),
+                 "ot=rv:01234567890123,a=1,b=2"),
+                ((f"-Htraceparent: 00-{TRACE}-{PARENT}-01", "-Htracestate: ot=th:c"), ""),
+                ((f"-Htraceparent: 00-{TRACE}-{PARENT}-01", "-Htracestate: a=1,b=2"), "a=1,b=2")):
+            with self.subTest(headers=headers):
+                lab.collector.clear()
+                done = lab.run(["curl", "-s", *headers, front.url("/")], traced=False)
+                self.assertEqual([s["trace_state"] for s in self.spans(lab, 2)], [want] * 2)
+                states = [v for k, v in json.loads(done.stdout)["headers"] if k.lower() == "tracestate"]
+                self.assertEqual(",".join(states).strip(), want)
+
     def test_rules_and_limit(self):
         told, spans, lab = self.chain(
             2, ("/health", "/x", "/y", "/z"), OTEL_TRACES_SAMPLER="always_off",

@@ -129,7 +129,7 @@ static struct decision decide(const struct span_context *parent, const struct tr
 	return sampler_decide(&c, &flags);
 }
 
-static void test_trace_state_tells_the_probability(void **state) /* E46, E48, E54-E58 */
+static void test_trace_state_tells_the_probability(void **state) /* E46, E54-E58 */
 {
 	struct span_context random = parent_of(1, "ot=rv:ffffffffffffff");
 	struct decision d;
@@ -143,14 +143,96 @@ static void test_trace_state_tells_the_probability(void **state) /* E46, E48, E5
 	assert_int_equal(d.state, STATE_ERASE);
 	d = decide(&random, &trace_low, 0, 0); /* instead of the id (E54) */
 	assert_int_equal(d.verdict, VERDICT_SAMPLE);
-	SET("OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.5");
-	d = decide(NULL, &trace_high, 0, 0);
-	assert_int_equal(d.state, STATE_KEEP);
-	d = decide(&random, &trace_low, 0, 0); /* on the id alone (E36) */
-	assert_int_equal(d.verdict, VERDICT_DROP);
 	SET("OTEL_TRACES_SAMPLER=parentbased_probability", "OTEL_TRACES_SAMPLER_ARG=0.5");
 	d = decide(&random, &trace_low, 0, 0);
 	assert_int_equal(d.state, STATE_KEEP);
+}
+
+static struct trace_id with_random(uint64_t random)
+{
+	struct trace_id trace = trace_high;
+
+	for (size_t i = 16; i-- > 9; random >>= 8)
+		trace.bytes[i] = (uint8_t)random;
+	return trace;
+}
+
+/* What th says is what decided, to the last id; and who gives less keeps some of the same (E36). */
+static void test_ratio_tells_its_threshold(void **state) /* CM62, E36, E53, E62 */
+{
+	static const struct {
+		const char *ratio;
+		uint64_t threshold;
+	} rows[] = {
+		{ "0.0001", 0xfff97240000000 },
+		{ "0.01", 0xfd70a000000000 },
+		{ "0.1", 0xe6660000000000 },
+		{ "0.25", 0xc0000000000000 },
+		{ "0.5", 0x80000000000000 },
+		{ "0.95", 0x0ccd0000000000 },
+		{ "1", 0 }, /* th:0, which is a probability of 1, and not that nothing is known */
+	};
+	static const char *const samplers[] = { "OTEL_TRACES_SAMPLER=traceidratio",
+						"OTEL_TRACES_SAMPLER=parentbased_traceidratio" };
+	uint64_t before = OT_ALL;
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof(rows) / sizeof(rows[0]); i++) {
+		char argument[64] = "OTEL_TRACES_SAMPLER_ARG=";
+		uint64_t t = rows[i / 2].threshold;
+		struct trace_id kept = with_random(t), dropped = with_random(t - 1);
+		struct decision d;
+
+		strcat(argument, rows[i / 2].ratio);
+		SET(samplers[i % 2], argument);
+		d = decide(NULL, &kept, 0, 0);
+		if (d.verdict != VERDICT_SAMPLE || d.state != STATE_SET || d.threshold != t)
+			fail_msg("%s: %#llx", argument, (unsigned long long)d.threshold);
+		d = decide(NULL, &dropped, 0, 0);
+		if (t && (d.verdict != VERDICT_DROP || d.state != STATE_KEEP))
+			fail_msg("%s keeps an id below its threshold", argument);
+		assert_true(t <= before);
+		before = t;
+	}
+}
+
+static void test_ratio_of_a_trace_of_others(void **state) /* CM62, E36, E52, E54, E58 */
+{
+	static const struct {
+		const char *tracestate;
+		bool is_remote;
+		enum sampler_state kept, dropped;
+	} rows[] = {
+		{ NULL, true, STATE_KEEP, STATE_KEEP },
+		{ "a=1,ot=rv:ffffffffffffff", true, STATE_KEEP, STATE_KEEP },
+		{ "a=1,ot=th:0", true, STATE_ERASE, STATE_ERASE },
+		{ "ot=rv:ffffffffffffff;th:c", true, STATE_ERASE, STATE_ERASE },
+		/* Of this process: the root's th; what a rule has set by rv is not the id's. */
+		{ NULL, false, STATE_KEEP, STATE_KEEP },
+		{ "ot=th:c,a=1", false, STATE_SET, STATE_ERASE },
+		{ "ot=th:c;rv:ffffffffffffff", false, STATE_ERASE, STATE_ERASE },
+	};
+
+	(void)state;
+	SET("OTEL_TRACES_SAMPLER=traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.5");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct span_context parent = parent_of(1, rows[i].tracestate);
+		struct decision kept, dropped;
+
+		parent.is_remote = rows[i].is_remote;
+		kept = decide(&parent, &trace_high, 0, 0);
+		dropped = decide(&parent, &trace_low, 0, 0); /* whatever rv says */
+		if (kept.verdict != VERDICT_SAMPLE || kept.state != rows[i].kept ||
+		    dropped.verdict != VERDICT_DROP || dropped.state != rows[i].dropped)
+			fail_msg("row %zu: %d %d", i, kept.state, dropped.state);
+		assert_int_equal(kept.threshold, OT_ALL / 2);
+	}
+	SET("OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.5");
+	assert_int_equal(
+		decide(&(struct span_context){ .flags = 1, .tracestate = BYTES("ot=th:c") },
+		       &trace_high, 0, 0)
+			.state,
+		STATE_KEEP); /* decided by the parent, as th says */
 }
 
 static void test_first_rule_that_fits_decides(void **state)
@@ -230,6 +312,8 @@ int main(void)
 		cmocka_unit_test(test_sampler_does_what_the_parent_did),
 		cmocka_unit_test(test_samplers),
 		cmocka_unit_test(test_trace_state_tells_the_probability),
+		cmocka_unit_test(test_ratio_tells_its_threshold),
+		cmocka_unit_test(test_ratio_of_a_trace_of_others),
 		cmocka_unit_test(test_first_rule_that_fits_decides),
 		cmocka_unit_test(test_limit_is_kept),
 	};
