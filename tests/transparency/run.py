@@ -11,6 +11,7 @@ run at the same time, and one bare run serves them all.  A suite is a file of su
     missing()       what must be installed, as text; None: it is all there
     command(part)   (argv, env, directory): runs that part
     results(part, directory, output)   {test: "ok" | "failed" | "skipped"}
+    AT_ONCE         how many runs may go on at a time, where that is not all: they share the file system
 
 Modes: no collector, a collector, OTEL_SDK_DISABLED=true.
 
@@ -152,11 +153,16 @@ def differences(a, b):
     return {t for t in a.keys() | b.keys() if a.get(t) != b.get(t)}
 
 
+def at_once(name, many):
+    suite = importlib.import_module(f"suites.{name}")
+    return concurrent.futures.ThreadPoolExecutor(min(many, getattr(suite, "AT_ONCE", many)))
+
+
 def by_header(name, part, mode, differ, bare, traced):
     """Those of differ that our header causes: they fail once more with it, and not without."""
     if not differ or not traced["proof"]["headers_injected"]:
         return set()
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with at_once(name, 2) as pool:
         again, without = pool.map(lambda m: run(name, part, m)["results"], (mode, "no header"))
     want = ("ok", "failed", "failed", "ok")
     return {t for t in differ
@@ -199,7 +205,7 @@ def measure(name, parts, modes):
     good = bad = 0
     for part in parts:
         began = time.monotonic()
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        with at_once(name, 4) as pool:
             bare, *traced = pool.map(lambda m, p=part: run(name, p, m), ("bare", *modes))
         for mode, one in zip(modes, traced):
             held = compare(name, part, mode, bare["results"], one, tallies[mode])
@@ -219,10 +225,10 @@ def debian():
 
 
 def freeze(name, suite):
-    """Three at the same time: what shows only on a busy machine is to be found here, too."""
+    """Three at the same time, if they may: what shows only on a busy machine is to be found here, too."""
     unsteady = set()
     for part in suite.ALL:
-        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        with at_once(name, 3) as pool:
             runs = [r["results"] for r in pool.map(lambda _: run(name, part, "bare"), range(3))]
         found = set(differences(runs[0], runs[1])) | set(differences(runs[0], runs[2]))
         print(f"{name} {part}: {len(runs[0])} tests, {len(found)} flaky {sorted(found)}", flush=True)
