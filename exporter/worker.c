@@ -4,10 +4,10 @@
  * each to the exporter that the user chose, and leaves when it is told to.
  *
  *   wakes for     the first finished span that waits: from then on the schedule delay runs
- *                 a full batch
+ *                 a full batch; what is more than that waits for the delay, or for the next one
  *                 the question to a remote sampler, and its answer
  *                 a flush, a stop, the end of the main thread
- *   never wakes   while nothing finished waits
+ *   never wakes   while nothing finished waits, but for a look for the host that was put off
  */
 #include <linux/futex.h>
 
@@ -35,6 +35,7 @@
 #define READ_AHEAD 4u   /* slots on their way from the producer's processor */
 #define TOO_LATE_NS (20 * MS_NS)
 #define SURVEY_NS (1000ull * MS_NS)
+#define LOOK_NS (50ull * MS_NS)     /* between two looks for the host */
 #define SPOOL_NS (30000ull * MS_NS) /* after spans were sent: no timer */
 
 /* All that the thread needs, in one mapping; kept for the next thread, and empty in a child. */
@@ -42,7 +43,9 @@ struct worker {
 	struct exporter *x; /* NULL: this process has not had one */
 	uint64_t survey_ns; /* not before; is_missed: then, whatever else there is to do */
 	bool is_missed;
-	uint32_t enough; /* spans that make a batch; the store's own word is anybody's */
+	uint64_t due_ns;    /* then all that waits is sent; SLEEP_FOR_EVER: nothing waits */
+	uint64_t looked_ns; /* for the host */
+	uint32_t enough;    /* spans that make a batch; the store's own word is anybody's */
 	uint32_t index[COLLECT_MAX]; /* slots that were collected */
 	size_t given;                /* of those, back to the store; read: copied out */
 	size_t read;
@@ -117,13 +120,27 @@ static size_t collect(struct worker *w, size_t max)
 }
 
 /*
+ * Before all that waits is due, only whole batches: a request for the few spans that finished while
+ * the thread woke up would cost as much as one for a hundred.
+ */
+static size_t wanted_now(struct worker *w, bool to_the_end)
+{
+	size_t done = atomic_load(&w->x->store->done);
+
+	if (!to_the_end && clock_monotonic_ns() < w->due_ns)
+		return done - done % w->enough;
+	w->due_ns = SLEEP_FOR_EVER;
+	return done;
+}
+
+/*
  * At most as many as were waiting when it began: producers that never pause do not keep a flush
  * from ending.  What the deadline cuts off stays in the store, for a survivor, or for whoever
- * counts.  to_the_end: several exporters are waited for, too.
+ * counts.  to_the_end: whatever waits, and several exporters are waited for, too.
  */
 static void drain(struct worker *w, bool to_the_end)
 {
-	size_t left = atomic_load(&w->x->store->done);
+	size_t left = wanted_now(w, to_the_end);
 
 	while (left && !is_too_late(w->x)) {
 		size_t n = collect(w, left);
@@ -211,8 +228,11 @@ static bool is_asked(struct exporter *x, struct asked seen)
 	       atomic_load(&x->main_gone);
 }
 
-static bool is_alone(struct exporter *x)
+static bool is_alone(struct worker *w, uint64_t now)
 {
+	struct exporter *x = w->x;
+
+	w->looked_ns = now;
 	return atomic_load(&x->main_gone) || (x->is_alone && x->is_alone());
 }
 
@@ -231,38 +251,52 @@ static void rest(struct worker *w, uint64_t until_ns, struct asked seen, uint32_
 	}
 }
 
+/* Nothing waits, and nothing has for a while. */
+static void rest_long(struct worker *w, uint64_t until_ns, struct asked seen)
+{
+	sinks_trim(&w->sinks);
+	rest(w, until_ns, seen, 1);
+}
+
+static void schedule(struct worker *w, uint32_t done, uint64_t now)
+{
+	if (done == 0)
+		w->due_ns = SLEEP_FOR_EVER;
+	else if (w->due_ns == SLEEP_FOR_EVER)
+		w->due_ns = now + schedule_delay_ns(w->x);
+}
+
 /*
  * Returns when there is something to do: enough finished spans, or some for long enough, or the
  * host asked for something else than in seen.  False: there is no host any more.  That is looked
- * for before a sleep, and only then: it takes longer than to encode a hundred spans.
+ * for before a sleep, and only then: it takes longer than to encode a hundred spans.  So while
+ * batches come one after the other it is looked for now and then, and memory is kept meanwhile.
  */
 static bool wait_for_work(struct worker *w, struct asked seen)
 {
-	uint64_t due = SLEEP_FOR_EVER;
-
 	while (!is_asked(w->x, seen)) {
 		uint32_t done = atomic_load(&w->x->store->done);
 		uint64_t now = clock_monotonic_ns();
-		uint64_t survey = w->is_missed ? w->survey_ns : SLEEP_FOR_EVER;
-		bool is_due = done >= w->enough || now >= due || now >= survey ||
-			      remote_poll_is_due(&w->poll);
+		uint64_t until = w->is_missed ? w->survey_ns : SLEEP_FOR_EVER;
+		bool is_due, has_looked;
 
-		if (atomic_load(&w->x->main_gone) || (!is_due && is_alone(w->x)))
+		schedule(w, done, now);
+		until = w->due_ns < until ? w->due_ns : until;
+		is_due = done >= w->enough || now >= until || remote_poll_is_due(&w->poll);
+		has_looked = now - w->looked_ns < LOOK_NS;
+		if (atomic_load(&w->x->main_gone) || (!is_due && !has_looked && is_alone(w, now)))
 			return false;
-		if (done == 0) {
-			due = SLEEP_FOR_EVER;
-			sinks_trim(&w->sinks);
-		} else if (due == SLEEP_FOR_EVER) {
-			due = now + schedule_delay_ns(w->x);
-			is_due |= now >= due;
-		}
+		if (has_looked && w->looked_ns + LOOK_NS < until)
+			until = w->looked_ns + LOOK_NS;
 		/* Past its deadline the host is about to end; nothing may be sent. */
 		if (is_too_late(w->x))
 			exporter_sleep(w->x, now + TOO_LATE_NS, seen, SLEEP_WHATEVER_WAITS);
 		else if (is_due)
 			return true;
+		else if (done || has_looked)
+			rest(w, until, seen, done ? w->enough : 1);
 		else
-			rest(w, due < survey ? due : survey, seen, done ? w->enough : 1);
+			rest_long(w, until, seen);
 	}
 	return !atomic_load(&w->x->main_gone);
 }
@@ -332,6 +366,8 @@ static struct worker *worker_get(struct exporter *x, unsigned int std_kept)
 	kept->survey_ns = 0;
 	kept->is_missed = false;
 	kept->spool_ns = 0;
+	kept->due_ns = SLEEP_FOR_EVER;
+	kept->looked_ns = 0;
 	spool_begin(&kept->spool);
 	if (!sinks_begin(&kept->sinks, x, std_kept)) {
 		sinks_end(&kept->sinks);
