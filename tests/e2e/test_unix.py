@@ -3,7 +3,8 @@
 import socket
 import time
 
-from support.case import Feature
+from support.case import WAIT, Feature
+from support.collector import Collector
 from support.progs import free_port
 
 
@@ -50,3 +51,17 @@ class UnixSockets(Feature):
         for (_, _, host), span in spans.items():
             if span is not edge:
                 self.assert_unix(span, host)
+
+    def test_spans_are_sent_to_one(self):
+        """OTLP over HTTP; over gRPC: test_grpc."""
+        lab = self.lab()
+        second = lab.python_server("second.py", traced=False)
+        for number, protocol in enumerate(("http/protobuf", "http/json")):
+            with self.subTest(protocol), Collector(unix=lab.path(f"{number}.sock")) as collector:
+                lab.run(["curl", "-sS", second.url("/x")], OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
+                        OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint)
+                span, = collector.wait_for(1, WAIT)
+                self.assert_sound(collector)
+                self.assertEqual((span["kind"], span["attributes"]["url.full"]), ("CLIENT", second.url("/x")))
+                self.assertEqual([(path, headers["Host"]) for path, headers, _ in collector.requests],
+                                 [("/v1/traces", "localhost")])

@@ -12,6 +12,8 @@ It can misbehave on demand: put answers into c.answers and each request takes th
 """
 import gzip
 import http.server
+import socket
+import socketserver
 import threading
 import time
 
@@ -72,6 +74,18 @@ class Server(http.server.ThreadingHTTPServer):
         pass  # a program that was killed has not said good-bye
 
 
+class UnixServer(Server):
+    """At a path, for a client that has no address."""
+    address_family = socket.AF_UNIX
+
+    def server_bind(self):
+        socketserver.TCPServer.server_bind(self)
+
+    def get_request(self):
+        s, _ = super().get_request()
+        return s, ("unix", 0)
+
+
 class Waiting:
     """Spans that arrive, and who waits for them."""
 
@@ -105,12 +119,12 @@ class Waiting:
 
 
 class Collector(Waiting):
-    def __init__(self, port=0):
+    def __init__(self, port=0, unix=None):
         super().__init__()
-        self.server = Server(("127.0.0.1", port), Handler)
+        self.server = UnixServer(unix, Handler) if unix else Server(("127.0.0.1", port), Handler)
         self.server.collector = self
-        self.port = self.server.server_address[1]
-        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.port = None if unix else self.server.server_address[1]
+        self.endpoint = f"unix:{unix}" if unix else f"http://127.0.0.1:{self.port}"
         self.closing = threading.Event()
         self.errors = []    # what was malformed, as text
         self.answers = []   # see above

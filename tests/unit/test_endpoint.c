@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -337,6 +339,136 @@ static void test_endpoint_timeout_is_the_shortest(void **state)
 	}
 }
 
+/* --- each by the environment: for all signals, for traces, both --- */
+
+static const char *seen_url(void)
+{
+	return e.url;
+}
+
+static const char *seen_protocol(void)
+{
+	return e.protocol == PROTOCOL_GRPC      ? "grpc" :
+	       e.protocol == PROTOCOL_HTTP_JSON ? "json" :
+						  "protobuf";
+}
+
+static const char *seen_compression(void)
+{
+	return e.wants_gzip ? "gzip" : "none";
+}
+
+static const char *seen_headers(void)
+{
+	return e.n_headers ? e.headers[e.n_headers - 1] : "";
+}
+
+static const char *seen_certificate(void)
+{
+	return e.certificate.len ? e.certificate.ptr : "";
+}
+
+static const char *seen_client_key(void)
+{
+	return e.client_key.len ? e.client_key.ptr : "";
+}
+
+static const char *seen_client_certificate(void)
+{
+	return e.client_certificate.len ? e.client_certificate.ptr : "";
+}
+
+static const char *seen_scheme(void)
+{
+	return strncmp(e.url, "https:", 6) == 0 ? "https" : "http";
+}
+
+static struct config parsed;
+
+static const char *seen_timeout(void)
+{
+	static char ms[16];
+
+	snprintf(ms, sizeof(ms), "%u", endpoint_timeout_ms(&parsed));
+	return ms;
+}
+
+/* What is seen: unset, and of values for all signals and for traces. */
+static const struct own_row {
+	const char *id, *name;
+	const char *also;            /* a setting without which it is not seen */
+	const char *all, *own, *bad; /* bad: for traces, where all is set; NULL: any text will do */
+	const char *want_none, *want_all, *want_own, *want_bad;
+	const char *(*seen)(void);
+} own_rows[] = {
+	{ "E89", "ENDPOINT", NULL, "http://a:1/x", "http://b:2/y", NULL,
+	  "http://localhost:4318/v1/traces", "http://a:1/x/v1/traces", "http://b:2/y", NULL,
+	  seen_url },
+	{ "E90", "PROTOCOL", NULL, "grpc", "http/json", "json", "protobuf", "grpc", "json", "grpc",
+	  seen_protocol },
+	{ "E91", "HEADERS", NULL, "a=1,b=2", "c=3", NULL, "", "b: 2", "c: 3", NULL, seen_headers },
+	{ "E92", "TIMEOUT", NULL, "700", "600", "6s", "10000", "700", "600", "700", seen_timeout },
+	{ "E93", "COMPRESSION", NULL, "gzip", "none", "zstd", "none", "gzip", "none", "gzip",
+	  seen_compression },
+	{ "E94", "CERTIFICATE", NULL, "/a.pem", "/b.pem", NULL, "", "/a.pem", "/b.pem", NULL,
+	  seen_certificate },
+	{ "E95", "CLIENT_KEY", NULL, "/a.pem", "/b.pem", NULL, "", "/a.pem", "/b.pem", NULL,
+	  seen_client_key },
+	{ "E96", "CLIENT_CERTIFICATE", NULL, "/a.pem", "/b.pem", NULL, "", "/a.pem", "/b.pem", NULL,
+	  seen_client_certificate },
+	/* E3: what is neither is false, and no reason to send in the clear. */
+	{ "E97", "INSECURE", "PROTOCOL=grpc", "true", "false", "1", "https", "http", "https",
+	  "https", seen_scheme },
+};
+
+static const char *seen_with(const struct own_row *r, const char *all, const char *own)
+{
+	static char text[4][128];
+	char *envp[5] = { NULL };
+	size_t n = 0;
+
+	if (r->also) {
+		snprintf(text[n], sizeof(text[n]), "OTEL_EXPORTER_OTLP_%s", r->also);
+		envp[n] = text[n];
+		n++;
+		snprintf(text[n], sizeof(text[n]), "OTEL_EXPORTER_OTLP_ENDPOINT=c:4317");
+		envp[n] = text[n];
+		n++;
+	}
+	snprintf(text[n], sizeof(text[n]), "OTEL_EXPORTER_OTLP_%s=%s", r->name, all);
+	envp[n] = text[n];
+	n++;
+	snprintf(text[n], sizeof(text[n]), "OTEL_EXPORTER_OTLP_TRACES_%s=%s", r->name, own);
+	envp[n] = text[n];
+	config_parse(&parsed, envp);
+	endpoint_init(&e, &parsed);
+	return r->seen();
+}
+
+static void expect(const struct own_row *r, const char *all, const char *own, const char *want)
+{
+	const char *got = seen_with(r, all, own);
+
+	if (strcmp(got, want) != 0)
+		fail_msg("%s: OTEL_EXPORTER_OTLP_%s=%s, for traces %s: %s, not %s", r->id, r->name,
+			 all, own, got, want);
+}
+
+static void test_endpoint_each_for_traces_beats_the_one_for_all(void **state) /* E1, E89-E97 */
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(own_rows) / sizeof(own_rows[0]); i++) {
+		const struct own_row *r = &own_rows[i];
+
+		expect(r, "", "", r->want_none);
+		expect(r, r->all, "", r->want_all);
+		expect(r, "", r->own, r->want_own);
+		expect(r, r->all, r->own, r->want_own);
+		if (r->bad)
+			expect(r, r->all, r->bad, r->want_bad);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +485,7 @@ int main(void)
 		cmocka_unit_test(test_endpoint_refuses_bad_headers),
 		cmocka_unit_test(test_endpoint_traces_have_their_own_protocol_and_compression),
 		cmocka_unit_test(test_endpoint_timeout_is_the_shortest),
+		cmocka_unit_test(test_endpoint_each_for_traces_beats_the_one_for_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
