@@ -32,6 +32,21 @@ class Sampling(Feature):
                 self.assertRegex(told["traceparent"], r"^00-[0-9a-f]{32}-[0-9a-f]{16}-02$")
                 self.assertEqual(lab.total("spans_unsampled"), 1)
 
+    def test_unsampled_span_has_an_id_of_its_own(self):
+        """E44, C17, C22: also below a caller that has not sampled it, in each request that a proxy sends."""
+        lab = self.lab()
+        second = lab.python_server("second.py", traced=False)
+        front = lab.nginx(second.port, service="edge")
+        seen = {PARENT}
+        for _ in range(3):
+            done = lab.run(["curl", "-s", f"-Htraceparent: 00-{TRACE}-{PARENT}-00", front.url("/")], traced=False)
+            told, = [v for k, v in json.loads(done.stdout)["headers"] if k.lower() == "traceparent"]
+            version, trace, span, flags = told.split("-")
+            self.assertEqual((version, trace, flags), ("00", TRACE, "00"))
+            self.assertNotIn(span, seen)
+            seen.add(span)
+        self.spans(lab, 0)
+
     def test_probability_is_told(self):
         """E53, E56, O: in tracestate on the wire, and in the span."""
         (told,), (span,), _ = self.chain(1, OTEL_TRACES_SAMPLER="probability")
