@@ -18,8 +18,8 @@
  * that has just begun.
  */
 struct process_words {
-	_Atomic uint32_t quiesce; /* exporter.h: Q */
-	_Atomic uint32_t forking; /* exporter_life.c: the thread that holds it for a fork */
+	_Atomic uint32_t quiesce;  /* exporter.h: Q */
+	_Atomic uintptr_t forking; /* exporter_life.c: the thread that holds it for a fork */
 };
 
 /* That page. */

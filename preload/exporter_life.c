@@ -418,11 +418,10 @@ void exporter_main_gone(void)
 bool exporter_quiesce(void)
 {
 	struct process_words *w = process_words();
-	uint32_t self;
+	uintptr_t self = (uintptr_t)&thread_self; /* no system call: fork() waits for it */
 
 	if (!store_get() || life_get() == ABSENT)
 		return false;
-	self = (uint32_t)raw_gettid();
 	/* Its signal handler may fork, too. */
 	if (atomic_load(&w->forking) == self || !quiesce_lock(&w->quiesce, QUIESCE_MS))
 		return false;

@@ -11,6 +11,7 @@
 
 #include "process.h"
 #include "rawsys.h"
+#include "region.h"
 #include "resolve.h"
 #include "single.h"
 
@@ -21,9 +22,8 @@
 
 #define PAGE 4096u
 
-#define STACK_BYTES (256u << 10)
+#define STACK_BYTES REGION_STACK_BYTES
 #define STACK_LAST_BYTES (8u << 20) /* for hosts with megabytes of thread-locals */
-#define STACK_GUARD PAGE
 
 static _Atomic uint32_t on_stack; /* the last thread that was given the stack of ours; 0: none */
 
@@ -62,24 +62,11 @@ void exporter_thread_forget(void)
  */
 static void *stack_get(void)
 {
-	static char *stack;
 	uint32_t who = atomic_load(&on_stack);
-	long at;
 
 	if (who && raw_syscall3(SYS_tgkill, (long)process_pid(), (long)who, 0) == 0)
 		return NULL;
-	if (stack)
-		return stack;
-	at = raw_mmap(NULL, STACK_GUARD + STACK_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		      0);
-	if (raw_is_error(at))
-		return NULL;
-	if (raw_is_error(raw_mmap((char *)at + STACK_GUARD, STACK_BYTES, PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_FIXED, -1, 0)))
-		raw_munmap((void *)at, STACK_GUARD + STACK_BYTES);
-	else
-		stack = (char *)at + STACK_GUARD;
-	return stack;
+	return region_stack();
 }
 
 static int create_on_ours(__typeof__(&pthread_create) create, void *(*body)(void *))

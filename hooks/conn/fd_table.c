@@ -2,9 +2,9 @@
 #include "fd_table.h"
 
 #include <stddef.h>
-#include <sys/mman.h>
 
 #include "rawsys.h"
+#include "region.h"
 #include "shake.h"
 
 struct fd_bits fd_bits[FD_TABLE_MAX / 64];
@@ -25,17 +25,15 @@ static void bit_set(_Atomic uint64_t *map, unsigned fd, bool on)
 static _Atomic uint64_t *slot_make(int fd)
 {
 	struct fd_page *none = NULL;
-	long made;
+	struct fd_page *made;
 
 	if ((unsigned)fd >= FD_TABLE_MAX || fd_slot(fd))
 		return fd_slot(fd);
-	made = raw_mmap(NULL, sizeof(struct fd_page), PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (raw_is_error(made))
+	made = region_map(sizeof(struct fd_page));
+	if (!made)
 		return NULL;
-	if (!atomic_compare_exchange_strong(&fd_pages[(unsigned)fd / FD_PAGE], &none,
-					    (struct fd_page *)made))
-		raw_munmap((void *)made, sizeof(struct fd_page));
+	if (!atomic_compare_exchange_strong(&fd_pages[(unsigned)fd / FD_PAGE], &none, made))
+		raw_munmap(made, sizeof(struct fd_page));
 	return fd_slot(fd);
 }
 

@@ -2,26 +2,37 @@
 #include "pool.h"
 
 #include <stdbool.h>
-#include <sys/mman.h>
 
 #include "rawsys.h"
+#include "region.h"
 #include "shake.h"
+
+#define CHUNK_BYTES ((size_t)512 << 10)
+
+/* Of large items a chunk has fewer: region.c has room for the first ones of the usual pools. */
+static uint32_t chunk_items(size_t item_bytes)
+{
+	size_t n = CHUNK_BYTES / item_bytes;
+
+	return n >= POOL_CHUNK_ITEMS ? POOL_CHUNK_ITEMS : n ? (uint32_t)n : 1;
+}
 
 static bool chunk_make(struct pool *p, size_t item_bytes, uint32_t c)
 {
-	size_t bytes = item_bytes * POOL_CHUNK_ITEMS;
+	uint32_t items = chunk_items(item_bytes);
+	size_t bytes = item_bytes * items;
 	char *none = NULL;
-	long made = raw_mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *made = region_map(bytes);
 
-	if (raw_is_error(made))
+	if (!made)
 		return false;
-	if (atomic_compare_exchange_strong(&p->chunk[c].items, &none, (char *)made)) {
+	if (atomic_compare_exchange_strong(&p->chunk[c].items, &none, made)) {
 		SHAKE();
 		/* Publishes the chunk; pairs with the acquire of take_bit(). */
-		atomic_store_explicit(&p->chunk[c].free, ~0ull, memory_order_release);
+		atomic_store_explicit(&p->chunk[c].free, ~0ull >> (POOL_CHUNK_ITEMS - items),
+				      memory_order_release);
 	} else {
-		raw_munmap((void *)made, bytes);
+		raw_munmap(made, bytes);
 	}
 	return true;
 }
@@ -67,6 +78,10 @@ static NO_INLINE void *get_elsewhere(struct pool *p, size_t item_bytes, uint32_t
 	uint32_t c = 0;
 	void *item = NULL;
 
+	max_chunks = max_chunks * POOL_CHUNK_ITEMS / chunk_items(item_bytes);
+	if (max_chunks > POOL_CHUNKS)
+		max_chunks = POOL_CHUNKS;
+
 	for (; !item && c < max_chunks && atomic_load(&p->chunk[c].items); c++)
 		item = chunk_get(p, item_bytes, c, ret_index);
 	for (; !item && c < max_chunks; c++) {
@@ -80,7 +95,7 @@ static NO_INLINE void *get_elsewhere(struct pool *p, size_t item_bytes, uint32_t
 void *pool_get(struct pool *p, size_t item_bytes, uint32_t max_chunks, uint32_t *ret_index)
 {
 	uint32_t c = atomic_load(&p->first);
-	void *item = LIKELY(c < max_chunks) ? chunk_get(p, item_bytes, c, ret_index) : NULL;
+	void *item = LIKELY(c < POOL_CHUNKS) ? chunk_get(p, item_bytes, c, ret_index) : NULL;
 
 	return LIKELY(item) ? item : get_elsewhere(p, item_bytes, max_chunks, ret_index);
 }

@@ -13,7 +13,7 @@
 #include "compiler.h"
 
 #define POOL_CHUNKS 1024u
-#define POOL_CHUNK_ITEMS 64u
+#define POOL_CHUNK_ITEMS 64u /* fewer where an item has more than 8 KiB */
 
 /* Of zeros, so that no start of a process has a page of them to map: callers tell the sizes. */
 struct pool {
@@ -25,8 +25,8 @@ struct pool {
 };
 
 /*
- * item_bytes is the same in all calls for a pool.  NULL: no memory, or max_chunks, at most
- * POOL_CHUNKS, are in use.
+ * item_bytes is the same in all calls for a pool.  NULL: no memory, or as many items as max_chunks,
+ * at most POOL_CHUNKS, have of small ones are in use.
  */
 void *pool_get(struct pool *p, size_t item_bytes, uint32_t max_chunks, uint32_t *ret_index);
 void pool_put(struct pool *p, uint32_t index);

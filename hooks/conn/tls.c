@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tls.h"
 
-#include <sys/mman.h>
-
 #include "client_hello.h"
 #include "clock.h"
 #include "conn_impl.h"
 #include "context.h"
 #include "copy.h"
 #include "rawsys.h"
+#include "region.h"
 #include "stats.h"
 #include "tls_write.h"
 
@@ -32,11 +31,10 @@ static NO_INLINE void sessions_map(void)
 {
 	struct slot(*none)[BUCKET] = NULL;
 	size_t bytes = sizeof(struct slot) * BUCKETS * BUCKET;
-	long at = raw_mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *at = region_map(bytes);
 
-	if (!raw_is_error(at) && !atomic_compare_exchange_strong(&sessions, &none, (void *)at))
-		raw_munmap((void *)at, bytes);
+	if (at && !atomic_compare_exchange_strong(&sessions, &none, at))
+		raw_munmap(at, bytes);
 }
 
 /* NULL: no memory, or none yet. */

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -71,6 +72,28 @@ static void test_pool_hands_out_each_item_once_and_ends_at_its_bound(void **stat
 	pool_put(&p, 3);
 	assert_non_null(pool_get(&p, 64, 2, &index));
 	assert_int_equal(index, 3);
+}
+
+/* Less is mapped at once, and there are as many (but for what does not fill a chunk). */
+static void test_pool_of_large_items_has_as_many(void **state)
+{
+	static struct pool p;
+	static char *seen[POOL_CHUNK_ITEMS];
+	uint32_t index;
+	size_t n = 0;
+
+	(void)state;
+	while (n < POOL_CHUNK_ITEMS && (seen[n] = pool_get(&p, 100u << 10, 1, &index))) {
+		assert_ptr_equal(seen[n], pool_at(&p, 100u << 10, index));
+		memset(seen[n], (int)n + 1, 100u << 10);
+		n++;
+	}
+	assert_in_range(n, 60, 64);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(seen[i][0], (int)i + 1);
+		assert_int_equal(seen[i][(100u << 10) - 1], (int)i + 1);
+	}
+	assert_int_equal(index / POOL_CHUNK_ITEMS, 11); /* 5 of them in half a MiB */
 }
 
 /* One thread moves the hint on while another gives back: then it is wrong, and nothing is lost. */
@@ -202,6 +225,7 @@ int main(void)
 		cmocka_unit_test(test_fd_table_numbers_beyond_are_unknown),
 		cmocka_unit_test(test_fd_table_takes_only_the_entry_that_was_meant),
 		cmocka_unit_test(test_pool_hands_out_each_item_once_and_ends_at_its_bound),
+		cmocka_unit_test(test_pool_of_large_items_has_as_many),
 		cmocka_unit_test(test_pool_finds_what_is_free_before_its_hint),
 		cmocka_unit_test(test_pool_storm_shares_and_loses_nothing),
 		cmocka_unit_test(test_fd_table_storm_keeps_map_and_entries_together),
