@@ -69,6 +69,42 @@ static ALWAYS_INLINE uint64_t single_sub(_Atomic uint64_t *word, uint64_t n)
 }
 
 /*
+ * On such words as above, too: the second returns what was there; sequentially consistent.
+ */
+static ALWAYS_INLINE void single_add(_Atomic uint64_t *word, uint64_t n)
+{
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+	if (LIKELY(single_is())) {
+		__asm__ volatile("addq %1, %0" : "+m"(*word) : "er"(n) : "memory", "cc");
+		return;
+	}
+#endif
+	atomic_fetch_add(word, n);
+}
+
+static ALWAYS_INLINE uint32_t single_add_small(_Atomic uint32_t *word, uint32_t n)
+{
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+	if (LIKELY(single_is())) {
+		__asm__ volatile("xaddl %0, %1" : "+r"(n), "+m"(*word) : : "memory", "cc");
+		return n;
+	}
+#endif
+	return atomic_fetch_add(word, n);
+}
+
+static ALWAYS_INLINE void single_or(_Atomic uint64_t *word, uint64_t bits)
+{
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+	if (LIKELY(single_is())) {
+		__asm__ volatile("orq %1, %0" : "+m"(*word) : "r"(bits) : "memory", "cc");
+		return;
+	}
+#endif
+	atomic_fetch_or(word, bits);
+}
+
+/*
  * Does this pthread_create() start one thread and no other?  libc's does; one of another preload's
  * or of a sanitizer may start a thread of its own as well.
  */

@@ -9,6 +9,7 @@
 #include "copy.h"
 #include "rawsys.h"
 #include "shake.h"
+#include "single.h"
 #include "stats.h"
 
 #define ENTRIES 1024u /* requests that have called something, at once; a power of two */
@@ -114,7 +115,7 @@ static void leave(struct table *t, uint32_t at, uint64_t owner)
 			next = 0;
 		}
 		SHAKE();
-		if (atomic_compare_exchange_strong(&t->words[at], &seen, next))
+		if (single_exchange(&t->words[at], &seen, next))
 			return;
 	}
 }
@@ -125,7 +126,7 @@ static bool join(struct table *t, uint32_t at, uint64_t owner, uint64_t closing)
 	uint64_t seen = atomic_load(&t->words[at]);
 
 	while (is_owner(seen, owner) && !(seen & CLOSED) && (seen & USERS_MAX) < USERS_MAX)
-		if (atomic_compare_exchange_strong(&t->words[at], &seen, (seen | closing) + 1))
+		if (single_exchange(&t->words[at], &seen, (seen | closing) + 1))
 			return true;
 	return false;
 }
@@ -157,7 +158,7 @@ static uint32_t entry_join(struct table *t, struct span_ref ref)
 
 		evict(t, at);
 		SHAKE();
-		if (atomic_compare_exchange_strong(&t->words[at], &none, owner + 1))
+		if (single_exchange(&t->words[at], &none, owner + 1))
 			return at;
 		if (join(t, at, owner, 0))
 			return at;
@@ -167,11 +168,29 @@ static uint32_t entry_join(struct table *t, struct span_ref ref)
 
 /* --- which call --- */
 
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+	unsigned __int128 p = (unsigned __int128)a * b;
+
+	return (uint64_t)p ^ (uint64_t)(p >> 64);
+}
+
+/*
+ * Eight bytes a step; the length goes in as well, for texts that end in zeros and where they meet.
+ */
 static uint64_t hash_bytes(uint64_t h, struct bytes b)
 {
+	uint64_t w = b.len;
+
+	for (; b.len >= sizeof(w); b = bytes_skip(b, sizeof(w))) {
+		uint64_t next;
+
+		memcpy(&next, b.ptr, sizeof(next));
+		h = mix(h ^ next, 0x9e3779b97f4a7c15u);
+	}
 	for (size_t i = 0; i < b.len; i++)
-		h = (h ^ (unsigned char)b.ptr[i]) * 0x100000001b3u;
-	return (h ^ 0xff) * 0x100000001b3u;
+		w = w << 8 | (unsigned char)b.ptr[i];
+	return mix(h ^ w, 0xd6e8feb86659fd93u);
 }
 
 /* Never 0. */
@@ -207,9 +226,9 @@ static struct group *group_get(struct entry *e, const struct call *c)
 	uint64_t hash = hash_of(c);
 
 	for (struct group *g = e->groups; g < e->groups + GROUPS; g++) {
-		uint64_t seen = 0;
+		uint64_t seen = atomic_load(&g->hash);
 
-		if (atomic_compare_exchange_strong(&g->hash, &seen, hash)) {
+		if (!seen && single_exchange(&g->hash, &seen, hash)) {
 			text_set(g, c);
 			return g;
 		}
@@ -224,7 +243,7 @@ static uint64_t raise_to(_Atomic uint64_t *to, uint64_t value)
 {
 	uint64_t seen = atomic_load(to);
 
-	while (seen < value && !atomic_compare_exchange_weak(to, &seen, value))
+	while (seen < value && !single_exchange(to, &seen, value))
 		;
 	return seen;
 }
@@ -256,19 +275,19 @@ static bool add(struct entry *e, const struct call *c)
 {
 	uint64_t took = c->end_ns > c->start_ns ? c->end_ns - c->start_ns : 0;
 	struct group *g = group_get(e, c);
-	bool is_folded = atomic_fetch_add(&e->count, 1) >= config.max_spans_per_request;
+	bool is_folded = single_add_small(&e->count, 1) >= config.max_spans_per_request;
 
 	if (UNLIKELY(is_folded))
 		fold(g ? &g->folded : &e->folded, c, took);
-	atomic_fetch_add(&e->duration_ns, took);
+	single_add(&e->duration_ns, took);
 	if (!g) {
-		atomic_fetch_add(&e->other, 1);
+		single_add_small(&e->other, 1);
 		return is_folded;
 	}
-	atomic_fetch_add(&g->count, 1);
-	atomic_fetch_add(&g->duration_ns, took);
+	single_add_small(&g->count, 1);
+	single_add(&g->duration_ns, took);
 	if (is_overlapped(g, c))
-		atomic_fetch_add(&g->overlapped, 1);
+		single_add_small(&g->overlapped, 1);
 	return is_folded;
 }
 

@@ -6,6 +6,7 @@
 #include "rawsys.h"
 #include "region.h"
 #include "shake.h"
+#include "single.h"
 
 #define CHUNK_BYTES ((size_t)512 << 10)
 
@@ -48,7 +49,7 @@ static int take_bit(_Atomic uint64_t *map)
 	while (have) {
 		int bit = 63 - __builtin_clzll(have);
 
-		if (atomic_compare_exchange_weak(map, &have, have & ~(1ull << bit)))
+		if (single_exchange(map, &have, have & ~(1ull << bit)))
 			return bit;
 	}
 	return -1;
@@ -105,8 +106,7 @@ void pool_put(struct pool *p, uint32_t index)
 	uint32_t c = index / POOL_CHUNK_ITEMS;
 	uint32_t first = atomic_load(&p->first);
 
-	atomic_fetch_or_explicit(&p->chunk[c].free, 1ull << (index % POOL_CHUNK_ITEMS),
-				 memory_order_release);
+	single_or(&p->chunk[c].free, 1ull << (index % POOL_CHUNK_ITEMS));
 	SHAKE();
 	while (c < first && !atomic_compare_exchange_weak(&p->first, &first, c))
 		;

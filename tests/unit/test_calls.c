@@ -172,6 +172,28 @@ static void test_calls_differ_by_each_part(void **state)
 	assert_no(ATTR_CALLS_REPEATED_COUNT);
 }
 
+/* Told apart by each byte of a text, wherever it is, and by how many there are. */
+static void test_calls_differ_by_each_byte(void **state)
+{
+	(void)state;
+	for (size_t len = 1; len <= 25; len++)
+		for (size_t at = 0; at < len; at++) {
+			char text[25] = { 0 }, other[25] = { 0 };
+			struct call c = { { "p", 1 }, { "GET", 3 }, { text, len }, 1, 2, false };
+			struct span *s = span_start(SPAN_SERVER, NULL);
+
+			calls_add(span_ref(s), &c);
+			other[at] = 1;
+			c.summary.ptr = other;
+			calls_add(span_ref(s), &c);
+			c.summary = (struct bytes){ text, len - 1 };
+			calls_add(span_ref(s), &c);
+			receive(s);
+			assert_number(ATTR_CALLS_COUNT, 3);
+			assert_no(ATTR_CALLS_REPEATED_COUNT);
+		}
+}
+
 static void test_calls_cut_long_texts(void **state)
 {
 	static const char a[200] = { [0 ... 199] = 'a' };
@@ -428,6 +450,7 @@ int main(void)
 		cmocka_unit_test(test_calls_say_nothing_where_there_were_none),
 		cmocka_unit_test(test_calls_overlap_or_not),
 		cmocka_unit_test(test_calls_differ_by_each_part),
+		cmocka_unit_test(test_calls_differ_by_each_byte),
 		cmocka_unit_test(test_calls_cut_long_texts),
 		cmocka_unit_test(test_calls_of_too_many_kinds_are_counted),
 		cmocka_unit_test(test_calls_after_the_end_are_nobodys),
