@@ -8,9 +8,11 @@ import re
 import subprocess
 import tempfile
 
+from support import certificates as authority
+from support import servers_tls
 from support.case import Feature
 from support.grpc_collector import GrpcCollector
-from support.progs import NO_DEBIAN_NODE, OBJECT, PYTHON, ROOT, debian_node
+from support.progs import NO_DEBIAN_NODE, OBJECT, PYTHON, ROOT, debian_node, free_port
 from support.tls_files import certificates, server_context
 
 APPS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "apps")
@@ -31,10 +33,17 @@ class Isolation(Feature):
                        "OTEL_EXPORTER_OTLP_CERTIFICATE": f"{self.dir}/ca.pem",
                        "OTEL_INTERSPAN_SHUTDOWN_TIMEOUT": "10000"}
 
-    def both(self, argv, spans=1, preload=None, timeout=120, **env):
+    def second(self, lab, in_tls):
+        """Whom the program asks: in TLS it has /files/x."""
+        if not in_tls:
+            return lab.python_server("second.py", traced=False)
+        lab.write("x", "asked in TLS")
+        return servers_tls.nginx(lab, free_port(), traced=False)
+
+    def both(self, argv, spans=1, preload=None, timeout=120, in_tls=False, **env):
         """argv bare, then preloaded: the same status and output; then so many spans more."""
         lab = self.lab(**self.traced)
-        second = lab.python_server("second.py", traced=False)
+        second = self.second(lab, in_tls)
         argv = [a.replace("PORT", str(second.port)) for a in argv]
         bare = lab.run(argv, traced=False, timeout=timeout,
                        **({"LD_PRELOAD": preload.replace("OURS", "")} if preload else {}), **env)
@@ -66,6 +75,33 @@ class Isolation(Feature):
                    "c = h.HTTPConnection('127.0.0.1', PORT); c.request('GET', '/x')\n"
                    "c.getresponse().read()\n"
                    "print(hashlib.sha256(zlib.compress(b'x' * 99)).hexdigest()[:4])"])
+
+    def in_tls(self, *argv, spans=1):
+        """The program's own TLS, in the midst of ours."""
+        self.need("nginx")
+        done = self.both([a.replace("URL", "https://localhost:PORT/files/x") for a in argv], spans,
+                         in_tls=True, **authority.make().trusted)
+        self.assertIn(b"asked in TLS", done.stdout)
+
+    def test_curl_in_tls(self):
+        self.in_tls("curl", "-sS", "URL", "URL", spans=2)
+
+    def test_python_in_tls(self):
+        self.in_tls(PYTHON, "-c", "import urllib.request\n"
+                    "print(urllib.request.urlopen('URL').read())\n"
+                    "print(urllib.request.urlopen('URL').read())", spans=2)
+
+    def test_php_in_tls(self):
+        self.need("php", "php:curl")
+        self.in_tls("php", "-r", "echo file_get_contents('URL'); $c = curl_init('URL'); curl_exec($c);",
+                    spans=2)
+
+    def test_node_in_tls(self):
+        node = debian_node()  # the official build has its OpenSSL inside, where nobody sees it
+        if not node:
+            self.skipTest(NO_DEBIAN_NODE)
+        self.in_tls(*node, "-e", "require('https').get('URL', r => { r.on('data', d => "
+                    "process.stdout.write(d)); r.on('end', () => setTimeout(() => {}, 500)) })")
 
     def node(self, *argv):
         self.both([*argv, "-e", "require('http').get('http://127.0.0.1:PORT/x', r => { r.resume(); "
