@@ -187,7 +187,7 @@ class Zipkin:
         argv = ["java", "-Xmx512m", "-jar", program("zipkin.jar"),
                 "--armeria.ports[0].ip=127.0.0.1", f"--armeria.ports[0].port={port}",
                 "--armeria.ports[0].protocols[0]=http"]
-        lab.start(argv, "zipkin", port, traced=False)
+        lab.start(argv, "zipkin", port, within=300, traced=False)
         self.query = f"http://127.0.0.1:{port}/api/v2"
         self.zipkin = f"{self.query}/spans"
 

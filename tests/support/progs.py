@@ -193,11 +193,12 @@ class Lab:
             env["LD_PRELOAD"] = OBJECT
         return {name: value for name, value in env.items() if value is not None}
 
-    def start(self, argv, name, port=0, **env):
+    def start(self, argv, name, port=0, within=60, **env):
+        """within: so many seconds it listens, on however busy a machine."""
         program = Program(argv, self.env(**env), self.directory, f"{name}-{len(self.programs)}",
                           port)
         self.programs.append(program)
-        return program.wait_listening() if port else program
+        return program.wait_listening(within) if port else program
 
     def run(self, argv, timeout=30, cwd=None, stdin=b"", **env):
         """Runs a program to its end."""
