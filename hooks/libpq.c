@@ -10,6 +10,7 @@
  * and PQcancel(), whose effect is the error of the statement that it cancels.
  */
 #include "clock.h"
+#include "config.h"
 #include "hook.h"
 #include "library.h"
 #include "pq.h"
@@ -293,7 +294,7 @@ SENDS(PQsendDescribePortal, DESCRIBE, (conn, name), .verb = PQ_DESCRIBE)
 	do {                                                        \
 		struct commented *other_ = NULL;                    \
                                                                     \
-		if ((c).is_told)                                    \
+		if ((c).is_told && UNLIKELY(config.sqlcommenter))   \
 			OBSERVE(other_ = pq_comment(&(c).pq, sql)); \
 		if (UNLIKELY(other_)) {                             \
 			const char *sql_ = pq_comment_text(other_); \

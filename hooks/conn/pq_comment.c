@@ -54,8 +54,8 @@ struct commented *pq_comment(const struct pq *pq, const char *sql)
 	struct bytes text = bytes_from_str(sql);
 	size_t at;
 
-	if (!config.sqlcommenter || !config_propagates(PROPAGATOR_TRACECONTEXT) ||
-	    text.len > TEXT_MAX || !sql_comment_place(text, pq_backslash(pq, text), &at))
+	if (!config_propagates(PROPAGATOR_TRACECONTEXT) || text.len > TEXT_MAX ||
+	    !sql_comment_place(text, pq_backslash(pq, text), &at))
 		return NULL;
 	conn = pq_hold(pq->conn);
 	if (!conn)

@@ -50,7 +50,7 @@ static void op_end(struct pq_conn *c, struct pq_op *op)
 	struct span *s = span_mine(op->span);
 	uint64_t now = clock_monotonic_ns();
 
-	if (op->is_prepare)
+	if (UNLIKELY(op->is_prepare))
 		settle_prepared(c, op);
 	if (op->has_rows && !op->has_failed)
 		pq_tell_rows(s, op->rows);
@@ -60,7 +60,7 @@ static void op_end(struct pq_conn *c, struct pq_op *op)
 		stack_end_span(s, now);
 }
 
-void pq_ops_end(struct pq_conn *c)
+NO_INLINE void pq_ops_end(struct pq_conn *c)
 {
 	for (; c->head != c->tail; c->head++)
 		op_end(c, op_at(c, c->head));
@@ -72,15 +72,23 @@ void pq_ops_end(struct pq_conn *c)
 /* --- the beginning --- */
 
 /* One that another process opened is used by its child: what is under way is not ours to end. */
-static void after_fork(struct pq_conn *c)
+static NO_INLINE void after_fork(struct pq_conn *c)
 {
-	if (LIKELY(c->epoch == process_epoch()))
-		return;
 	c->epoch = process_epoch();
 	pq_ops_end(c);
 }
 
-/* The text of a call, or of the statement that it names; what is prepared is kept for later. */
+/* What is prepared is kept for later. */
+static NO_INLINE void keep_prepared(struct pq_conn *c, struct bytes name, const struct db_text *t,
+				    struct pq_op *op)
+{
+	op->is_prepare = true;
+	op->name_len = (uint8_t)(name.len < sizeof(op->name) ? name.len : sizeof(op->name));
+	memcpy(op->name, name.ptr, op->name_len);
+	op->replaced = statements_put(&c->statements, name, t->text, t->summary);
+}
+
+/* The text of a call, or of the statement that it names. */
 static struct db_text text_of(struct pq_conn *c, const struct pq *pq, const struct pq_query *q,
 			      struct db_scratch **room, struct pq_op *op)
 {
@@ -92,12 +100,8 @@ static struct db_text text_of(struct pq_conn *c, const struct pq *pq, const stru
 	if (q->sql) {
 		t = db_describe(room, &c->last_shape, sql, pq_backslash(pq, sql),
 				q->has_parameters);
-		if (q->verb != PQ_PREPARE)
-			return t;
-		op->is_prepare = true;
-		op->name_len = (uint8_t)(name.len < sizeof(op->name) ? name.len : sizeof(op->name));
-		memcpy(op->name, name.ptr, op->name_len);
-		op->replaced = statements_put(&c->statements, name, t.text, t.summary);
+		if (q->verb == PQ_PREPARE)
+			keep_prepared(c, name, &t, op);
 		return t;
 	}
 	known = q->statement ? statements_get(&c->statements, name) : NULL;
@@ -113,8 +117,8 @@ static void keep_summary(struct pq_op *op, struct bytes summary)
 	memcpy(op->summary, summary.ptr, op->summary_len);
 }
 
-static void tell(struct pq_conn *c, const struct pq *pq, enum pq_verb verb, struct span *s,
-		 const struct db_text *t)
+static NO_INLINE void tell(struct pq_conn *c, const struct pq *pq, enum pq_verb verb,
+			   struct span *s, const struct db_text *t)
 {
 	static const char verbs[][9] = { "", "PREPARE", "DESCRIBE" };
 
@@ -199,7 +203,8 @@ bool pq_begin(const struct pq *pq, const struct pq_query *q)
 
 	if (!c)
 		return false;
-	after_fork(c);
+	if (UNLIKELY(c->epoch != process_epoch()))
+		after_fork(c);
 	is_told = !is_refused(pq, q);
 	/* Whoever waits for the answer has given up all others. */
 	if (is_told && !q->is_async)
