@@ -6,6 +6,7 @@
 #include "hook.h"
 #include "io.h"
 #include "memory.h"
+#include "tls_glance.h"
 
 static NO_INLINE struct conn_token look_slow(int fd, bool is_in)
 {
@@ -121,7 +122,8 @@ void io_peek_done(int fd, struct conn_token t, ssize_t n)
 	{                                                                                         \
 		void *real = atomic_load_explicit(&real_slot[HOOK_##name], memory_order_relaxed); \
                                                                                                   \
-		if (LIKELY(real != NULL) && LIKELY(!fd_is_ours(fd)) && !inherit_has())            \
+		if (LIKELY(real != NULL) && LIKELY(!fd_is_ours(fd) || tls_is_inside(fd)) &&       \
+		    !inherit_has())                                                               \
 			return ((__typeof__(&name))real)args;                                     \
 		return name##_seldom args;                                                        \
 	}
@@ -329,7 +331,7 @@ static ssize_t pass_send(const struct io_call *c)
 	do {                                                                                       \
 		void *real_ = atomic_load_explicit(&real_slot[HOOK_##name], memory_order_relaxed); \
                                                                                                    \
-		if (LIKELY(real_ != NULL) && LIKELY(!fd_is_ours(fd)))                              \
+		if (LIKELY(real_ != NULL) && LIKELY(!fd_is_ours(fd) || tls_is_inside(fd)))         \
 			return ((__typeof__(&name))real_)args;                                     \
 	} while (0)
 

@@ -8,13 +8,6 @@
 #include "rawsys.h"
 #include "resolve.h"
 
-/*
- * A place's key is its address and the function's number, since a place may call several by
- * pointer; its value the function's address and the copy's number plus one.  User space ends at
- * 2^47.
- */
-#define HIGH 56
-#define ADDRESS ((1ull << HIGH) - 1)
 #define PROBES 8u
 
 #define FREE 0u
@@ -71,18 +64,10 @@ static int copy_number(const struct library_kind *kind, struct library_sites *si
 	return 0;
 }
 
-static struct target target_of(const struct library_sites *sites, uint64_t value)
-{
-	unsigned copy = (unsigned)(value >> HIGH);
-
-	return (struct target){ (void *)(uintptr_t)(value & ADDRESS),
-				copy ? &sites->copy[copy - 1] : NULL };
-}
-
 static void remember(struct library_sites *sites, uint64_t key, uint64_t value)
 {
 	for (unsigned i = 0; i < PROBES; i++) {
-		unsigned at = (unsigned)(key * 0x9e3779b97f4a7c15u >> 55) + i;
+		unsigned at = library_first(key) + i;
 		uint64_t was = FREE;
 
 		at %= LIBRARY_SITES;
@@ -92,7 +77,7 @@ static void remember(struct library_sites *sites, uint64_t key, uint64_t value)
 			continue;
 		}
 		atomic_store_explicit(&sites->site[at].value, value, memory_order_relaxed);
-		/* Publishes the value; pairs with the acquire of library_target(). */
+		/* Publishes the value; pairs with the acquire of look_up(). */
 		atomic_store_explicit(&sites->site[at].key, key, memory_order_release);
 		return;
 	}
@@ -138,8 +123,8 @@ static void forget_unloaded(struct library_sites *sites)
 		uint64_t key = atomic_load_explicit(&sites->site[i].key, memory_order_acquire);
 		uint64_t value = atomic_load_explicit(&sites->site[i].value, memory_order_relaxed);
 
-		if (key > TAKEN &&
-		    (!object_around(key & ADDRESS) || !object_around(value & ADDRESS)))
+		if (key > TAKEN && (!object_around(key & LIBRARY_ADDRESS) ||
+				    !object_around(value & LIBRARY_ADDRESS)))
 			atomic_store(&sites->site[i].key, FREE);
 	}
 	for (unsigned i = 0; i < LIBRARY_COPIES; i++) {
@@ -185,21 +170,16 @@ static NO_INLINE struct target find(const struct library_kind *kind, struct libr
 	copy = p.is_caller ? 0 : copy_number(kind, sites, p.object);
 	if (copy < 0)
 		return (struct target){ p.function, NULL };
-	value = (uint64_t)(uintptr_t)p.function | (uint64_t)copy << HIGH;
+	value = (uint64_t)(uintptr_t)p.function | (uint64_t)copy << LIBRARY_HIGH;
 	remember(sites, key, value);
-	return target_of(sites, value);
-}
-
-static ALWAYS_INLINE uint64_t key_of(const void *caller, unsigned which)
-{
-	return (uint64_t)(uintptr_t)caller | (uint64_t)(which + 1) << HIGH;
+	return library_told(sites, value);
 }
 
 /* What is remembered of a place; 0: nothing. */
 static ALWAYS_INLINE uint64_t look_up(const struct library_sites *sites, uint64_t key)
 {
 	for (unsigned i = 0; i < PROBES; i++) {
-		unsigned at = (unsigned)(key * 0x9e3779b97f4a7c15u >> 55) + i;
+		unsigned at = library_first(key) + i;
 
 		at %= LIBRARY_SITES;
 		if (LIKELY(atomic_load_explicit(&sites->site[at].key, memory_order_acquire) == key))
@@ -217,16 +197,16 @@ static NO_INLINE struct target look_again(const struct library_kind *kind,
 
 	if (resolve_is_in(resolve_own_object(), caller))
 		caller = thread_self.calling;
-	key = key_of(caller, which);
+	key = library_key(caller, which);
 	value = look_up(sites, key);
-	return value ? target_of(sites, value) : find(kind, sites, which, caller, key);
+	return value ? library_told(sites, value) : find(kind, sites, which, caller, key);
 }
 
 /* Nothing is remembered of a place that is ours. */
-struct target library_target(const struct library_kind *kind, struct library_sites *sites,
-			     unsigned which, const void *caller)
+struct target library_target_slow(const struct library_kind *kind, struct library_sites *sites,
+				  unsigned which, const void *caller)
 {
-	uint64_t value = look_up(sites, key_of(caller, which));
+	uint64_t value = look_up(sites, library_key(caller, which));
 
-	return LIKELY(value) ? target_of(sites, value) : look_again(kind, sites, which, caller);
+	return LIKELY(value) ? library_told(sites, value) : look_again(kind, sites, which, caller);
 }

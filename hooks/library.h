@@ -62,8 +62,48 @@ void library_unloaded(void);
 #define LIBRARY_CALL(target, name) \
 	(thread_self.calling = (target).function, (__typeof__(&name))(target).function)
 
+/*
+ * A place's key is its address and the function's number, since a place may call several by
+ * pointer; its value the function's address and the copy's number plus one.  User space ends at
+ * 2^47.
+ */
+#define LIBRARY_HIGH 56
+#define LIBRARY_ADDRESS ((1ull << LIBRARY_HIGH) - 1)
+
+static ALWAYS_INLINE uint64_t library_key(const void *caller, unsigned which)
+{
+	return (uint64_t)(uintptr_t)caller | (uint64_t)(which + 1) << LIBRARY_HIGH;
+}
+
+static ALWAYS_INLINE unsigned library_first(uint64_t key)
+{
+	return (unsigned)(key * 0x9e3779b97f4a7c15u >> 55) % LIBRARY_SITES;
+}
+
+static ALWAYS_INLINE struct target library_told(const struct library_sites *sites, uint64_t value)
+{
+	unsigned copy = (unsigned)(value >> LIBRARY_HIGH);
+
+	return (struct target){ (void *)(uintptr_t)(value & LIBRARY_ADDRESS),
+				copy ? &sites->copy[copy - 1] : NULL };
+}
+
+struct target library_target_slow(const struct library_kind *kind, struct library_sites *sites,
+				  unsigned which, const void *caller);
+
 /* The function number `which` for the code at caller. */
-struct target library_target(const struct library_kind *kind, struct library_sites *sites,
-			     unsigned which, const void *caller);
+static ALWAYS_INLINE struct target library_target(const struct library_kind *kind,
+						  struct library_sites *sites, unsigned which,
+						  const void *caller)
+{
+	uint64_t key = library_key(caller, which);
+	unsigned at = library_first(key);
+
+	/* Acquire: the value was there before. */
+	if (UNLIKELY(atomic_load_explicit(&sites->site[at].key, memory_order_acquire) != key))
+		return library_target_slow(kind, sites, which, caller);
+	return library_told(sites,
+			    atomic_load_explicit(&sites->site[at].value, memory_order_relaxed));
+}
 
 #endif

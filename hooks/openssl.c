@@ -194,9 +194,40 @@ static void read_end(struct openssl_call *c, void *buf, size_t len, ssize_t n, i
 			OBSERVE(read_end(&(c), buf, len, n, error_)); \
 	} while (0)
 
-EXPORT int SSL_read(SSL *ssl, void *buf, int len)
+/* A server's read that finds nothing yet, which is every second one, is not taken in. */
+static ALWAYS_INLINE bool is_nothing_yet(const SSL *ssl, const struct library_copy *copy,
+					 const struct tls_glance *g, int error)
 {
-	struct target t = OPENSSL_TARGET(SSL_read);
+	return g->is_server && error == EAGAIN &&
+	       ((openssl_int *)copy->extra[EXTRA_want])(ssl) != WANT_NOTHING;
+}
+
+static NO_INLINE void read_nothing(SSL *ssl, const struct library_copy *copy,
+				   const struct tls_glance *g, void *buf, size_t len, ssize_t n)
+{
+	struct openssl_call c = openssl_glanced(ssl, copy, g);
+	int error = errno;
+
+	if (!is_nothing_yet(ssl, copy, g, error))
+		OBSERVE(read_end(&c, buf, len, n, error));
+}
+
+/* n: of what was read, as READ() has it. */
+static ALWAYS_INLINE void read_told(SSL *ssl, const struct library_copy *copy,
+				    const struct tls_glance *g, void *buf, size_t len, ssize_t n)
+{
+	struct iovec iov = { buf, len };
+
+	tls_leave();
+	if (UNLIKELY(n <= 0)) {
+		read_nothing(ssl, copy, g, buf, len, n);
+		return;
+	}
+	OBSERVE(conn_read_done(g->tls->fd, g->token, &iov, 1, n, len, 0));
+}
+
+static NO_INLINE int read_seldom(SSL *ssl, void *buf, int len, struct target t)
+{
 	struct openssl_call c;
 	int n;
 
@@ -207,9 +238,22 @@ EXPORT int SSL_read(SSL *ssl, void *buf, int len)
 	return n;
 }
 
-EXPORT int SSL_read_ex(SSL *ssl, void *buf, size_t len, size_t *ret)
+EXPORT int SSL_read(SSL *ssl, void *buf, int len)
 {
-	struct target t = OPENSSL_TARGET(SSL_read_ex);
+	struct target t = OPENSSL_TARGET(SSL_read);
+	struct tls_glance g;
+	int n;
+
+	if (UNLIKELY(!openssl_glance(&g, ssl, &t, true)))
+		return read_seldom(ssl, buf, len, t);
+	tls_enter(&g);
+	n = OPENSSL_CALL(t, SSL_read)(ssl, buf, len);
+	read_told(ssl, t.copy, &g, buf, (size_t)len, n);
+	return n;
+}
+
+static NO_INLINE int read_ex_seldom(SSL *ssl, void *buf, size_t len, size_t *ret, struct target t)
+{
 	struct openssl_call c;
 	int r;
 
@@ -218,6 +262,20 @@ EXPORT int SSL_read_ex(SSL *ssl, void *buf, size_t len, size_t *ret)
 	c = openssl_begin(ssl, &t);
 	READ(c, buf, len, r = OPENSSL_CALL(t, SSL_read_ex)(ssl, buf, len, ret),
 	     r > 0 ? (ssize_t)*ret : 0);
+	return r;
+}
+
+EXPORT int SSL_read_ex(SSL *ssl, void *buf, size_t len, size_t *ret)
+{
+	struct target t = OPENSSL_TARGET(SSL_read_ex);
+	struct tls_glance g;
+	int r;
+
+	if (UNLIKELY(!openssl_glance(&g, ssl, &t, true)))
+		return read_ex_seldom(ssl, buf, len, ret, t);
+	tls_enter(&g);
+	r = OPENSSL_CALL(t, SSL_read_ex)(ssl, buf, len, ret);
+	read_told(ssl, t.copy, &g, buf, len, r > 0 ? (ssize_t)*ret : 0);
 	return r;
 }
 

@@ -10,7 +10,7 @@
  */
 #include "hook.h"
 #include "library.h"
-#include "tls.h"
+#include "tls_glance.h"
 
 typedef struct ssl_st SSL;
 
@@ -80,6 +80,24 @@ struct openssl_call {
 
 #define OPENSSL_ASK(c, type, which) ((type)(c)->copy->extra[EXTRA_##which])
 typedef int openssl_int(const SSL *ssl);
+
+/*
+ * The usual call: what the library is asked is between tls_enter() and tls_leave().  False: by
+ * openssl_begin().
+ */
+static ALWAYS_INLINE bool openssl_glance(struct tls_glance *ret_g, const SSL *ssl,
+					 const struct target *target, bool is_in)
+{
+	return LIKELY(target->copy && host_is_observed() && guard_is_free()) &&
+	       tls_glance(ret_g, ssl, is_in);
+}
+
+/* The same as openssl_begin() would have it.  For what comes of a call that moved nothing. */
+static inline struct openssl_call openssl_glanced(SSL *ssl, const struct library_copy *copy,
+						  const struct tls_glance *g)
+{
+	return (struct openssl_call){ .ssl = ssl, .copy = copy, .tls = g->tls, .token = g->token };
+}
 
 /* Outside the guard. */
 struct openssl_call openssl_begin(SSL *ssl, const struct target *target);

@@ -33,19 +33,22 @@ static bool is_handshaking(const struct openssl_call *c)
 	return OPENSSL_ASK(c, openssl_int *, in_init)(c->ssl) != 0;
 }
 
+static enum tls_sent why_not_sent(const struct writing *w)
+{
+	int want = OPENSSL_ASK(&w->c, openssl_int *, want)(w->c.ssl);
+
+	if (openssl_has_failed(&w->c, w->returned, errno))
+		return TLS_FAILED;
+	return want == WANT_WRITING && !is_handshaking(&w->c) ? TLS_PENDING : TLS_AGAIN;
+}
+
 static enum tls_sent send_plaintext(struct tls_call *call, const char *buf, size_t len,
 				    size_t *ret_n)
 {
 	struct writing *w = (struct writing *)call;
-	int want;
 
 	w->returned = write_really(w, buf, len, ret_n);
-	if (w->returned > 0)
-		return TLS_SENT;
-	want = OPENSSL_ASK(&w->c, openssl_int *, want)(w->c.ssl);
-	if (openssl_has_failed(&w->c, w->returned, errno))
-		return TLS_FAILED;
-	return want == WANT_WRITING && !is_handshaking(&w->c) ? TLS_PENDING : TLS_AGAIN;
+	return w->returned > 0 ? TLS_SENT : why_not_sent(w);
 }
 
 /*
@@ -80,6 +83,17 @@ static void read_mode(struct writing *w)
 	w->tls.is_moving = mode & MODE_MOVING;
 }
 
+/* Of a server's: it leaves as it is. */
+static void served(struct writing *w, const struct iovec *iov, enum tls_sent how, size_t n)
+{
+	int error = errno;
+
+	tls_passed(w->c.tls, how);
+	if (how != TLS_SENT)
+		error = how != TLS_FAILED ? EAGAIN : error ? error : EPIPE;
+	OBSERVE(write_end(&w->c, iov, how == TLS_SENT ? (ssize_t)n : -1, w->returned, error));
+}
+
 static int write_watched(struct writing *w, const void *buf, size_t len)
 {
 	struct iovec iov = { (void *)(uintptr_t)buf, len };
@@ -102,11 +116,7 @@ static int write_watched(struct writing *w, const void *buf, size_t len)
 			OBSERVE(openssl_follow(c, how == TLS_SENT ? 1 : w->returned, error));
 	} else {
 		how = send_plaintext(&w->tls, buf, len, &n);
-		error = errno;
-		tls_passed(c->tls, how);
-		if (how != TLS_SENT)
-			error = how != TLS_FAILED ? EAGAIN : error ? error : EPIPE;
-		OBSERVE(write_end(c, &iov, how == TLS_SENT ? (ssize_t)n : -1, w->returned, error));
+		served(w, &iov, how, n);
 	}
 	if (how != TLS_SENT)
 		return w->returned;
@@ -116,9 +126,41 @@ static int write_watched(struct writing *w, const void *buf, size_t len)
 	return 1;
 }
 
-EXPORT int SSL_write(SSL *ssl, const void *buf, int len)
+/* The usual call: of a server, with nothing left from the last one.  False: by openssl_begin(). */
+static ALWAYS_INLINE bool glance(struct tls_glance *ret_g, const SSL *ssl, const struct target *t)
 {
-	struct target t = OPENSSL_TARGET(SSL_write);
+	return openssl_glance(ret_g, ssl, t, false) && LIKELY(ret_g->is_server) &&
+	       LIKELY(!ret_g->tls->is_passed && !tls_is_writing(ret_g->tls));
+}
+
+static NO_INLINE void wrote_nothing(SSL *ssl, const struct library_copy *copy,
+				    const struct tls_glance *g, const struct iovec *iov, int r)
+{
+	struct writing w = { .c = openssl_glanced(ssl, copy, g), .returned = r };
+
+	served(&w, iov, why_not_sent(&w), 0);
+}
+
+/* n: of what was written, or 0, or less. */
+static ALWAYS_INLINE void wrote(SSL *ssl, const struct library_copy *copy,
+				const struct tls_glance *g, const void *buf, size_t len, ssize_t n,
+				int r)
+{
+	struct iovec iov = { (void *)(uintptr_t)buf, len };
+
+	tls_leave();
+	if (UNLIKELY(r <= 0)) {
+		int error = errno;
+
+		wrote_nothing(ssl, copy, g, &iov, r);
+		errno = error;
+		return;
+	}
+	OBSERVE(conn_wrote(g->tls->fd, g->token, &iov, 1, n, 0));
+}
+
+static NO_INLINE int write_seldom(SSL *ssl, const void *buf, int len, struct target t)
+{
 	struct writing w = { .target = &t, .how = PLAIN };
 
 	if (!t.function)
@@ -129,9 +171,23 @@ EXPORT int SSL_write(SSL *ssl, const void *buf, int len)
 	return write_watched(&w, buf, (size_t)len);
 }
 
-EXPORT int SSL_write_ex(SSL *ssl, const void *buf, size_t len, size_t *ret)
+EXPORT int SSL_write(SSL *ssl, const void *buf, int len)
 {
-	struct target t = OPENSSL_TARGET(SSL_write_ex);
+	struct target t = OPENSSL_TARGET(SSL_write);
+	struct tls_glance g;
+	int n;
+
+	if (UNLIKELY(len <= 0 || !glance(&g, ssl, &t)))
+		return write_seldom(ssl, buf, len, t);
+	tls_enter(&g);
+	n = OPENSSL_CALL(t, SSL_write)(ssl, buf, len);
+	wrote(ssl, t.copy, &g, buf, (size_t)len, n, n);
+	return n;
+}
+
+static NO_INLINE int write_ex_seldom(SSL *ssl, const void *buf, size_t len, size_t *ret,
+				     struct target t)
+{
 	struct writing w = { .target = &t, .how = EX, .ret = ret };
 
 	if (!t.function)
@@ -140,6 +196,20 @@ EXPORT int SSL_write_ex(SSL *ssl, const void *buf, size_t len, size_t *ret)
 	if (!w.c.copy || !len)
 		return OPENSSL_CALL(t, SSL_write_ex)(ssl, buf, len, ret);
 	return write_watched(&w, buf, len);
+}
+
+EXPORT int SSL_write_ex(SSL *ssl, const void *buf, size_t len, size_t *ret)
+{
+	struct target t = OPENSSL_TARGET(SSL_write_ex);
+	struct tls_glance g;
+	int r;
+
+	if (UNLIKELY(!len || !glance(&g, ssl, &t)))
+		return write_ex_seldom(ssl, buf, len, ret, t);
+	tls_enter(&g);
+	r = OPENSSL_CALL(t, SSL_write_ex)(ssl, buf, len, ret);
+	wrote(ssl, t.copy, &g, buf, len, r > 0 ? (ssize_t)*ret : 0, r);
+	return r;
 }
 
 EXPORT int SSL_write_early_data(SSL *ssl, const void *buf, size_t len, size_t *ret)

@@ -41,6 +41,8 @@ struct thread {
 	struct span_ref said;      /* said.c: the innermost span that the application has started */
 	struct span_ref said_for;  /* said.c: the request for which, as all that it is within */
 	const void *calling;       /* library.h: the function of a library that was called last */
+	uint64_t tls_inside;       /* tls_glance.h: whose ciphertext is moved, if any */
+	uintptr_t tls_frame;       /* tls_glance.h: of that call */
 	uintptr_t in_libpq;        /* frame of a call of ours that opens a connection by libpq */
 	const void *caller; /* io.h: who called libc to read or write, while it is under way */
 	uint16_t place;     /* context.c: where a JVM's thread read its last request (jvm.h) */

@@ -9,61 +9,35 @@
 #include "rawsys.h"
 #include "region.h"
 #include "stats.h"
+#include "tls_glance.h"
 #include "tls_write.h"
 
 /* --- sessions --- */
 
-#define BUCKET 8u
-#define BUCKETS 4096u /* half a MiB of pages that are there once they are used */
-#define TLS_CHUNKS (BUCKETS * BUCKET / POOL_CHUNK_ITEMS)
+#define TLS_CHUNKS (TLS_BUCKETS * TLS_BUCKET / POOL_CHUNK_ITEMS)
 _Static_assert(TLS_CHUNKS <= POOL_CHUNKS, "pool_get()");
 
-struct slot {
-	_Atomic uintptr_t session; /* 0: free */
-	_Atomic uint32_t index;    /* of the pool */
-};
-
-/* NULL: none yet.  Not an array, for the object is to be smaller than 2 MiB (check-imports). */
-static struct slot (*_Atomic sessions)[BUCKET];
+struct tls_slot (*_Atomic tls_sessions)[TLS_BUCKET];
 static struct pool pool;
 
 static NO_INLINE void sessions_map(void)
 {
-	struct slot(*none)[BUCKET] = NULL;
-	size_t bytes = sizeof(struct slot) * BUCKETS * BUCKET;
+	struct tls_slot(*none)[TLS_BUCKET] = NULL;
+	size_t bytes = sizeof(struct tls_slot) * TLS_BUCKETS * TLS_BUCKET;
 	void *at = region_map(bytes);
 
-	if (at && !atomic_compare_exchange_strong(&sessions, &none, at))
+	if (at && !atomic_compare_exchange_strong(&tls_sessions, &none, at))
 		raw_munmap(at, bytes);
 }
 
-/* NULL: no memory, or none yet. */
-static struct slot *bucket_of(const void *session)
+static struct tls_slot *slot_make(const void *session)
 {
-	struct slot(*all)[BUCKET] = atomic_load_explicit(&sessions, memory_order_acquire);
+	struct tls_slot *b;
 
-	return LIKELY(all) ? all[((uintptr_t)session >> 4) * 0x9e3779b97f4a7c15u >> 52] : NULL;
-}
-_Static_assert(BUCKETS == 1u << 12, "bucket_of()");
-
-static struct slot *slot_of(const void *session)
-{
-	struct slot *b = bucket_of(session);
-
-	for (unsigned i = 0; b && i < BUCKET; i++)
-		if (atomic_load_explicit(&b[i].session, memory_order_relaxed) == (uintptr_t)session)
-			return &b[i];
-	return NULL;
-}
-
-static struct slot *slot_make(const void *session)
-{
-	struct slot *b;
-
-	if (!atomic_load(&sessions))
+	if (!atomic_load(&tls_sessions))
 		sessions_map();
-	b = bucket_of(session);
-	for (unsigned i = 0; b && i < BUCKET; i++) {
+	b = tls_bucket_of(session);
+	for (unsigned i = 0; b && i < TLS_BUCKET; i++) {
 		uintptr_t none = 0;
 
 		if (atomic_compare_exchange_strong(&b[i].session, &none, (uintptr_t)session))
@@ -72,12 +46,11 @@ static struct slot *slot_make(const void *session)
 	return NULL;
 }
 
-/* Others never look at the index of this session meanwhile: it is used by one thread. */
 static NO_INLINE struct tls *tls_make(const void *session)
 {
 	uint32_t index;
 	struct tls *t = pool_get(&pool, sizeof(struct tls), TLS_CHUNKS, &index);
-	struct slot *s = t ? slot_make(session) : NULL;
+	struct tls_slot *s = t ? slot_make(session) : NULL;
 
 	if (!s) {
 		stats_inc(STAT_CONNS_TLS_FULL);
@@ -85,36 +58,31 @@ static NO_INLINE struct tls *tls_make(const void *session)
 			pool_put(&pool, index);
 		return NULL;
 	}
-	*t = (struct tls){ .state = TLS_NEW, .role = -1 };
-	atomic_store_explicit(&s->index, index, memory_order_relaxed);
+	*t = (struct tls){ .state = TLS_NEW, .role = -1, .index = index };
+	atomic_store_explicit(&s->tls, t, memory_order_relaxed);
 	return t;
-}
-
-static struct tls *tls_at(const struct slot *s)
-{
-	return pool_at(&pool, sizeof(struct tls),
-		       atomic_load_explicit(&s->index, memory_order_relaxed));
 }
 
 struct tls *tls_of(const void *session)
 {
-	struct slot *s = slot_of(session);
+	struct tls_slot *s = tls_slot_of(session);
 
-	return LIKELY(s != NULL) ? tls_at(s) : tls_make(session);
+	return LIKELY(s != NULL) ? atomic_load_explicit(&s->tls, memory_order_relaxed) :
+				   tls_make(session);
 }
 
 void tls_forget(const void *session)
 {
-	struct slot *s = slot_of(session);
-	uint32_t index;
+	struct tls_slot *s = tls_slot_of(session);
+	struct tls *t;
 
 	if (!s)
 		return;
-	index = atomic_load_explicit(&s->index, memory_order_relaxed);
-	tls_unstage(tls_at(s));
+	t = atomic_load_explicit(&s->tls, memory_order_relaxed);
+	tls_unstage(t);
 	/* The slot first: who gets the item from the pool may want one in this bucket. */
 	atomic_store_explicit(&s->session, 0, memory_order_release);
-	pool_put(&pool, index);
+	pool_put(&pool, t->index);
 }
 
 /* --- connections that wait for one --- */

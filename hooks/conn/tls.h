@@ -28,14 +28,16 @@ enum tls_state {
 	TLS_IGNORED, /* nothing to see: not ours, not HTTP/1, not understood */
 };
 
+/* What the usual call needs is in one line of the cache. */
 struct tls {
-	uint64_t entry; /* of its connection */
-	int fd;         /* as conn_tls has it */
-	uint8_t state;  /* enum tls_state */
-	int8_t role;    /* enum conn_role; -1: not known */
+	_Alignas(64) uint64_t entry; /* of its connection */
+	int fd;                      /* as conn_tls has it */
+	uint8_t state;               /* enum tls_state */
+	int8_t role;                 /* enum conn_role; -1: not known */
 	bool is_established;
 	bool is_passed; /* tls_write.h: a record of the application's own bytes is not out yet */
 	uint32_t stage_index;
+	uint32_t index;       /* of the pool */
 	struct stage *stage;  /* bytes that are under way; NULL: none */
 	const char *credited; /* the application's buffer, of which so many bytes are out, */
 	size_t credit;        /* which it does not know of */

@@ -12,6 +12,7 @@
 #include "fd_table.h"
 #include "stats.h"
 #include "tls.h"
+#include "tls_glance.h"
 
 #define FD 120
 
@@ -216,6 +217,90 @@ static void test_tls_http2_is_left_alone(void **state)
 	tls_forget(&session);
 }
 
+static NO_INLINE bool seen_from_below(int fd)
+{
+	return tls_is_inside(fd);
+}
+
+static NO_INLINE void enters_and_is_left(const struct tls_glance *g)
+{
+	char frame[512];
+
+	memset(frame, 0, sizeof(frame));
+	__asm__ volatile("" : : "r"(frame) : "memory");
+	tls_enter(g);
+}
+
+/* The usual call needs a session past its handshake, and a connection that is looked at. */
+static void test_tls_glance_is_of_what_is_established(void **state)
+{
+	struct tls_facts facts = { 0x0304, NULL, false, false };
+	struct tls_glance g = { 0 };
+	int session = 0;
+
+	(void)state;
+	assert_false(tls_glance(&g, &session, true));
+	hello_in(FD, 80, HELLO);
+	assert_true(binds(tls_of(&session), 80, CONN_SERVER));
+	assert_false(tls_glance(&g, &session, true));
+	tls_established(tls_of(&session), &facts);
+	assert_true(tls_glance(&g, &session, true));
+	assert_true(g.is_server);
+	assert_int_equal(g.token.entry, tls_look(g.tls, true).entry);
+	assert_int_equal(g.token.word, tls_look(g.tls, true).word);
+	conn_make_blind(FD);
+	assert_false(tls_glance(&g, &session, true));
+	conn_fd_closing(FD);
+	assert_false(tls_glance(&g, &session, true));
+	tls_forget(&session);
+	assert_false(tls_glance(&g, &session, true));
+}
+
+/* Only that connection's ciphertext, from within the call, and not the number's next owner. */
+static void test_tls_ciphertext_of_a_call_is_passed_by(void **state)
+{
+	struct tls_facts facts = { 0x0304, NULL, false, false };
+	struct tls_glance g = { 0 };
+	int session = 0;
+
+	(void)state;
+	hello_in(FD, 90, HELLO);
+	conn_accepted(FD + 1);
+	assert_true(binds(tls_of(&session), 90, CONN_SERVER));
+	tls_established(tls_of(&session), &facts);
+	assert_true(tls_glance(&g, &session, true));
+	assert_false(seen_from_below(FD));
+	tls_enter(&g);
+	assert_true(seen_from_below(FD));
+	assert_false(seen_from_below(FD + 1));
+	conn_fd_closing(FD);
+	conn_accepted(FD);
+	assert_false(seen_from_below(FD));
+	tls_leave();
+	conn_fd_closing(FD);
+	conn_fd_closing(FD + 1);
+	tls_forget(&session);
+}
+
+/* Who jumped out of it: nobody is below its frame, though the mark is there. */
+static void test_tls_call_that_was_left_passes_nothing_by(void **state)
+{
+	struct tls_facts facts = { 0x0304, NULL, false, false };
+	struct tls_glance g = { 0 };
+	int session = 0;
+
+	(void)state;
+	hello_in(FD, 100, HELLO);
+	assert_true(binds(tls_of(&session), 100, CONN_SERVER));
+	tls_established(tls_of(&session), &facts);
+	assert_true(tls_glance(&g, &session, true));
+	enters_and_is_left(&g);
+	assert_false(tls_is_inside(FD));
+	tls_leave();
+	conn_fd_closing(FD);
+	tls_forget(&session);
+}
+
 static void test_tls_table_has_an_end(void **state)
 {
 	static char many[1 << 17];
@@ -241,6 +326,9 @@ int main(void)
 		cmocka_unit_test(test_tls_what_is_no_hello_is_opaque),
 		cmocka_unit_test(test_tls_session_that_goes_on_after_free_is_found_again),
 		cmocka_unit_test(test_tls_http2_is_left_alone),
+		cmocka_unit_test(test_tls_glance_is_of_what_is_established),
+		cmocka_unit_test(test_tls_ciphertext_of_a_call_is_passed_by),
+		cmocka_unit_test(test_tls_call_that_was_left_passes_nothing_by),
 		cmocka_unit_test(test_tls_table_has_an_end),
 	};
 
