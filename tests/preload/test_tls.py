@@ -65,6 +65,31 @@ class Callback(Cuts, Feature):
         self.assertEqual(out, b"1 line, 1 line\n")
 
 
+class Pairs(Feature):
+    def check(self, spans, *args):
+        """Returns the ids of requests that were made, and the parents of those that were served."""
+        if not os.path.exists(host("tls_pair")):
+            self.skipTest("no such library to link a host with")
+        lab = self.lab()
+        done = lab.run([host("tls_pair"), certificates.make().both, *args], timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertEqual(done.stdout, b"1 line, as it was shown\n" * 3)
+        lab.collector.wait_for(spans, WAIT, SETTLE)
+        made = [s["span_id"] for s in lab.collector.spans if s["kind"] == "CLIENT"]
+        served = [s["parent_span_id"] for s in lab.collector.spans if s["kind"] == "SERVER"]
+        self.assertEqual(len(made), 3)
+        return sorted(made), sorted(served)
+
+    def test_bytes_moved_by_the_program_itself(self):
+        """By a pair of BIOs, to one who looks before he reads: what is read is what was shown."""
+        made, served = self.check(6)
+        self.assertEqual(served, made)
+
+    def test_functions_found_in_the_library(self):
+        """They are the library's own: who reads by them reads as without us, and is not seen."""
+        self.assertEqual(self.check(3, "found")[1], [])
+
+
 class Files(Cuts):
     def run_both(self, **env):
         lab = self.lab()
