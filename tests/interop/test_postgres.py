@@ -313,6 +313,26 @@ class Statements(Base, Feature):
         spans = self.told(lab, 1)
         self.assert_attributes(spans[0], db_namespace="postgres|pg_catalog")
 
+    def test_where_the_server_is(self):
+        """D17, D18: as the connection was asked for, by whichever word."""
+        server, user = self.user("places")
+        lab = self.lab()
+        services = lab.path("services")
+        with open(services, "w", encoding="ascii") as f:
+            f.write(f"[shop]\nhost=localhost\nport={server.port}\ndbname=postgres\n")
+        rest = f"port={server.port} dbname=postgres user={user}"
+        for dsn, address in ((f"host={server.directory} {rest}", server.directory),
+                             (f"host={LOCAL} {rest}", LOCAL), (f"hostaddr={LOCAL} {rest}", LOCAL),
+                             (f"host=db.example.com hostaddr={LOCAL} {rest}", "db.example.com"),
+                             (f"service=shop user={user}", "localhost")):
+            with self.subTest(dsn=dsn):
+                lab = self.lab()
+                done = lab.run([server.program("psql"), "-XAtwc", "SELECT 1", dsn],
+                               PGSERVICEFILE=services)
+                self.assertEqual(done.stdout, b"1\n", done.stderr)
+                self.assert_attributes(self.told(lab, 1)[0], server_address=address,
+                                       server_port=server.port)
+
 
 class Bouncer(Base, Feature):
     """pgbouncer in between, and watched, too: what it says to the server is told of there."""

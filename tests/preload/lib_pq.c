@@ -128,6 +128,51 @@ PGconn *PQconnectdb(const char *info)
 	return c;
 }
 
+PGconn *PQconnectStartParams(const char *const *names, const char *const *values, int expand)
+{
+	(void)names;
+	(void)expand;
+	return PQconnectStart(values[0] ? values[0] : "");
+}
+
+PGconn *PQconnectdbParams(const char *const *names, const char *const *values, int expand)
+{
+	PGconn *c = PQconnectStartParams(names, values, expand);
+
+	PQconnectPoll(c);
+	return c;
+}
+
+PGconn *PQsetdbLogin(const char *host, const char *port, const char *options, const char *tty,
+		     const char *database, const char *login, const char *password)
+{
+	(void)port;
+	(void)options;
+	(void)tty;
+	(void)database;
+	(void)login;
+	(void)password;
+	return PQconnectdb(host);
+}
+
+int PQresetStart(PGconn *c)
+{
+	c->status = 0;
+	c->head = c->tail;
+	return 1;
+}
+
+int PQresetPoll(PGconn *c)
+{
+	return PQconnectPoll(c);
+}
+
+void PQreset(PGconn *c)
+{
+	PQresetStart(c);
+	PQresetPoll(c);
+}
+
 void PQfinish(PGconn *c)
 {
 	free(c);
@@ -264,4 +309,36 @@ PGresult *PQexecPrepared(PGconn *c, const char *name, int n, const char *const *
 {
 	return PQsendQueryPrepared(c, name, n, values, lengths, formats, format) ? wait_for(c) :
 										   NULL;
+}
+
+int PQsendDescribePrepared(PGconn *c, const char *name)
+{
+	(void)name;
+	return PQsendQuery(c, "");
+}
+
+int PQsendDescribePortal(PGconn *c, const char *name)
+{
+	return PQsendQuery(c, strcmp(name, "lost") ? "" : "fail 34000");
+}
+
+PGresult *PQdescribePrepared(PGconn *c, const char *name)
+{
+	return PQsendDescribePrepared(c, name) ? wait_for(c) : NULL;
+}
+
+PGresult *PQdescribePortal(PGconn *c, const char *name)
+{
+	return PQsendDescribePortal(c, name) ? wait_for(c) : NULL;
+}
+
+/* 0: it is over, and was good: of every other one. */
+int PQendcopy(PGconn *c)
+{
+	static int calls;
+	PGresult *r;
+
+	while ((r = PQgetResult(c)))
+		PQclear(r);
+	return calls++ % 2;
 }

@@ -13,6 +13,13 @@ extern char pq_got[1024]; /* the last statement, as it got here */
 PGconn *PQconnectdb(const char *info);
 PGconn *PQconnectStart(const char *info);
 int PQconnectPoll(PGconn *c);
+PGconn *PQconnectdbParams(const char *const *names, const char *const *values, int expand);
+PGconn *PQconnectStartParams(const char *const *names, const char *const *values, int expand);
+PGconn *PQsetdbLogin(const char *host, const char *port, const char *options, const char *tty,
+		     const char *database, const char *login, const char *password);
+void PQreset(PGconn *c);
+int PQresetStart(PGconn *c);
+int PQresetPoll(PGconn *c);
 void PQfinish(PGconn *c);
 const char *PQdb(const PGconn *c);
 const char *PQhost(const PGconn *c);
@@ -43,5 +50,11 @@ int PQsendQueryPrepared(PGconn *c, const char *name, int n, const char *const *v
 			const int *lengths, const int *formats, int format);
 PGresult *PQexecPrepared(PGconn *c, const char *name, int n, const char *const *values,
 			 const int *lengths, const int *formats, int format);
+
+PGresult *PQdescribePrepared(PGconn *c, const char *name);
+PGresult *PQdescribePortal(PGconn *c, const char *name);
+int PQsendDescribePrepared(PGconn *c, const char *name);
+int PQsendDescribePortal(PGconn *c, const char *name);
+int PQendcopy(PGconn *c);
 
 #endif

@@ -82,6 +82,63 @@ static void copying(void)
 	say("exec", PQexec(conn, "rows 1"));
 }
 
+/* As it was before there were results for it. */
+static void copying_as_once(void)
+{
+	for (int i = 0; i < 2; i++) {
+		say("copy", PQexec(conn, "copy"));
+		printf("%d\n", PQendcopy(conn));
+	}
+	say("exec", PQexec(conn, "rows 1"));
+}
+
+static void describing(void)
+{
+	say("prepare", PQprepare(conn, "a", "SELECT $1 FROM t", 1, NULL));
+	say("describe", PQdescribePrepared(conn, "a"));
+	say("describe", PQdescribePortal(conn, "lost"));
+	printf("%d\n", PQsendDescribePrepared(conn, "a"));
+	get_all("described");
+	printf("%d\n", PQsendDescribePortal(conn, "a"));
+	get_all("described");
+}
+
+/* What was prepared is gone with the connection that it was prepared on. */
+static void resetting(void)
+{
+	say("prepare", PQprepare(conn, "a", "SELECT $1 FROM t", 1, NULL));
+	say("exec", PQexec(conn, "lose"));
+	PQreset(conn);
+	say("run", PQexecPrepared(conn, "a", 0, NULL, NULL, NULL, 0));
+	say("exec", PQexec(conn, "lose"));
+	printf("%d", PQresetStart(conn));
+	printf("%d\n", PQresetPoll(conn));
+	say("exec", PQexec(conn, "rows 1"));
+}
+
+/* In other words. */
+static void opening_else(void)
+{
+	static const char *const none[] = { NULL }, *const name[] = { "host", NULL };
+	static const char *const refused[] = { "refused", NULL };
+
+	PQfinish(conn);
+	conn = PQsetdbLogin("", "", "", "", "", "", "");
+	say("exec", PQexec(conn, "rows 1"));
+	PQfinish(conn);
+	conn = PQconnectdbParams(none, none, 0);
+	say("exec", PQexec(conn, "rows 2"));
+	PQfinish(conn);
+	conn = PQconnectStartParams(none, none, 0);
+	printf("open: %d\n", PQconnectPoll(conn));
+	say("exec", PQexec(conn, "rows 3"));
+	PQfinish(conn);
+	PQfinish(PQsetdbLogin("refused", "", "", "", "", "", ""));
+	PQfinish(PQconnectdbParams(name, refused, 0));
+	conn = PQconnectStartParams(name, refused, 0);
+	printf("refused: %d\n", PQconnectPoll(conn));
+}
+
 /* More at once than we remember. */
 static void pipelining(void)
 {
@@ -157,10 +214,20 @@ void pq_user(const char *what)
 		const char *name;
 		void (*run)(void);
 	} cases[] = {
-		{ "waiting", waiting },     { "prepared", prepared },     { "sending", sending },
-		{ "copying", copying },     { "commenting", commenting }, { "jumping", jumping },
-		{ "losing", losing },       { "pipelining", pipelining }, { "opening", opening },
+		{ "waiting", waiting },
+		{ "prepared", prepared },
+		{ "sending", sending },
+		{ "copying", copying },
+		{ "commenting", commenting },
+		{ "jumping", jumping },
+		{ "losing", losing },
+		{ "pipelining", pipelining },
+		{ "opening", opening },
 		{ "replacing", replacing },
+		{ "describing", describing },
+		{ "resetting", resetting },
+		{ "copying_as_once", copying_as_once },
+		{ "opening_else", opening_else },
 	};
 
 	conn = PQconnectdb("");

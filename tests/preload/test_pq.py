@@ -11,7 +11,7 @@ HOST = os.path.join(BUILD, "tests", "host_pq")
 ONE = os.path.join(BUILD, "tests", "lib_pq_user.so")
 TWO = os.path.join(BUILD, "tests", "lib_pq_user2.so")
 CASES = ("waiting", "commenting", "prepared", "replacing", "sending", "copying", "pipelining",
-         "jumping", "losing", "opening")
+         "jumping", "losing", "opening", "describing", "resetting", "copying_as_once", "opening_else")
 OPT_IN = "db.response.returned_rows,db.query.parameter"
 
 
@@ -111,6 +111,37 @@ class Statements(Feature):
         """It lasts until the result behind it, not until the call says that it has begun."""
         self.assertEqual(self.fields(self.told("copying", 2), "db.query.text", "error.type"),
                          [("copy", "22P04"), ("rows ?", None)])
+
+    def test_copy_that_ends_without_a_result(self):
+        self.assertEqual(self.fields(self.told("copying_as_once", 3), "db.query.text", "error.type"),
+                         [("copy", None), ("copy", "_OTHER"), ("rows ?", None)])
+
+    def test_describing(self):
+        """D10: what the call does is told; what it describes, where that is known."""
+        text = "SELECT $1 FROM t"
+        self.assertEqual(self.fields(self.told("describing", 5), "name", "db.query.text",
+                                     "db.operation.name", "error.type"), [
+            ("PREPARE SELECT t", text, "PREPARE", None),
+            ("DESCRIBE SELECT t", text, "DESCRIBE", None),
+            ("DESCRIBE one", None, "DESCRIBE", "34000"),
+            ("DESCRIBE SELECT t", text, "DESCRIBE", None),
+            ("DESCRIBE one", None, "DESCRIBE", None)])
+
+    def test_resetting(self):
+        """It is a new connection, which knows of nothing that was prepared."""
+        spans = self.told("resetting", 5)
+        self.assertEqual(self.fields(spans, "db.query.text", "error.type"), [
+            ("SELECT $1 FROM t", None), ("lose", "08006"), (None, None), ("lose", "08006"),
+            ("rows ?", None)])
+        opened = ["connection.started", "connection.opened"]
+        self.assertEqual([[name for name, _ in s["events"]] for s in spans],
+                         [opened, [], opened, [], opened])
+
+    def test_opening_in_other_words(self):
+        spans = self.told("opening_else", 6)
+        self.assertEqual(self.fields(spans, "name", "error.type"), [
+            ("one", None)] * 3 + [("CONNECT one", "08001")] * 3)
+        self.assertEqual([len(s["events"]) for s in spans], [2, 2, 2, 0, 0, 0])
 
     def test_pipeline(self):
         """Each of them one, its own error; more than there is room for are counted."""
