@@ -300,7 +300,62 @@ http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), Handler).serve_
 """
 
 
+# As systemd starts a service: the socket is there before it (3, LISTEN_FDS), and it says when it is ready.
+ACTIVATE = """
+import os, socket, sys
+listens = socket.socket()
+listens.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listens.bind(('127.0.0.1', int(sys.argv[1])))
+listens.listen()
+if listens.fileno() != 3: os.dup2(listens.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()), TRACEPARENT='00-' + '5' * 32 + '-' + '6' * 16 + '-01')
+os.execv(sys.executable, [sys.executable, '-c', sys.argv[2]])
+"""
+SERVICE = """
+import http.server, os, signal, socket, sys
+assert (os.environ.pop('LISTEN_FDS'), os.environ.pop('LISTEN_PID')) == ('1', str(os.getpid()))
+class Handler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *args): pass
+    def do_GET(self):
+        said = repr((sorted(os.listdir('/proc/self/fd'))[:4], os.getppid() == server.started_by))
+        self.send_response(200); self.send_header('Content-Length', str(len(said))); self.end_headers()
+        self.wfile.write(said.encode())
+server = http.server.HTTPServer(('127.0.0.1', 0), Handler, bind_and_activate=False)
+server.socket.close()
+server.socket, server.started_by = socket.socket(fileno=3), os.getppid()
+def leave(*_): sys.exit(7)
+signal.signal(signal.SIGTERM, leave)
+tells = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+tells.sendto(b'READY=1\\nMAINPID=%d' % os.getpid(), os.environ['NOTIFY_SOCKET'])
+tells.close()
+server.serve_forever()
+"""
+
+
 class Daemons(Same):
+    def test_as_systemd_starts_it(self):
+        """New-style (daemon(7)): in the foreground, with a socket that was open before it, and a word when it
+        is ready, from the process that was started.  Who started it is no cause of what it is asked."""
+        def scenario(lab):
+            port, notify = free_port(), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self.addCleanup(notify.close)
+            notify.bind(lab.path("notify"))
+            notify.settimeout(SECONDS)
+            service = lab.start([PYTHON, "-c", ACTIVATE, str(port), SERVICE], "service",
+                                NOTIFY_SOCKET=lab.path("notify"))
+            said = [notify.recv(100) == b"READY=1\nMAINPID=%d" % service.pid]
+            said += [get(port, "/1"), get(port, "/2")]
+            if not lab.bare:
+                spans = lab.collector.wait_for(2, 20)
+                self.assertEqual([s["parent_span_id"] for s in spans], ["", ""])
+                self.assertEqual({s["resource"]["process.pid"] for s in spans}, {service.pid})
+            return [*said, service.stop(SECONDS), service.text()]
+
+        _, said = self.same(scenario)
+        answer = "(['0', '1', '2', '3'], True) 200"
+        self.assertEqual(said, [True, answer, answer, 7, ""])
+
     def test_double_fork_that_closes_everything(self):
         def scenario(lab):
             port, pid_file = free_port(), lab.path("pid")
