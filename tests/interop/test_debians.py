@@ -187,7 +187,7 @@ class DebiansTest(unittest.TestCase):
             subprocess.run(["make", "-s", "-C", ROOT, "hosts", f"BUILD={os.path.relpath(BUILD, ROOT)}"], check=True,
                            capture_output=True, timeout=600, env={**os.environ, "MAKEFLAGS": ""})
         tests = [os.path.join(ROOT, "tests", "preload", f"test_{name}.py") for name in
-                 ("differ", "process", "threads", "signals", "waits", "environ")]
+                 ("differ", "process", "threads", "signals", "waits", "environ", "family", "ends")]
         status, out, told = root.run("python3", "-B", os.path.join(ROOT, "tests", "preload", "run.py"), *tests,
                                      timeout=500, BUILD=BUILD)
         self.assertEqual(status, 0, out + told)
