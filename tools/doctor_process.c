@@ -22,6 +22,20 @@ struct patient {
 	char object[PATH_MAX]; /* as LD_PRELOAD names it; empty: it does not */
 };
 
+/* interspan run sees to it; whoever sets LD_PRELOAD by himself has to. */
+static void tell_of_asan(struct diagnosis *d, const struct program *p)
+{
+	const char *options = getenv("ASAN_OPTIONS");
+
+	if (!p->has_asan || (options && strstr(options, "verify_asan_link_order=0")))
+		return;
+	diagnose(d, LEVEL_NOTE, "asan",
+		 "gcc's AddressSanitizer ends it if another object comes first");
+	diagnosis_seen(d, "%s needs libasan.so", p->path);
+	diagnosis_remedy(
+		d, "start it by interspan run, or with ASAN_OPTIONS=verify_asan_link_order=0");
+}
+
 void doctor_program(struct diagnosis *d, const char *word)
 {
 	struct program p;
@@ -30,6 +44,7 @@ void doctor_program(struct diagnosis *d, const char *word)
 	if (p.verdict == PROGRAM_FINE) {
 		diagnose(d, LEVEL_OK, "program", "the program can be preloaded");
 		diagnosis_seen(d, "%s", p.path);
+		tell_of_asan(d, &p);
 		return;
 	}
 	diagnose(d, LEVEL_BAD, "program", "the program cannot be preloaded");

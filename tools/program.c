@@ -18,6 +18,9 @@
 
 #define SCRIPT_LINE_MAX 512
 
+/* Among the names of what a program needs. */
+#define ASAN_NEEDED "\0libasan.so."
+
 /* Programs that hand on neither LD_PRELOAD nor the place where it is. */
 static const struct {
 	const char *name;
@@ -138,6 +141,7 @@ static void judge_elf(struct program *p, struct bytes head)
 	loader = base_name(elf.interpreter);
 	if (!elf.is_elf)
 		return; /* the kernel knows more formats than we do */
+	p->has_asan = memmem(head.ptr, head.len, ASAN_NEEDED, sizeof(ASAN_NEEDED) - 1) != NULL;
 	if (!elf.is_64)
 		verdict(p, PROGRAM_32_BIT, "");
 	else if (elf.machine != elf_own_machine())

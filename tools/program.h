@@ -27,6 +27,7 @@ struct program {
 	char path[PATH_MAX]; /* of what the verdict is about: the program or an interpreter */
 	char detail[PATH_MAX];
 	bool is_script; /* path is the interpreter of one */
+	bool has_asan; /* gcc's AddressSanitizer as a library, which wants to be the first object */
 };
 
 /* word: as in a shell.  Reads files, and changes nothing. */

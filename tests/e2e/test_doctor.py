@@ -274,6 +274,17 @@ class ProcessTest(unittest.TestCase):
         self.assertEqual((status, list(found)), (1, ["program"]))
         self.assertIn("statically", found["program"]["seen"])
 
+    def test_doctor_tells_of_gccs_asan(self):
+        """H15: as what it does to a program that is preloaded otherwise than by interspan run."""
+        source = os.path.join(self.dir, "asan.c")
+        with open(source, "w", encoding="ascii") as file:
+            file.write("int main(void) { return 0; }\n")
+        program = os.path.join(self.dir, "asan")
+        subprocess.run(["gcc", "-fsanitize=address", "-o", program, source], check=True)
+        self.assertIn("verify_asan_link_order=0", doctor(program)[1]["asan"]["remedy"])
+        self.assertNotIn("asan", doctor(program, ASAN_OPTIONS="verify_asan_link_order=0")[1])
+        self.assertNotIn("asan", doctor("/bin/true")[1])
+
     def test_doctor_tells_that_the_library_was_replaced(self):
         copy = os.path.join(self.dir, "libinterspan.so")
         shutil.copy(OBJECT, copy)

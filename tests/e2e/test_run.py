@@ -87,6 +87,22 @@ class Programs(unittest.TestCase):
         self.assert_refused(static, "is linked statically")
         self.assertEqual(run("--force", static).returncode, 7)
 
+    def test_run_of_a_program_with_gccs_asan(self):
+        """H15: it ends a program in which another object comes first, unless it is told not to look."""
+        source = self.write("asan.c", b'#include <stdio.h>\n#include <stdlib.h>\nint main(void) '
+                                      b'{ const char *s = getenv("ASAN_OPTIONS"); return puts(s ? s : "none") < 0; }')
+        path, plain = os.path.join(self.dir, "asan"), os.path.join(self.dir, "plain")
+        subprocess.run(["gcc", "-fsanitize=address", "-o", path, source], check=True)
+        subprocess.run(["gcc", "-o", plain, source], check=True)
+        lenient = "verify_asan_link_order=0"
+        for program, options, status, told in (
+                (path, {}, 0, f"{lenient}\n"), (path, {"ASAN_OPTIONS": ""}, 0, f"{lenient}\n"),
+                (path, {"ASAN_OPTIONS": "detect_leaks=0"}, 0, f"detect_leaks=0:{lenient}\n"),
+                (path, {"ASAN_OPTIONS": "verify_asan_link_order=1"}, 1, ""),  # as was asked for
+                (plain, {}, 0, "none\n"), (plain, {"ASAN_OPTIONS": "a=1"}, 0, "a=1\n")):
+            done = run(program, **options)
+            self.assertEqual((done.returncode, done.stdout), (status, told), done.stderr)
+
     def test_run_tells_that_privileges_are_in_the_way(self):
         path = self.patched("other_user")
         if os.geteuid() or os.statvfs(self.dir).f_flag & os.ST_NOSUID:
