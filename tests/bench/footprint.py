@@ -3,6 +3,7 @@
 in which they are reached: what preload/hot.ld is made from.
 
     footprint.py NAME [VARIANT]          a bench of servers.py whose program waits by epoll_wait()
+    footprint.py pgbench MODE            a statement of pgbench's: simple, extended, prepared
 
 Variant: one of those that instructions.py counts; "100 %" without one.  valgrind's lackey tells every
 access between two waits; those with more than usual are left out, since our thread was at work, too.
@@ -19,6 +20,7 @@ sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
 import instructions
+import pgbench
 import servers
 from kit import turns
 from kit.subject import Subject
@@ -74,12 +76,47 @@ def trace(bench, variant, upstream):
     return sorted(found, key=len)[len(found) // 4]
 
 
-def main():
+def libpq(mode):
+    """The same of pgbench, which waits by ppoll() and is told of when it waits for its server."""
+    server = pgbench.Shared.get()
+    subprocess.run([server.program("pgbench"), "-q", "-i", *server_of(server)], check=True,
+                   capture_output=True)
+    with pgbench.Sink(bare=False, OTEL_BSP_SCHEDULE_DELAY="600000") as lab:
+        argv = ["valgrind", *LACKEY, f"--log-file={lab.path('valgrind.%p')}", server.program("pgbench"),
+                "-S", "-n", "-M", mode, "-t", str(4 * REQUESTS), *server_of(server)]
+        with subprocess.Popen(argv, stdout=subprocess.DEVNULL, env=lab.env(**pgbench.ENV)) as running:
+            low = high = 0
+            while not high and running.poll() is None:
+                low, high = mapped(running.pid)
+        begins = next(at for at, name in symbols() if name == "ppoll")
+        found = requests(lab.path(f"valgrind.{running.pid}"), low, high, begins)
+    return sorted(found, key=len)[len(found) // 4]
+
+
+def server_of(server):
+    return ["-h", "127.0.0.1", "-p", str(server.port), "-U", "postgres", "postgres"]
+
+
+def mapped(pid):
+    """Where the object is, once libpq, too, is there: (0, 0) before."""
+    with open(f"/proc/{pid}/maps", encoding="ascii") as f:
+        lines = f.read().splitlines()
+    ours = [line.split()[0].split("-") for line in lines if "libinterspan.so" in line]
+    if not ours or not any("libpq" in line for line in lines):
+        return 0, 0
+    return int(ours[0][0], 16), int(ours[-1][1], 16)
+
+
+def of_a_server():
     bench = next(b for b in servers.SERVERS if b.name == sys.argv[1])
     name = sys.argv[2] if len(sys.argv) > 2 else "100 %"
     variant = next(v for v in instructions.kinds(bench) if v.name == name)
     with turns.Upstream() as upstream:
-        touched = trace(bench, variant, upstream)
+        return trace(bench, variant, upstream)
+
+
+def main():
+    touched = libpq(sys.argv[2]) if sys.argv[1] == "pgbench" else of_a_server()
     for what, wanted in (("code", True), ("data", False)):
         at = {offset for is_code, offset in touched if is_code == wanted}
         print(f"{what}: {len({a >> LINE for a in at})} lines, {len({a >> PAGE for a in at})} pages")
