@@ -206,7 +206,8 @@ static void test_worker_sends_after_the_delay(void **state)
 	begin = clock_monotonic_ns();
 	spans(3);
 	assert_true(eventually(is_requested, 2000));
-	assert_in_range((clock_monotonic_ns() - begin) / MS, 190, 400);
+	/* Not the default of 5 s; a machine may be busy. */
+	assert_in_range((clock_monotonic_ns() - begin) / MS, 190, 2000);
 	assert_int_equal(stop(), EXPORTER_ASKED);
 	assert_int_equal(spans_received(), 3);
 	assert_int_equal(stats_read(STAT_SPANS_EXPORTED), 3);
@@ -434,7 +435,8 @@ static void test_worker_stop_keeps_its_deadline(void **state)
 	begin = clock_monotonic_ns();
 	atomic_store(&x.deadline_ns, begin + 200u * MS);
 	stop();
-	assert_in_range((clock_monotonic_ns() - begin) / MS, 200, 350);
+	/* Not the 10 s that an answer may take; a machine may be busy. */
+	assert_in_range((clock_monotonic_ns() - begin) / MS, 200, 5000);
 	assert_int_equal(stats_read(STAT_SPANS_LATE), BATCH - 1);
 	server_stop(&server);
 	server_start(&server, script);
