@@ -167,9 +167,10 @@ LAW = (
     Row("the thread that sends spans", "README 6", SPANS, more=("thread interspan",), calls=(
         r"OUR THREAD",
         # Its stack, with a guard below it: ours, or libc's.
-        r"mmap\(NULL, 266240, PROT_NONE, MAP_PRIVATE\|MAP_ANONYMOUS(\|MAP_STACK)?, -1, 0\) = PTR",
-        r"mmap\(PTR, 262144, PROT_READ\|PROT_WRITE, MAP_PRIVATE\|MAP_FIXED\|MAP_ANONYMOUS\|"
-        r"MAP_STACK, -1, 0\) = PTR", r"mprotect\(PTR, 262144, PROT_READ\|PROT_WRITE\) = 0",
+        r"mprotect\(PTR, 4096, PROT_NONE\) = 0", r"madvise\(PTR, 4096, MADV_DONTFORK\) = 0",
+        r"mmap\(PTR, 4096, PROT_NONE, MAP_PRIVATE\|MAP_ANONYMOUS\|MAP_FIXED_NOREPLACE, -1, 0\) = PTR",
+        r"mmap\(NULL, 266240, PROT_NONE, MAP_PRIVATE\|MAP_ANONYMOUS\|MAP_STACK, -1, 0\) = PTR",
+        r"mprotect\(PTR, 262144, PROT_READ\|PROT_WRITE\) = 0",
         r"rt_sigprocmask\((SIG_BLOCK|SIG_SETMASK), .*, 8\) = 0", r"tgkill\(N, SIGRT_1\) = 0",
         r"nanosleep\(\{tv_sec=0, tv_nsec=50000\}, NULL\) = 0")),  # until it has left, at the end
     Row("a file that was asked for", "README 8", calls=("OUR LOG",)),
