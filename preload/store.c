@@ -408,14 +408,14 @@ void store_give_back(struct store *st, const uint32_t *index, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		struct span *s = store_slot(st, index[i]);
 
-		if (UNLIKELY(*(const volatile uint32_t *)&s->next)) {
+		if (UNLIKELY(*(const volatile uint32_t *)&s->next))
 			slot_free(st, s);
-			continue;
-		}
-		bits |= 1ull << index[i] % 64;
+		else
+			bits |= 1ull << index[i] % 64;
 		if (i + 1 < n && index[i + 1] / 64 == index[i] / 64)
 			continue;
-		bits_free(st, index[i] / 64, bits);
+		if (LIKELY(bits))
+			bits_free(st, index[i] / 64, bits);
 		bits = 0;
 	}
 }

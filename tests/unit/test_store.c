@@ -254,6 +254,27 @@ static void test_store_extends_wholly_or_not(void **state)
 	assert_int_equal(free_slots(), SLOTS);
 }
 
+/* What is collected is given back word by word: each its own, those of several slots among them. */
+static void test_store_gets_back_what_was_collected_alone(void **state)
+{
+	static const uint32_t index[] = { 0, 1, 65, 66, 67 };
+	struct span *all[68];
+
+	(void)state;
+	for (uint32_t i = 0; i < 68; i++)
+		all[i] = slot_take(st);
+	assert_true(slot_extend(st, all[1], 1)); /* 68, 69 */
+	assert_true(slot_extend(st, all[67], 1));
+	store_give_back(st, index, 5);
+	for (size_t i = 0; i < 5; i++)
+		assert_ptr_equal(slot_take(st), store_slot(st, index[i]));
+	assert_ptr_equal(slot_take(st), store_slot(st, 68));
+	assert_ptr_equal(slot_take(st), store_slot(st, 69));
+	for (uint32_t i = 0; i < 70; i++)
+		slot_free(st, store_slot(st, i));
+	assert_int_equal(free_slots(), SLOTS);
+}
+
 static void test_store_limits_the_chain(void **state)
 {
 	struct span *s = slot_take(st);
@@ -579,6 +600,7 @@ int main(void)
 		cmocka_unit_test(test_store_spare_goes_back),
 		cmocka_unit_test(test_store_hands_out_all_and_then_none),
 		cmocka_unit_test(test_store_extends_wholly_or_not),
+		cmocka_unit_test(test_store_gets_back_what_was_collected_alone),
 		cmocka_unit_test(test_store_limits_the_chain),
 		cmocka_unit_test(test_store_limits_the_queue),
 		cmocka_unit_test(test_store_publishes_once),
