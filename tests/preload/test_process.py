@@ -252,23 +252,25 @@ class Same(WithServer, Transparency):
                 self.run_host([host("last_thread"), port, str(before), str(after)],
                               "worker: done\n", lab=lab)
 
-    def test_end_is_not_held_up(self):
-        """500 ms at most, all told, with a receiver that does not answer; nothing without one.  (An answer
-        may take 10 s; a busy machine takes its time to start programs.)"""
-        port = str(self.server().port)
-        for how in "return", "_exit", "failed_exec":
+    def assert_ends_in_time(self, how, hangs, **settings):
+        """The least of some: a busy machine makes all of them longer, and none shorter."""
+        port, took = str(self.server().port), []
+        while len(took) < 5 and min(took, default=2) >= 1.2:
             lab = self.lab(**LATE)
-            lab.collector.answers += ["hang"] * 5
+            lab.collector.answers += ["hang"] * hangs
             began = time.monotonic()
-            self.run_host([host("end"), port, how], "", lab=lab)
-            self.assertLess(time.monotonic() - began, 3)
-            if not BARE:
+            self.run_host([host("end"), port, how], "", lab=lab, **settings)
+            took.append(time.monotonic() - began)
+            if hangs and not BARE:
                 self.assertEqual(lab.total("spans_dropped_shutdown") +
                                  lab.total("spans_dropped_export_failed"), 1, lab.counters())
-        began = time.monotonic()
-        self.run_host([host("end"), port, "return"], "",
-                      OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1", **LATE)
-        self.assertLess(time.monotonic() - began, 3)
+        self.assertLess(min(took), 1.2)
+
+    def test_end_is_not_held_up(self):
+        """500 ms at most, all told, with a receiver that does not answer; nothing without one."""
+        for how in "return", "_exit", "failed_exec":
+            self.assert_ends_in_time(how, 5)
+        self.assert_ends_in_time("return", 0, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1")
 
     def test_fork_while_exporting(self):
         server = self.server()

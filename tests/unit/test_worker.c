@@ -195,23 +195,47 @@ static size_t spans_received(void)
 	return n;
 }
 
+/* A busy machine makes all of them longer, and none shorter. */
+static uint64_t least_of_some(uint64_t (*took_ms)(void), uint64_t most_ms)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (int tries = 0; tries < 5 && least > most_ms; tries++) {
+		uint64_t ms = took_ms();
+
+		least = ms < least ? ms : least;
+	}
+	return least;
+}
+
+static int requests_before;
+
+static bool is_requested_again(void)
+{
+	return server.requests > requests_before;
+}
+
+static uint64_t ms_until_a_request(void)
+{
+	uint64_t begin = clock_monotonic_ns();
+
+	requests_before = server.requests;
+	spans(3);
+	assert_true(eventually(is_requested_again, 2000));
+	return (clock_monotonic_ns() - begin) / MS;
+}
+
 /* E64 */
 static void test_worker_sends_after_the_delay(void **state)
 {
-	uint64_t begin;
-
 	(void)state;
 	cfg.bsp_schedule_delay_ms = 200;
 	launch_idle();
-	begin = clock_monotonic_ns();
-	spans(3);
-	assert_true(eventually(is_requested, 2000));
-	/* Not the default of 5 s; a machine may be busy. */
-	assert_in_range((clock_monotonic_ns() - begin) / MS, 190, 2000);
+	assert_in_range(least_of_some(ms_until_a_request, 400), 190, 400);
 	assert_int_equal(stop(), EXPORTER_ASKED);
 	assert_int_equal(spans_received(), 3);
-	assert_int_equal(stats_read(STAT_SPANS_EXPORTED), 3);
-	assert_int_equal(stats_read(STAT_EXPORTS), 1);
+	assert_int_equal(stats_read(STAT_SPANS_EXPORTED), 3 * server.requests);
+	assert_int_equal(stats_read(STAT_EXPORTS), server.requests);
 }
 
 /* E67: and never more than a batch in one request. */
@@ -367,21 +391,19 @@ static uint64_t switches(void)
 	return strtoull(at + 25, NULL, 10);
 }
 
-/* Design 7: nothing wakes an idle process, also not for long after an export. */
+/* Design 7: nothing wakes an idle process, also not after an export but to look for the host once. */
 static void test_worker_never_wakes_when_idle(void **state)
 {
 	uint64_t before;
-	int tries = 0;
 
 	(void)state;
 	cfg.bsp_schedule_delay_ms = 10;
 	launch_idle();
 	spans(1);
 	assert_true(eventually(is_requested, 1000));
-	do {
-		before = switches();
-		usleep(400000);
-	} while (switches() != before && ++tries < 5);
+	usleep(500000); /* it looks within 50 ms */
+	before = switches();
+	usleep(400000);
 	assert_int_equal(switches(), before);
 	stop();
 }
@@ -424,25 +446,31 @@ static void test_worker_counts_what_went_with_the_last_owner(void **state)
 }
 
 /* O29 */
+static uint64_t ms_of_a_stop_that_is_late(void)
+{
+	uint64_t begin;
+
+	stats_reset();
+	launch_idle();
+	spans(BATCH - 1);
+	begin = clock_monotonic_ns();
+	atomic_store(&x.deadline_ns, begin + 200u * MS);
+	stop();
+	assert_int_equal(stats_read(STAT_SPANS_LATE), BATCH - 1);
+	return (clock_monotonic_ns() - begin) / MS;
+}
+
 static void test_worker_stop_keeps_its_deadline(void **state)
 {
 	static const char *const silent[] = { SERVER_SILENCE, NULL };
 	static const char *const script[] = { OK_EMPTY, NULL };
-	uint64_t begin;
 
 	(void)state;
 	server_stop(&server);
 	server_start(&server, silent);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%d", server.port);
 	cfg.otlp_endpoint = bytes_from_str(url);
-	launch_idle();
-	spans(BATCH - 1);
-	begin = clock_monotonic_ns();
-	atomic_store(&x.deadline_ns, begin + 200u * MS);
-	stop();
-	/* Not the 10 s that an answer may take; a machine may be busy. */
-	assert_in_range((clock_monotonic_ns() - begin) / MS, 200, 5000);
-	assert_int_equal(stats_read(STAT_SPANS_LATE), BATCH - 1);
+	assert_in_range(least_of_some(ms_of_a_stop_that_is_late, 350), 200, 350);
 	server_stop(&server);
 	server_start(&server, script);
 }
