@@ -391,7 +391,9 @@ static uint64_t switches(void)
 	return strtoull(at + 25, NULL, 10);
 }
 
-/* Design 7: nothing wakes an idle process, also not after an export but to look for the host once. */
+/*
+ * Design 7: nothing wakes an idle process, also not after an export but to look for the host once.
+ */
 static void test_worker_never_wakes_when_idle(void **state)
 {
 	uint64_t before;
