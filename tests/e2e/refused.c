@@ -4,7 +4,8 @@
  *
  *   thread   to a child: a thread that sends spans.  It counts in the store that the two share,
  *            and the parent, which had ended its own meanwhile, has a thread again and tells of it
- *   calls    to a child: by a filter that it sets itself, all that it does not make
+ *   calls    to a child: by a filter that it sets itself, all that it does not make.  Where the
+ *            child's thread came first it has left, and so the parent asks once more, as above
  *   memory   while it connects to itself: more of it
  */
 #include <linux/filter.h>
@@ -84,15 +85,23 @@ static void refuse_calls(int port)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 	};
 	struct sock_fprog filter = { sizeof(code) / sizeof(*code), code };
+	int done[2];
+	char byte;
 
+	MUST(pipe(done) == 0);
 	MUST(http_get(port, "/") > 0);
 	if (fork() == 0) {
 		MUST(http_get(port, "/child") > 0);
 		MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
 		MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) == 0);
-		say_ready();
+		MUST(write(done[1], "x", 1) == 1);
+		for (;;)
+			pause();
 	}
-	wait(NULL);
+	close(done[1]);
+	MUST(read(done[0], &byte, 1) == 1);
+	MUST(http_get(port, "/parent") > 0);
+	say_ready();
 }
 
 static void refuse_memory(int port)
