@@ -295,13 +295,19 @@ static void flush_wait(struct store *st, uint64_t until_ns)
 	}
 }
 
+/* Another process delivers: it had the store before us, or came first while our thread began. */
+static bool is_others(const struct store *st)
+{
+	return life_get() == ABSENT && store_has_owner(st);
+}
+
 /* Does this process have to see to it that the store is emptied? */
 static bool must_deliver(struct store *st, enum host_end how)
 {
+	if (is_others(st))
+		return false;
 	if (life_get() != ABSENT)
 		return true;
-	if (store_has_owner(st))
-		return false;
 	/* Where a process was killed something may be left to tell, and nobody come after us. */
 	if (atomic_load(&st->done) == 0 && !(host_end_is_final(how) && store_owner_died(st)))
 		return false;
@@ -336,7 +342,7 @@ void exporter_flush(enum host_end how)
 	if (!st || !atomic_load(&span_ended_without_owner))
 		return;
 	if (atomic_load(&forbidden)) {
-		if (!store_has_owner(st))
+		if (!store_has_owner(st) && !give_up_is_others(st))
 			give_up_for_now(st, 0, atomic_load(&exporter.accepted));
 		return;
 	}
@@ -349,12 +355,17 @@ void exporter_flush(enum host_end how)
 	if (!is_late) {
 		atomic_store(&exporter.deadline_ns, deadline_within(begin, left));
 		flush_wait(st, begin + left);
+		/* Ours left at once, since another process' had come first, and left meanwhile. */
+		if (life_get() == ABSENT && must_deliver(st, how))
+			flush_wait(st, begin + left);
 		is_late = clock_monotonic_ns() >= atomic_load(&exporter.deadline_ns);
 		if (host_end_is_final(how))
 			retire(st, begin + left);
 		atomic_store(&exporter.deadline_ns, 0); /* a failed exec goes on */
 		atomic_fetch_add(&waited_ns, clock_monotonic_ns() - begin);
 	}
+	if (is_others(st))
+		return;
 	if (host_end_is_final(how))
 		give_up_for_good(st, atomic_load(&tid), atomic_load(&exporter.accepted), is_late);
 	else

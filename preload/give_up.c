@@ -1,12 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "give_up.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 
+#include "counts.h"
 #include "process.h"
+#include "rawsys.h"
 #include "stats.h"
 
 #define AT_ONCE 64u
+
+static long ask_for(uint32_t pid, uint32_t tid)
+{
+	return raw_syscall3(SYS_tgkill, (long)pid, (long)tid, 0);
+}
+
+/*
+ * -EPERM says that it is there, and has other rights; or is a filter's word, who would then have
+ * the same to say of ourselves.
+ */
+static bool is_there(uint32_t pid)
+{
+	long r = ask_for(pid, pid);
+
+	return r == 0 || (r == -EPERM && ask_for(process_pid(), (uint32_t)raw_gettid()) == 0);
+}
+
+bool give_up_is_others(struct store *st)
+{
+	uint32_t used = atomic_load(&st->counted);
+
+	if (atomic_load(&st->pids_differ))
+		return false;
+	for (uint32_t i = COUNTS_ENDED + 1; i < used && i < STORE_COUNTS; i++) {
+		uint32_t pid = atomic_load(&counts_of(st, i)->pid);
+
+		if (pid && pid <= INT32_MAX && pid != process_pid() && is_there(pid))
+			return true;
+	}
+	return false;
+}
 
 static void tell_held(struct store *st, uint32_t tid)
 {

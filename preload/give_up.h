@@ -12,6 +12,13 @@
 #include "store.h"
 
 /*
+ * For a process that may have no thread, or may start none here: another one that has the store
+ * lives, and delivers what waits with the next span that it ends, or when it ends itself.  A system
+ * call for each process of the family, until one is found.
+ */
+bool give_up_is_others(struct store *st);
+
+/*
  * An exec may fail: what waits, and was told once, is not told again until some was delivered,
  * which accepted, the exporter's count of it, shows.
  */

@@ -30,12 +30,18 @@ const char *__tsan_default_options(void)
 	return "die_after_fork=0";
 }
 
+static void pause_ms(unsigned int ms)
+{
+	usleep(ms * 1000);
+}
+
 /* --- an exporter --- */
 
 static _Atomic uint32_t delivered;
-static _Atomic bool refuses;  /* as without a descriptor table of its own */
-static _Atomic bool hangs;    /* as with a receiver that does not answer */
-static _Atomic bool is_stuck; /* as on a machine that gives it no processor */
+static _Atomic bool refuses;   /* as without a descriptor table of its own */
+static _Atomic bool hangs;     /* as with a receiver that does not answer */
+static _Atomic bool is_second; /* another process' delivers by the time that it looks */
+static _Atomic bool is_stuck;  /* as on a machine that gives it no processor */
 static _Atomic uint64_t seen_deadline_ns;
 static uint32_t lock_tries;
 static const volatile uint64_t *_Atomic ran_at; /* a word of its stack, two pages deep */
@@ -60,6 +66,11 @@ enum exporter_end exporter_run(struct exporter *x)
 	atomic_store(&ran_at, words);
 	if (atomic_load(&refuses))
 		return EXPORTER_REFUSED;
+	if (atomic_load(&is_second)) {
+		pause_ms(50);
+		atomic_store(&st->owner, 1);
+		return EXPORTER_ASKED;
+	}
 	atomic_store(&st->owner, (uint32_t)raw_gettid());
 	while (!atomic_load(&x->stop) || atomic_load(&is_stuck)) {
 		uint32_t wake_seen = atomic_load(&st->wake);
@@ -147,11 +158,6 @@ static void end_a_span(void)
 	guard_leave();
 }
 
-static void pause_ms(unsigned int ms)
-{
-	usleep(ms * 1000);
-}
-
 /* Within a second. */
 static bool comes_to(_Atomic uint32_t *word, uint32_t want)
 {
@@ -166,6 +172,15 @@ static uint64_t flush_takes_ms(enum host_end how)
 
 	exporter_flush(how);
 	return (clock_monotonic_ns() - begin) / MS_NS;
+}
+
+static void block_a_signal(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 /* --- starting --- */
@@ -185,12 +200,8 @@ static void starts_with_the_first_span(void)
 
 static void never_starts_where_signals_are_blocked(void)
 {
-	sigset_t set;
-
 	come_up();
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &set, NULL);
+	block_a_signal();
 	end_a_span();
 	CHECK(our_threads() == 0);
 	CHECK(atomic_load(&exporter_is_due));
@@ -346,6 +357,73 @@ static void flush_counts_what_is_being_sent(void)
 	(void)flush_takes_ms(HOST_STOPS);
 	CHECK(stats_read(STAT_SPANS_LATE) == 1 + 7);
 	CHECK(atomic_load(&st->in_hand) == 0); /* the thread does not count them once more */
+}
+
+static void flush_leaves_all_to_who_came_first(void)
+{
+	come_up();
+	block_a_signal();
+	end_a_span();
+	atomic_store(&is_second, true);
+	CHECK(flush_takes_ms(HOST_EXITS) < SHUTDOWN_MS);
+	CHECK(stats_read(STAT_EXPORTER_STARTS) == 1);
+	CHECK(atomic_load(&store_get()->done) == 1);
+	CHECK(stats_read(STAT_SPANS_LATE) == 0);
+}
+
+/* Theirs to deliver, or by then; it is told by whoever is left when nobody is. */
+static void forbidden_child_leaves_all_to_its_parent(void)
+{
+	int status;
+	pid_t child;
+
+	come_up();
+	block_a_signal();
+	end_a_span();
+	child = fork();
+	if (child == 0) {
+		process_forked();
+		exporter_forget();
+		exporter_forbid();
+		end_a_span();
+		exporter_flush(HOST_EXITS);
+		CHECK(stats_read(STAT_SPANS_LATE) == 0);
+		_exit(0);
+	}
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	CHECK(flush_takes_ms(HOST_EXITS) < SHUTDOWN_MS);
+	CHECK(atomic_load(&delivered) == 2);
+}
+
+static void forbidden_orphan_counts(void)
+{
+	int pipe_fds[2], told = -1, status;
+	pid_t child;
+
+	CHECK(pipe(pipe_fds) == 0);
+	child = fork();
+	if (child == 0) {
+		pid_t parent = getpid();
+
+		process_forked();
+		come_up();
+		block_a_signal();
+		end_a_span();
+		if (fork() != 0)
+			_exit(0);
+		process_forked();
+		exporter_forget();
+		exporter_forbid();
+		end_a_span();
+		while (kill(parent, 0) == 0)
+			pause_ms(1);
+		exporter_flush(HOST_EXITS);
+		told = (int)stats_read(STAT_SPANS_LATE);
+		CHECK(write(pipe_fds[1], &told, sizeof(told)) == sizeof(told));
+		_exit(0);
+	}
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	CHECK(read(pipe_fds[0], &told, sizeof(told)) == sizeof(told) && told == 2);
 }
 
 static void flush_without_a_span_is_nothing(void)
@@ -521,6 +599,9 @@ IN_CHILD(flush_starts_what_signals_have_put_off)
 IN_CHILD(flush_counts_what_a_handler_leaves_behind)
 IN_CHILD(flush_has_one_budget)
 IN_CHILD(flush_counts_what_is_being_sent)
+IN_CHILD(flush_leaves_all_to_who_came_first)
+IN_CHILD(forbidden_child_leaves_all_to_its_parent)
+IN_CHILD(forbidden_orphan_counts)
 IN_CHILD(flush_without_a_span_is_nothing)
 IN_CHILD(children_leave_it_to_the_parent)
 IN_CHILD(children_take_over_from_the_dead)
@@ -562,6 +643,9 @@ int main(void)
 		cmocka_unit_test(test_exporter_life_flush_counts_what_a_handler_leaves_behind),
 		cmocka_unit_test(test_exporter_life_flush_has_one_budget),
 		cmocka_unit_test(test_exporter_life_flush_counts_what_is_being_sent),
+		cmocka_unit_test(test_exporter_life_flush_leaves_all_to_who_came_first),
+		cmocka_unit_test(test_exporter_life_forbidden_child_leaves_all_to_its_parent),
+		cmocka_unit_test(test_exporter_life_forbidden_orphan_counts),
 		cmocka_unit_test(test_exporter_life_flush_without_a_span_is_nothing),
 		cmocka_unit_test(test_exporter_life_children_leave_it_to_the_parent),
 		cmocka_unit_test(test_exporter_life_children_take_over_from_the_dead),
