@@ -50,32 +50,48 @@ static ALWAYS_INLINE void copy_short(void *to, const void *from, size_t n)
 	}
 }
 
+typedef uint64_t copy_pair __attribute__((vector_size(16)));
+
+static ALWAYS_INLINE copy_pair copy_differ(const unsigned char *a, const unsigned char *b)
+{
+	copy_pair v, w;
+
+	memcpy(&v, a, sizeof(v));
+	memcpy(&w, b, sizeof(w));
+	return v ^ w;
+}
+
 /*
  * Are these n bytes the same?  A call of memcmp() takes as long as the comparison of a short text.
+ * All are looked at: that they are the same is the usual case.
  */
 static ALWAYS_INLINE bool copy_is_same(const void *a, const void *b, size_t n)
 {
 	const unsigned char *x = a, *y = b;
-	uint64_t v, w, differ = 0;
-	uint32_t first[2], last[2];
+	copy_pair differ = { 0, 0 };
+	uint64_t first[2], last[2];
+	uint32_t half[4];
 
-	if (n < sizeof(first[0]))
+	if (n < sizeof(half[0]))
 		return !n || !((x[0] ^ y[0]) | (x[n / 2] ^ y[n / 2]) | (x[n - 1] ^ y[n - 1]));
-	if (n < sizeof(v)) {
+	if (n < sizeof(first[0])) {
+		memcpy(&half[0], x, sizeof(half[0]));
+		memcpy(&half[1], y, sizeof(half[1]));
+		memcpy(&half[2], x + n - sizeof(half[0]), sizeof(half[0]));
+		memcpy(&half[3], y + n - sizeof(half[0]), sizeof(half[0]));
+		return !((half[0] ^ half[1]) | (half[2] ^ half[3]));
+	}
+	if (n < sizeof(differ)) {
 		memcpy(&first[0], x, sizeof(first[0]));
 		memcpy(&first[1], y, sizeof(first[1]));
 		memcpy(&last[0], x + n - sizeof(last[0]), sizeof(last[0]));
 		memcpy(&last[1], y + n - sizeof(last[1]), sizeof(last[1]));
 		return !((first[0] ^ first[1]) | (last[0] ^ last[1]));
 	}
-	for (size_t i = 0; i + sizeof(v) < n; i += sizeof(v)) {
-		memcpy(&v, x + i, sizeof(v));
-		memcpy(&w, y + i, sizeof(w));
-		differ |= v ^ w;
-	}
-	memcpy(&v, x + n - sizeof(v), sizeof(v));
-	memcpy(&w, y + n - sizeof(w), sizeof(w));
-	return !(differ | (v ^ w));
+	for (size_t i = 0; i + sizeof(differ) < n; i += sizeof(differ))
+		differ |= copy_differ(x + i, y + i);
+	differ |= copy_differ(x + n - sizeof(differ), y + n - sizeof(differ));
+	return !(differ[0] | differ[1]);
 }
 
 #endif

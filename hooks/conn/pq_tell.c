@@ -162,10 +162,18 @@ enum sql_backslash pq_backslash(const struct pq *pq, struct bytes sql)
 
 /* --- results --- */
 
+/* The library is not asked for what is not told. */
+static void count_rows(const struct pq *pq, struct pq_op *op, const void *result)
+{
+	if (LIKELY(!opt_in(ATTR_DB_RESPONSE_RETURNED_ROWS)))
+		return;
+	op->rows += (uint64_t)PQ_ASK(pq, ntuples, int (*)(const void *))(result);
+	op->has_rows = true;
+}
+
 void pq_tell_rows(struct span *s, uint64_t rows)
 {
-	if (opt_in(ATTR_DB_RESPONSE_RETURNED_ROWS))
-		span_set_int(s, ATTR_DB_RESPONSE_RETURNED_ROWS, (int64_t)rows);
+	span_set_int(s, ATTR_DB_RESPONSE_RETURNED_ROWS, (int64_t)rows);
 }
 
 static void tell_error(const struct pq *pq, struct span *s, const void *result)
@@ -188,8 +196,7 @@ int pq_tell_result(const struct pq *pq, struct pq_op *op, const void *result)
 	case PQ_TUPLES_OK:
 	case PQ_SINGLE_TUPLE:
 	case PQ_TUPLES_CHUNK:
-		op->rows += (uint64_t)PQ_ASK(pq, ntuples, int (*)(const void *))(result);
-		op->has_rows = true;
+		count_rows(pq, op, result);
 		break;
 	case PQ_BAD_RESPONSE:
 	case PQ_FATAL_ERROR:

@@ -6,32 +6,6 @@
 #include "traceparent.h"
 #include "word.h"
 
-/* --- what is compared --- */
-
-typedef uint64_t pair __attribute__((vector_size(16)));
-
-static ALWAYS_INLINE pair differ_16(const char *a, const char *b)
-{
-	pair x, y;
-
-	memcpy(&x, a, sizeof(x));
-	memcpy(&y, b, sizeof(y));
-	return x ^ y;
-}
-
-/* All of them: that they are the same is the usual case. */
-static ALWAYS_INLINE bool is_same(const char *a, const char *b, size_t n)
-{
-	pair differ = { 0, 0 };
-
-	if (n < sizeof(differ))
-		return copy_is_same(a, b, n);
-	for (size_t i = 0; i + sizeof(differ) < n; i += sizeof(differ))
-		differ |= differ_16(a + i, b + i);
-	differ |= differ_16(a + n - sizeof(differ), b + n - sizeof(differ));
-	return !(differ[0] | differ[1]);
-}
-
 /* Neither a blank nor a visible character of ASCII. */
 static ALWAYS_INLINE scan_block scan_is_odd(scan_block b)
 {
@@ -173,10 +147,11 @@ bool repeat_is_request(struct repeat *r, struct bytes in)
 	size_t ids = r->ids.len ? r->ids.at - end : 0, behind = r->ids.len ? ids + r->ids.len : 0;
 	const char *target = in.ptr + start, *tail = in.ptr + in.len - rest;
 
-	if (in.len <= start + rest || in.len > UINT16_MAX / 8 || !is_same(in.ptr, r->head, start))
+	if (in.len <= start + rest || in.len > UINT16_MAX / 8 ||
+	    !copy_is_same(in.ptr, r->head, start))
 		return false;
-	if (!is_same(tail, r->head + end, ids) ||
-	    !is_same(tail + behind, r->head + end + behind, rest - behind))
+	if (!copy_is_same(tail, r->head + end, ids) ||
+	    !copy_is_same(tail + behind, r->head + end + behind, rest - behind))
 		return false;
 	if (scan_word(target, tail) != tail)
 		return false;
@@ -196,7 +171,7 @@ static ALWAYS_INLINE bool same_to(struct place *w, const struct repeat *r, size_
 {
 	size_t n = to - w->kept;
 
-	if (w->in.len - w->at < n || !is_same(w->in.ptr + w->at, r->head + w->kept, n))
+	if (w->in.len - w->at < n || !copy_is_same(w->in.ptr + w->at, r->head + w->kept, n))
 		return false;
 	w->at += n;
 	w->kept = to;
