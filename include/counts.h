@@ -10,6 +10,7 @@
  * Another process's word: numbers to be shown, never to be relied on.
  */
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@ struct counts {
 	uint64_t before[STATS]; /* what its process had counted elsewhere when it came here */
 	struct stats now;
 	_Atomic uint8_t fates[FATE_FDS]; /* fate.h */
+	_Atomic bool is_mute;            /* it delivers nothing any more, not even at its end */
 };
 
 #define COUNTS_ENDED 0u
@@ -58,6 +60,9 @@ static ALWAYS_INLINE void counts_settle(struct store *st)
 		     !atomic_load_explicit(&stats_home, memory_order_relaxed)))
 		counts_move(st);
 }
+
+/* This process goes on, and will deliver nothing, for whomever. */
+void counts_go_mute(void);
 
 /*
  * For the exporter: adds the counters of a place whose process is dead to the first, and frees it.

@@ -59,6 +59,14 @@ void counts_move(struct store *st)
 	fates_move();
 }
 
+void counts_go_mute(void)
+{
+	struct counts *c = counts_home();
+
+	if (c)
+		atomic_store(&c->is_mute, true);
+}
+
 void counts_bury(struct store *st, uint32_t place)
 {
 	struct counts *dead = counts_of(st, place);
@@ -73,5 +81,6 @@ void counts_bury(struct store *st, uint32_t place)
 	}
 	for (size_t fd = 0; fd < FATE_FDS; fd++)
 		atomic_store_explicit(&dead->fates[fd], 0, memory_order_relaxed);
+	atomic_store(&dead->is_mute, false);
 	atomic_store(&dead->pid, 0);
 }

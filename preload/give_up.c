@@ -34,9 +34,11 @@ bool give_up_is_others(struct store *st)
 	if (atomic_load(&st->pids_differ))
 		return false;
 	for (uint32_t i = COUNTS_ENDED + 1; i < used && i < STORE_COUNTS; i++) {
-		uint32_t pid = atomic_load(&counts_of(st, i)->pid);
+		struct counts *c = counts_of(st, i);
+		uint32_t pid = atomic_load(&c->pid);
 
-		if (pid && pid <= INT32_MAX && pid != process_pid() && is_there(pid))
+		if (pid && pid <= INT32_MAX && pid != process_pid() && !atomic_load(&c->is_mute) &&
+		    is_there(pid))
 			return true;
 	}
 	return false;

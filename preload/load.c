@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "counts.h"
 #include "exporter.h"
 #include "exporter_life.h"
 #include "guard.h"
@@ -211,6 +212,7 @@ void host_goes_quiet(void)
 	}
 	rights_fall();
 	exporter_forbid();
+	counts_go_mute();
 	stats_inc(STAT_SANDBOXED);
 	sandbox_outlives_exec();
 	log_once();

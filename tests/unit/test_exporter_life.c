@@ -17,6 +17,7 @@
 
 #include "../../preload/alone.c"
 #include "../../preload/exporter_life.c"
+#include "counts.h"
 #include "single.h"
 #include "span.h"
 
@@ -371,13 +372,12 @@ static void flush_leaves_all_to_who_came_first(void)
 	CHECK(stats_read(STAT_SPANS_LATE) == 0);
 }
 
-/* Theirs to deliver, or by then; it is told by whoever is left when nobody is. */
-static void forbidden_child_leaves_all_to_its_parent(void)
+/* Of two spans, its parent's and its own: what it counts as lost when it ends. */
+static uint32_t told_by_forbidden_child(void)
 {
 	int status;
 	pid_t child;
 
-	come_up();
 	block_a_signal();
 	end_a_span();
 	child = fork();
@@ -387,12 +387,29 @@ static void forbidden_child_leaves_all_to_its_parent(void)
 		exporter_forbid();
 		end_a_span();
 		exporter_flush(HOST_EXITS);
-		CHECK(stats_read(STAT_SPANS_LATE) == 0);
-		_exit(0);
+		_exit((int)stats_read(STAT_SPANS_LATE));
 	}
-	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
+	return (uint32_t)WEXITSTATUS(status);
+}
+
+static void forbidden_child_leaves_all_to_its_parent(void)
+{
+	come_up();
+	CHECK(told_by_forbidden_child() == 0);
 	CHECK(flush_takes_ms(HOST_EXITS) < SHUTDOWN_MS);
 	CHECK(atomic_load(&delivered) == 2);
+}
+
+/* As a filter makes it that kills whoever makes a call of ours. */
+static void forbidden_child_of_a_mute_parent_counts(void)
+{
+	come_up();
+	end_a_span();
+	CHECK(comes_to(&delivered, 1));
+	CHECK(exporter_park(1000));
+	counts_go_mute();
+	CHECK(told_by_forbidden_child() == 2);
 }
 
 static void forbidden_orphan_counts(void)
@@ -601,6 +618,7 @@ IN_CHILD(flush_has_one_budget)
 IN_CHILD(flush_counts_what_is_being_sent)
 IN_CHILD(flush_leaves_all_to_who_came_first)
 IN_CHILD(forbidden_child_leaves_all_to_its_parent)
+IN_CHILD(forbidden_child_of_a_mute_parent_counts)
 IN_CHILD(forbidden_orphan_counts)
 IN_CHILD(flush_without_a_span_is_nothing)
 IN_CHILD(children_leave_it_to_the_parent)
@@ -645,6 +663,7 @@ int main(void)
 		cmocka_unit_test(test_exporter_life_flush_counts_what_is_being_sent),
 		cmocka_unit_test(test_exporter_life_flush_leaves_all_to_who_came_first),
 		cmocka_unit_test(test_exporter_life_forbidden_child_leaves_all_to_its_parent),
+		cmocka_unit_test(test_exporter_life_forbidden_child_of_a_mute_parent_counts),
 		cmocka_unit_test(test_exporter_life_forbidden_orphan_counts),
 		cmocka_unit_test(test_exporter_life_flush_without_a_span_is_nothing),
 		cmocka_unit_test(test_exporter_life_children_leave_it_to_the_parent),
