@@ -73,19 +73,34 @@ static size_t word_collect(struct store *st, uint32_t word, uint64_t mask, uint3
 	return n;
 }
 
-/* Goes round: begins behind the slot that was taken last, and comes back to its word in the end. */
-size_t store_collect(struct store *st, uint32_t *ret_index, size_t max)
+/* Of the slots from..to-1; most words of a long queue have none, and cost a load and a branch. */
+static size_t range_collect(struct store *st, uint32_t from, uint32_t to, uint32_t *ret_index,
+			    size_t max)
 {
-	uint32_t words = store_slots() / 64;
-	uint32_t at = words ? st->collect_at % (words * 64) : 0;
-	uint64_t behind = UINT64_MAX << at % 64;
 	size_t n = 0;
 
-	for (uint32_t i = 0; i <= words && words && n < max; i++) {
-		uint64_t mask = i == 0 ? behind : i == words ? ~behind : UINT64_MAX;
+	for (uint32_t word = from / 64; word < (to + 63) / 64 && n < max; word++) {
+		uint64_t mask = UINT64_MAX;
 
-		n += word_collect(st, (at / 64 + i) % words, mask, ret_index + n, max - n);
+		if (LIKELY(!atomic_load_explicit(done_word(st, word), memory_order_relaxed)))
+			continue;
+		if (word == from / 64)
+			mask <<= from % 64;
+		if (word == to / 64)
+			mask &= ~(UINT64_MAX << to % 64);
+		n += word_collect(st, word, mask, ret_index + n, max - n);
 	}
+	return n;
+}
+
+/* Goes round: begins behind the slot that was taken last, and comes back to it in the end. */
+size_t store_collect(struct store *st, uint32_t *ret_index, size_t max)
+{
+	uint32_t slots = store_slots();
+	uint32_t at = slots ? st->collect_at % slots : 0;
+	size_t n = range_collect(st, at, slots, ret_index, max);
+
+	n += range_collect(st, 0, at, ret_index + n, max - n);
 	if (n) {
 		st->collect_at = ret_index[n - 1] + 1;
 		atomic_fetch_add(&st->in_hand, (uint32_t)n);
