@@ -8,6 +8,7 @@
 #include "process.h"
 #include "rawsys.h"
 #include "stats.h"
+#include "text.h"
 
 #define AT_ONCE 64u
 
@@ -27,6 +28,22 @@ static bool is_there(uint32_t pid)
 	return r == 0 || (r == -EPERM && ask_for(process_pid(), (uint32_t)raw_gettid()) == 0);
 }
 
+/*
+ * It has ended, and nobody has waited for it: such a one has no program any more.  Where ours is
+ * not to be seen, either, nothing is known.
+ */
+static bool is_zombie(uint32_t pid)
+{
+	char path[32], unused;
+	struct text t = TEXT_IN(path);
+
+	text_add_str(&t, "/proc/");
+	text_add_uint(&t, pid);
+	text_add(&t, (struct bytes){ "/exe", sizeof("/exe") });
+	return raw_readlink(path, &unused, 1) == -ENOENT &&
+	       !raw_is_error(raw_readlink("/proc/self/exe", &unused, 1));
+}
+
 bool give_up_is_others(struct store *st)
 {
 	uint32_t used = atomic_load(&st->counted);
@@ -38,7 +55,7 @@ bool give_up_is_others(struct store *st)
 		uint32_t pid = atomic_load(&c->pid);
 
 		if (pid && pid <= INT32_MAX && pid != process_pid() && !atomic_load(&c->is_mute) &&
-		    is_there(pid))
+		    is_there(pid) && !is_zombie(pid))
 			return true;
 	}
 	return false;

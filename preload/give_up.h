@@ -13,8 +13,8 @@
 
 /*
  * For a process that may have no thread, or may start none here: another one that has the store
- * lives, and delivers what waits with the next span that it ends, or when it ends itself.  A system
- * call for each process of the family, until one is found.
+ * lives, and delivers what waits with the next span that it ends, or when it ends itself.  Two
+ * system calls for each process of the family, until one is found.
  */
 bool give_up_is_others(struct store *st);
 

@@ -412,16 +412,15 @@ static void forbidden_child_of_a_mute_parent_counts(void)
 	CHECK(told_by_forbidden_child() == 2);
 }
 
-static void forbidden_orphan_counts(void)
+/* With a parent that is dead, and waited for or (a zombie) not. */
+static void check_forbidden_orphan(bool is_waited_for)
 {
-	int pipe_fds[2], told = -1, status;
+	int told_by[2], ended[2], told = -1, status;
 	pid_t child;
 
-	CHECK(pipe(pipe_fds) == 0);
+	CHECK(pipe(told_by) == 0 && pipe(ended) == 0);
 	child = fork();
 	if (child == 0) {
-		pid_t parent = getpid();
-
 		process_forked();
 		come_up();
 		block_a_signal();
@@ -432,15 +431,23 @@ static void forbidden_orphan_counts(void)
 		exporter_forget();
 		exporter_forbid();
 		end_a_span();
-		while (kill(parent, 0) == 0)
-			pause_ms(1);
+		CHECK(read(ended[0], &told, 1) == 1);
 		exporter_flush(HOST_EXITS);
 		told = (int)stats_read(STAT_SPANS_LATE);
-		CHECK(write(pipe_fds[1], &told, sizeof(told)) == sizeof(told));
+		CHECK(write(told_by[1], &told, sizeof(told)) == sizeof(told));
 		_exit(0);
 	}
-	CHECK(waitpid(child, &status, 0) == child && status == 0);
-	CHECK(read(pipe_fds[0], &told, sizeof(told)) == sizeof(told) && told == 2);
+	CHECK(waitid(P_PID, (id_t)child, &(siginfo_t){ 0 },
+		     WEXITED | (is_waited_for ? 0 : WNOWAIT)) == 0);
+	CHECK(write(ended[1], "", 1) == 1);
+	CHECK(read(told_by[0], &told, sizeof(told)) == sizeof(told) && told == 2);
+	CHECK(is_waited_for || waitpid(child, &status, 0) == child);
+}
+
+static void forbidden_orphan_counts(void)
+{
+	check_forbidden_orphan(true);
+	check_forbidden_orphan(false);
 }
 
 static void flush_without_a_span_is_nothing(void)
