@@ -11,6 +11,7 @@
 #include "shake.h"
 #include "single.h"
 #include "stats.h"
+#include "store.h"
 
 #define ENTRIES 1024u /* requests that have called something, at once; a power of two */
 
@@ -69,10 +70,19 @@ static bool is_owner(uint64_t word, uint64_t owner)
 
 static uint32_t place(struct span_ref ref, uint32_t way)
 {
-	return (ref.slot + way) % ENTRIES;
+	return (ref.slot ^ way) % ENTRIES;
 }
 
-static void folded_clear(struct folded *f)
+/* Is there an entry of its own in another place than the first? */
+static ALWAYS_INLINE bool is_elsewhere(struct table *t, struct span_ref ref, uint64_t owner)
+{
+	_Static_assert(WAYS == 4, "so many are looked at");
+	return is_owner(atomic_load(&t->words[place(ref, 1)]), owner) ||
+	       is_owner(atomic_load(&t->words[place(ref, 2)]), owner) ||
+	       is_owner(atomic_load(&t->words[place(ref, 3)]), owner);
+}
+
+static NO_INLINE void folded_clear(struct folded *f)
 {
 	atomic_store_explicit(&f->count, 0, memory_order_relaxed);
 	atomic_store_explicit(&f->failed, 0, memory_order_relaxed);
@@ -82,7 +92,12 @@ static void folded_clear(struct folded *f)
 	atomic_store_explicit(&f->end_ns, 0, memory_order_relaxed);
 }
 
-static void entry_clear(struct entry *e)
+static ALWAYS_INLINE bool has_folded(const struct folded *f)
+{
+	return atomic_load_explicit(&f->count, memory_order_relaxed) != 0;
+}
+
+static NO_INLINE void entry_clear(struct entry *e)
 {
 	for (struct group *g = e->groups; g < e->groups + GROUPS; g++) {
 		if (!atomic_load_explicit(&g->hash, memory_order_relaxed))
@@ -92,18 +107,20 @@ static void entry_clear(struct entry *e)
 		atomic_store_explicit(&g->start_before, 0, memory_order_relaxed);
 		atomic_store_explicit(&g->count, 0, memory_order_relaxed);
 		atomic_store_explicit(&g->overlapped, 0, memory_order_relaxed);
-		atomic_store_explicit(&g->is_told, 0, memory_order_relaxed);
-		folded_clear(&g->folded);
+		atomic_store_explicit(&g->text_state, TEXT_NONE, memory_order_relaxed);
+		if (UNLIKELY(has_folded(&g->folded)))
+			folded_clear(&g->folded);
 		atomic_store_explicit(&g->hash, 0, memory_order_relaxed);
 	}
-	atomic_store_explicit(&e->duration_ns, 0, memory_order_relaxed);
+	atomic_store_explicit(&e->other_ns, 0, memory_order_relaxed);
 	atomic_store_explicit(&e->count, 0, memory_order_relaxed);
 	atomic_store_explicit(&e->other, 0, memory_order_relaxed);
-	folded_clear(&e->folded);
+	if (UNLIKELY(has_folded(&e->folded)))
+		folded_clear(&e->folded);
 }
 
 /* In a child of this thread's, made by a signal handler in our midst, it is not ours any more. */
-static void leave(struct table *t, uint32_t at, uint64_t owner)
+static ALWAYS_INLINE void leave(struct table *t, uint32_t at, uint64_t owner)
 {
 	uint64_t seen = atomic_load(&t->words[at]);
 
@@ -121,24 +138,25 @@ static void leave(struct table *t, uint32_t at, uint64_t owner)
 }
 
 /* Who uses it from here on is counted; it is the owner's, or (false) not, or not any more. */
-static bool join(struct table *t, uint32_t at, uint64_t owner, uint64_t closing)
+static ALWAYS_INLINE bool join(struct table *t, uint32_t at, uint64_t owner, uint64_t closing)
 {
 	uint64_t seen = atomic_load(&t->words[at]);
 
-	while (is_owner(seen, owner) && !(seen & CLOSED) && (seen & USERS_MAX) < USERS_MAX)
+	/* The owner's, not closed, and not full: all at once. */
+	while ((seen ^ owner) < USERS_MAX)
 		if (single_exchange(&t->words[at], &seen, (seen | closing) + 1))
 			return true;
 	return false;
 }
 
 /* Of a request whose end came between the look for its span and the making of its entry. */
-static void evict(struct table *t, uint32_t at)
+static NO_INLINE void evict(struct table *t, uint32_t at)
 {
 	uint64_t seen = atomic_load(&t->words[at]);
 	uint64_t owner = seen & ~(uint64_t)(CLOSED | USERS_MAX);
 	struct span_ref ref = { (uint32_t)seen >> OWNER_SHIFT, (uint32_t)(seen >> 32) };
 
-	if (!seen || seen & (CLOSED | USERS_MAX) || span_get(ref))
+	if (seen & (CLOSED | USERS_MAX) || span_get(ref))
 		return;
 	if (join(t, at, owner, CLOSED))
 		leave(t, at, owner);
@@ -149,14 +167,18 @@ static uint32_t entry_join(struct table *t, struct span_ref ref)
 {
 	uint64_t owner = owner_of(ref);
 
-	for (uint32_t i = 0; i < WAYS; i++)
-		if (join(t, place(ref, i), owner, 0))
-			return place(ref, i);
+	if (join(t, place(ref, 0), owner, 0))
+		return place(ref, 0);
+	if (UNLIKELY(is_elsewhere(t, ref, owner)))
+		for (uint32_t i = 1; i < WAYS; i++)
+			if (join(t, place(ref, i), owner, 0))
+				return place(ref, i);
 	for (uint32_t i = 0; i < WAYS; i++) {
 		uint32_t at = place(ref, i);
 		uint64_t none = 0;
 
-		evict(t, at);
+		if (UNLIKELY(atomic_load(&t->words[at])))
+			evict(t, at);
 		SHAKE();
 		if (single_exchange(&t->words[at], &none, owner + 1))
 			return at;
@@ -211,29 +233,33 @@ static uint8_t text_put(struct group *g, size_t at, struct bytes from, size_t ma
 	return (uint8_t)n;
 }
 
+/* Once, by whoever comes first. */
 static void text_set(struct group *g, const struct call *c)
 {
+	uint64_t none = atomic_load_explicit(&g->text_state, memory_order_relaxed);
+
+	if (none != TEXT_NONE || !single_exchange(&g->text_state, &none, TEXT_CLAIMED))
+		return;
 	g->peer = text_put(g, 0, c->peer, CALLS_PEER_MAX);
 	g->operation = text_put(g, g->peer, c->operation, CALLS_OPERATION_MAX);
 	g->summary = text_put(g, (size_t)g->peer + g->operation, c->summary, CALLS_SUMMARY_MAX);
-	/* Pairs with repeated_tell(). */
-	atomic_store_explicit(&g->is_told, 1, memory_order_release);
+	/* Pairs with has_text(). */
+	atomic_store_explicit(&g->text_state, TEXT_WHOLE, memory_order_release);
 }
 
-/* NULL: all are others'. */
-static struct group *group_get(struct entry *e, const struct call *c)
+/* NULL: all are others'.  is_named: it gets its text even where this is the first of its kind. */
+static ALWAYS_INLINE struct group *group_get(struct entry *e, const struct call *c, uint64_t hash,
+					     bool is_named)
 {
-	uint64_t hash = hash_of(c);
-
 	for (struct group *g = e->groups; g < e->groups + GROUPS; g++) {
 		uint64_t seen = atomic_load(&g->hash);
+		bool is_first = !seen && single_exchange(&g->hash, &seen, hash);
 
-		if (!seen && single_exchange(&g->hash, &seen, hash)) {
+		if (!is_first && seen != hash)
+			continue;
+		if (UNLIKELY(!is_first || is_named))
 			text_set(g, c);
-			return g;
-		}
-		if (seen == hash)
-			return g;
+		return g;
 	}
 	return NULL;
 }
@@ -260,8 +286,12 @@ static bool is_overlapped(struct group *g, const struct call *c)
 	return end > c->start_ns && (!before || UINT64_MAX - before < c->end_ns);
 }
 
-static void fold(struct folded *f, const struct call *c, uint64_t took)
+static NO_INLINE void fold(struct entry *e, struct group *g, const struct call *c, uint64_t took)
 {
+	struct folded *f = g ? &g->folded : &e->folded;
+
+	if (g)
+		text_set(g, c);
 	atomic_fetch_add(&f->count, 1);
 	atomic_fetch_add(&f->failed, c->has_failed);
 	atomic_fetch_add(&f->duration_ns, took);
@@ -271,16 +301,16 @@ static void fold(struct folded *f, const struct call *c, uint64_t took)
 }
 
 /* True: it is one too many. */
-static bool add(struct entry *e, const struct call *c)
+static ALWAYS_INLINE bool add(struct entry *e, const struct call *c, uint64_t hash, bool is_named)
 {
 	uint64_t took = c->end_ns > c->start_ns ? c->end_ns - c->start_ns : 0;
-	struct group *g = group_get(e, c);
+	struct group *g = group_get(e, c, hash, is_named);
 	bool is_folded = single_add_small(&e->count, 1) >= config.max_spans_per_request;
 
 	if (UNLIKELY(is_folded))
-		fold(g ? &g->folded : &e->folded, c, took);
-	single_add(&e->duration_ns, took);
+		fold(e, g, c, took);
 	if (!g) {
+		single_add(&e->other_ns, took);
 		single_add_small(&e->other, 1);
 		return is_folded;
 	}
@@ -299,7 +329,7 @@ bool calls_add(struct span_ref parent, const struct call *call)
 
 	if (!parent.slot)
 		return false;
-	if (!span_get(parent)) {
+	if (!store_span(parent)) {
 		stats_inc(STAT_CALLS_LATE);
 		return false;
 	}
@@ -311,30 +341,42 @@ bool calls_add(struct span_ref parent, const struct call *call)
 		return false;
 	}
 	SHAKE();
-	is_folded = add(&t->entries[at], call);
+	/*
+	 * Of those that are the same, but in two entries, one has the text that they are told by.
+	 */
+	is_folded = add(&t->entries[at], call, hash_of(call), at != place(parent, 0));
 	leave(t, at, owner_of(parent));
 	return is_folded;
 }
 
 /* --- the end --- */
 
+static ALWAYS_INLINE void close_one(struct table *t, uint32_t at, uint64_t owner, struct found *f)
+{
+	if (join(t, at, owner, CLOSED))
+		f->entries[f->n++] = &t->entries[at];
+}
+
+static NO_INLINE void close_elsewhere(struct table *t, struct span_ref ref, struct found *f)
+{
+	for (uint32_t i = 1; i < WAYS; i++)
+		close_one(t, place(ref, i), owner_of(ref), f);
+}
+
 static NO_INLINE void close_found(struct table *t, struct span *s, bool is_told)
 {
 	struct span_ref ref = span_ref(s);
 	uint64_t owner = owner_of(ref);
-	uint32_t places[WAYS];
-	struct found f = { .n = 0 };
+	struct found f;
 
-	for (uint32_t i = 0; i < WAYS; i++) {
-		if (!join(t, place(ref, i), owner, CLOSED))
-			continue;
-		places[f.n] = place(ref, i);
-		f.entries[f.n++] = &t->entries[place(ref, i)];
-	}
+	f.n = 0;
+	close_one(t, place(ref, 0), owner, &f);
+	if (UNLIKELY(is_elsewhere(t, ref, owner)))
+		close_elsewhere(t, ref, &f);
 	if (is_told && f.n)
 		calls_tell(s, &f);
 	while (f.n)
-		leave(t, places[--f.n], owner);
+		leave(t, (uint32_t)(f.entries[--f.n] - t->entries), owner);
 }
 
 void calls_close(struct span *s, bool is_told)

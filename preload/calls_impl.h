@@ -11,6 +11,9 @@
 #define GROUPS 16u /* different calls of one request that are told apart */
 #define TEXT_MAX (CALLS_PEER_MAX + CALLS_OPERATION_MAX + CALLS_SUMMARY_MAX)
 
+/* There is one only where it is told: of what was called twice, or has no span of its own. */
+enum text_state { TEXT_NONE, TEXT_CLAIMED, TEXT_WHOLE };
+
 /* Calls of a group that have no spans of their own: one too many, each of them. */
 struct folded {
 	_Atomic uint32_t count;
@@ -32,15 +35,15 @@ struct group {
 	_Atomic uint64_t start_before; /* UINT64_MAX minus the earliest start; 0: none yet */
 	_Atomic uint32_t count;
 	_Atomic uint32_t overlapped; /* of them, those that began before another one had ended */
-	_Atomic uint32_t is_told;    /* text is whole */
+	_Atomic uint64_t text_state; /* enum text_state */
 	uint8_t peer, operation, summary; /* lengths in text, in this order */
 	char text[TEXT_MAX];
 	struct folded folded;
 };
 
 struct entry {
-	_Atomic uint64_t duration_ns;
-	_Atomic uint32_t count;
+	_Atomic uint64_t other_ns;
+	_Atomic uint32_t count; /* all of them */
 	_Atomic uint32_t other; /* calls that found no group */
 	struct group groups[GROUPS];
 	struct folded folded; /* of those */

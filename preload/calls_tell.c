@@ -2,6 +2,7 @@
 /* What is told of the calls of a request when it ends; how they are gathered: calls.c. */
 #include "calls_impl.h"
 #include "compiler.h"
+#include "config.h"
 #include "tracestate.h"
 
 struct sums {
@@ -10,7 +11,14 @@ struct sums {
 	uint32_t overlapped;
 };
 
-static struct sums group_sum(const struct found *f, uint64_t hash)
+static ALWAYS_INLINE void sums_add(struct sums *sum, const struct group *g)
+{
+	sum->duration_ns += atomic_load(&g->duration_ns);
+	sum->count += atomic_load(&g->count);
+	sum->overlapped += atomic_load(&g->overlapped);
+}
+
+static NO_INLINE struct sums sum_of_all(const struct found *f, uint64_t hash)
 {
 	struct sums sum = { 0, 0, 0 };
 
@@ -21,13 +29,26 @@ static struct sums group_sum(const struct found *f, uint64_t hash)
 
 			if (!seen)
 				break;
-			if (seen != hash)
-				continue;
-			sum.duration_ns += atomic_load(&g->duration_ns);
-			sum.count += atomic_load(&g->count);
-			sum.overlapped += atomic_load(&g->overlapped);
+			if (seen == hash)
+				sums_add(&sum, g);
 		}
 	return sum;
+}
+
+/* A group's own, and those of the same in the other entries. */
+static ALWAYS_INLINE struct sums group_sum(const struct found *f, const struct group *g)
+{
+	struct sums sum = { 0, 0, 0 };
+
+	if (UNLIKELY(f->n > 1))
+		return sum_of_all(f, atomic_load(&g->hash));
+	sums_add(&sum, g);
+	return sum;
+}
+
+static bool has_text(const struct group *g)
+{
+	return atomic_load_explicit(&g->text_state, memory_order_acquire) == TEXT_WHOLE;
 }
 
 static void set_text(struct span *s, enum attr key, const char *text, uint8_t len)
@@ -42,42 +63,53 @@ static bool is_fan_out(const struct sums *sum)
 	return 2 * sum->overlapped >= sum->count - 1;
 }
 
-static void repeated_tell(struct span *s, const struct group *g, const struct sums *sum)
+/* The group of that hash that has a text; NULL: none, as yet. */
+static const struct group *named(const struct found *f, uint64_t hash)
+{
+	for (uint32_t i = 0; i < f->n; i++)
+		for (const struct group *g = f->entries[i]->groups;
+		     g < f->entries[i]->groups + GROUPS; g++)
+			if (atomic_load(&g->hash) == hash && has_text(g))
+				return g;
+	return NULL;
+}
+
+static NO_INLINE void repeated_tell(struct span *s, const struct group *g, const struct sums *sum)
 {
 	span_set_int(s, ATTR_CALLS_REPEATED_COUNT, sum->count);
 	span_set_int(s, ATTR_CALLS_REPEATED_DURATION, (int64_t)(sum->duration_ns / 1000));
 	span_set_str(s, ATTR_CALLS_REPEATED_MODE,
 		     is_fan_out(sum) ? BYTES("overlapped") : BYTES("serial"));
-	if (!atomic_load_explicit(&g->is_told, memory_order_acquire))
+	if (!g)
 		return;
 	set_text(s, ATTR_CALLS_REPEATED_PEER, g->text, g->peer);
 	set_text(s, ATTR_CALLS_REPEATED_OPERATION, g->text + g->peer, g->operation);
 	set_text(s, ATTR_CALLS_REPEATED_SUMMARY, g->text + g->peer + g->operation, g->summary);
 }
 
-static void tell_sums(struct span *s, const struct found *f)
+static NO_INLINE void tell_sums(struct span *s, const struct found *f)
 {
 	struct sums all = { 0, 0, 0 }, most = { 0, 1, 0 };
-	const struct group *repeated = NULL;
+	uint64_t repeated = 0;
 	uint32_t other = 0;
 
 	for (uint32_t i = 0; i < f->n; i++) {
 		struct entry *e = f->entries[i];
 
 		all.count += atomic_load(&e->count);
-		all.duration_ns += atomic_load(&e->duration_ns);
+		all.duration_ns += atomic_load(&e->other_ns);
 		other += atomic_load(&e->other);
 		for (const struct group *g = e->groups; g < e->groups + GROUPS; g++) {
-			uint64_t hash = atomic_load(&g->hash);
 			struct sums sum;
 
-			if (!hash)
+			if (!atomic_load(&g->hash))
 				break;
-			sum = group_sum(f, hash);
+			all.duration_ns += atomic_load(&g->duration_ns);
+			sum = group_sum(f, g);
 			if (sum.count <= most.count)
 				continue;
 			most = sum;
-			repeated = g;
+			repeated = atomic_load(&g->hash);
 		}
 	}
 	if (!all.count)
@@ -85,7 +117,7 @@ static void tell_sums(struct span *s, const struct found *f)
 	span_set_int(s, ATTR_CALLS_COUNT, all.count);
 	span_set_int(s, ATTR_CALLS_DURATION, (int64_t)(all.duration_ns / 1000));
 	if (repeated)
-		repeated_tell(s, repeated, &most);
+		repeated_tell(s, named(f, repeated), &most);
 	if (other)
 		span_set_int(s, ATTR_CALLS_OTHER, other);
 }
@@ -127,7 +159,7 @@ static void folded_tell(const struct span_context *parent, const struct folded *
 	s = span_start_at(SPAN_CLIENT, parent, UINT64_MAX - atomic_load(&f->start_before));
 	if (!s)
 		return;
-	if (g && atomic_load_explicit(&g->is_told, memory_order_acquire))
+	if (g && has_text(g))
 		folded_name(s, g);
 	else
 		span_set_name(s, BYTES("other calls"));
@@ -154,23 +186,33 @@ static NO_INLINE void tell_folded(const struct span *s, const struct found *f)
 
 static bool has_folded(const struct found *f)
 {
-	uint32_t n = 0;
+	for (uint32_t i = 0; i < f->n; i++)
+		if (atomic_load(&f->entries[i]->count) > config.max_spans_per_request)
+			return true;
+	return false;
+}
 
-	for (uint32_t i = 0; i < f->n; i++) {
-		const struct entry *e = f->entries[i];
+/* As a proxy's: no other call of the request, in no other entry, and not folded. */
+static ALWAYS_INLINE bool is_single(const struct found *f)
+{
+	const struct entry *e = f->entries[0];
 
-		n += atomic_load(&e->folded.count);
-		for (const struct group *g = e->groups; g < e->groups + GROUPS; g++) {
-			if (!atomic_load(&g->hash))
-				break;
-			n += atomic_load(&g->folded.count);
-		}
-	}
-	return n != 0;
+	return f->n == 1 && atomic_load(&e->count) == 1 && !atomic_load(&e->groups[1].hash) &&
+	       config.max_spans_per_request;
+}
+
+static void tell_single(struct span *s, const struct group *g)
+{
+	span_set_int(s, ATTR_CALLS_COUNT, 1);
+	span_set_int(s, ATTR_CALLS_DURATION, (int64_t)(atomic_load(&g->duration_ns) / 1000));
 }
 
 void calls_tell(struct span *s, const struct found *f)
 {
+	if (LIKELY(is_single(f))) {
+		tell_single(s, &f->entries[0]->groups[0]);
+		return;
+	}
 	tell_sums(s, f);
 	if (UNLIKELY(has_folded(f)))
 		tell_folded(s, f);

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <pthread.h>
 
-#include "calls.h"
+#include "calls_impl.h"
 #include "compiler.h"
 #include "config.h"
 #include "stats.h"
@@ -122,6 +122,7 @@ static void test_calls_say_nothing_where_there_were_none(void **state)
 	assert_nothing();
 	receive(other);
 	assert_number(ATTR_CALLS_COUNT, 1);
+	assert_number(ATTR_CALLS_DURATION, 1);
 	assert_no(ATTR_CALLS_REPEATED_COUNT);
 }
 
@@ -293,6 +294,101 @@ static void test_calls_are_folded(void **state)
 	store_give_back(st, index, 3);
 }
 
+/* Also the first of its kind, and the only one, has a name then. */
+static void test_calls_are_folded_from_the_first_on(void **state)
+{
+	struct span *s = span_start(SPAN_SERVER, NULL);
+	struct call c = { BYTES("shop:8080"), BYTES("GET"), BYTES("/a"), US, 3 * US, false };
+	struct store *st = store_get();
+	uint32_t index[2];
+
+	(void)state;
+	config.max_spans_per_request = 0;
+	assert_true(calls_add(span_ref(s), &c));
+	span_end(s);
+	config.max_spans_per_request = UINT32_MAX;
+	assert_int_equal(store_collect(st, index, 2), 2);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(store_read(st, index[i], &record));
+		if (record.head.kind == SPAN_SERVER) {
+			assert_number(ATTR_CALLS_COUNT, 1);
+			assert_number(ATTR_CALLS_DURATION, 2);
+			continue;
+		}
+		assert_number(ATTR_FOLDED_COUNT, 1);
+		assert_text(ATTR_FOLDED_PEER, "shop:8080");
+		assert_text(ATTR_FOLDED_SUMMARY, "/a");
+	}
+	store_give_back(st, index, 2);
+}
+
+/*
+ * A request whose place is another's goes to the next one, stays there when the place gets free,
+ * and is told all the same.
+ */
+static void test_calls_stay_where_they_are(void **state)
+{
+	enum { APART = 1024 };
+	static struct span *spans[APART + 1];
+	struct call c = { BYTES("p"), BYTES("o"), BYTES("s"), US, 2 * US, false };
+	struct store *st = store_get();
+	uint32_t index[2];
+
+	(void)state;
+	for (size_t i = 0; i <= APART; i++)
+		spans[i] = span_start(SPAN_SERVER, NULL);
+	assert_int_equal(span_ref(spans[APART]).slot - span_ref(spans[0]).slot, APART);
+	config.max_spans_per_request = 2;
+	assert_false(calls_add(span_ref(spans[0]), &c));
+	assert_false(calls_add(span_ref(spans[APART]), &c));
+	receive(spans[0]);
+	assert_number(ATTR_CALLS_COUNT, 1);
+	assert_false(calls_add(span_ref(spans[APART]), &c));
+	assert_true(calls_add(span_ref(spans[APART]), &c)); /* the third */
+	span_end(spans[APART]);
+	config.max_spans_per_request = UINT32_MAX;
+	assert_int_equal(store_collect(st, index, 2), 2);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(store_read(st, index[i], &record));
+		if (record.head.kind != SPAN_SERVER)
+			continue;
+		assert_number(ATTR_CALLS_COUNT, 3);
+		assert_number(ATTR_CALLS_REPEATED_COUNT, 3);
+		assert_text(ATTR_CALLS_REPEATED_SUMMARY, "s");
+	}
+	store_give_back(st, index, 2);
+	for (size_t i = 1; i < APART; i++)
+		span_discard(spans[i]);
+}
+
+/* Threads that began at the same time: each knows of one call, and one of the two has its name. */
+static void test_calls_in_two_entries_are_one_kind(void **state)
+{
+	static struct entry entries[2];
+	struct found f = { { &entries[0], &entries[1] }, 2 };
+	struct span *s = span_start(SPAN_SERVER, NULL);
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct group *g = &entries[i].groups[0];
+
+		entries[i].count = 1;
+		g->hash = 5;
+		g->count = 1;
+		g->duration_ns = (1 + i) * US;
+	}
+	entries[1].groups[0].summary = 2;
+	memcpy(entries[1].groups[0].text, "/x", 2);
+	entries[1].groups[0].text_state = TEXT_WHOLE;
+	calls_tell(s, &f);
+	receive(s);
+	assert_number(ATTR_CALLS_COUNT, 2);
+	assert_number(ATTR_CALLS_DURATION, 3);
+	assert_number(ATTR_CALLS_REPEATED_COUNT, 2);
+	assert_number(ATTR_CALLS_REPEATED_DURATION, 3);
+	assert_text(ATTR_CALLS_REPEATED_SUMMARY, "/x");
+}
+
 /* More requests than there are entries: each is whole, or without any, and that is counted. */
 static void test_calls_are_bounded(void **state)
 {
@@ -455,6 +551,9 @@ int main(void)
 		cmocka_unit_test(test_calls_of_too_many_kinds_are_counted),
 		cmocka_unit_test(test_calls_after_the_end_are_nobodys),
 		cmocka_unit_test(test_calls_are_folded),
+		cmocka_unit_test(test_calls_are_folded_from_the_first_on),
+		cmocka_unit_test(test_calls_stay_where_they_are),
+		cmocka_unit_test(test_calls_in_two_entries_are_one_kind),
 		cmocka_unit_test(test_calls_are_bounded),
 		cmocka_unit_test(test_calls_of_a_parent_are_not_a_childs),
 		cmocka_unit_test(test_calls_behind_an_end_are_not_the_successors),
