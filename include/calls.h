@@ -40,6 +40,10 @@ struct call {
  */
 bool calls_add(struct span_ref parent, const struct call *call);
 
+/* The same for who has calls_hash() of what tells calls apart.  Never 0, and of this process. */
+bool calls_add_hashed(struct span_ref parent, const struct call *call, uint64_t hash);
+uint64_t calls_hash(const struct call *call);
+
 /*
  * The span of a request ends: what it called becomes its attributes (is_told), and is forgotten.
  * For span.c, by who holds s.

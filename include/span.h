@@ -169,6 +169,11 @@ void span_set_named(struct span *s, enum attr prefix, struct bytes packed);
 void span_find(const struct span *s, const enum attr *keys, struct bytes *ret_values, size_t n);
 
 /*
+ * The text of that key which was set at span_mark().used; ptr NULL: as above, or another is there.
+ */
+struct bytes span_text_at(const struct span *s, uint32_t at, enum attr key);
+
+/*
  * The same with a key that is all the application's, of ITEM_NAMED_KEY_MAX at most; and an event.
  */
 void span_set_own(struct span *s, struct bytes key, struct bytes value);

@@ -215,8 +215,7 @@ static uint64_t hash_bytes(uint64_t h, struct bytes b)
 	return mix(h ^ w, 0xd6e8feb86659fd93u);
 }
 
-/* Never 0. */
-static uint64_t hash_of(const struct call *c)
+uint64_t calls_hash(const struct call *c)
 {
 	uint64_t h = hash_bytes(0xcbf29ce484222325u, c->peer);
 
@@ -321,7 +320,7 @@ static ALWAYS_INLINE bool add(struct entry *e, const struct call *c, uint64_t ha
 	return is_folded;
 }
 
-bool calls_add(struct span_ref parent, const struct call *call)
+bool calls_add_hashed(struct span_ref parent, const struct call *call, uint64_t hash)
 {
 	struct table *t = atomic_load_explicit(&the_table, memory_order_acquire);
 	bool is_folded;
@@ -344,9 +343,14 @@ bool calls_add(struct span_ref parent, const struct call *call)
 	/*
 	 * Of those that are the same, but in two entries, one has the text that they are told by.
 	 */
-	is_folded = add(&t->entries[at], call, hash_of(call), at != place(parent, 0));
+	is_folded = add(&t->entries[at], call, hash, at != place(parent, 0));
 	leave(t, at, owner_of(parent));
 	return is_folded;
+}
+
+bool calls_add(struct span_ref parent, const struct call *call)
+{
+	return calls_add_hashed(parent, call, calls_hash(call));
 }
 
 /* --- the end --- */

@@ -83,6 +83,20 @@ void span_find(const struct span *s, const enum attr *keys, struct bytes *ret_va
 	}
 }
 
+struct bytes span_text_at(const struct span *s, uint32_t at, enum attr key)
+{
+	size_t end = s->used < SPAN_DATA_BYTES ? s->used : SPAN_DATA_BYTES;
+	size_t value = at + sizeof(struct item_head);
+	struct item_head head;
+
+	if (value > end)
+		return (struct bytes){ NULL, 0 };
+	memcpy(&head, span_data(s) + at, sizeof(head));
+	if (head.type != ITEM_STR || head.key != key || head.len > end - value)
+		return (struct bytes){ NULL, 0 };
+	return (struct bytes){ (const char *)span_data(s) + value, head.len };
+}
+
 size_t span_tracestate(const struct span *s, char *to, size_t cap)
 {
 	return s ? list_copy(s, ITEM_TRACESTATE, true, to, cap) : 0;

@@ -37,4 +37,5 @@ void common_keep(struct common *k, const struct common_key *key, const struct sp
 	k->host_len = (uint8_t)key->host.len;
 	k->agent_len = (uint8_t)key->agent.len;
 	k->version = key->version;
+	k->serial += k->serial == UINT32_MAX ? 2 : 1;
 }

@@ -28,6 +28,7 @@ struct common {
 	uint8_t method_len;
 	uint8_t host_len;
 	uint8_t agent_len;
+	uint32_t serial;            /* another one whenever something else is kept; never 0 then */
 	char key[COMMON_KEY_BYTES]; /* method, host, agent */
 	struct span_block block;
 };

@@ -27,6 +27,7 @@
 #include "fate.h"
 #include "head.h"
 #include "http1.h"
+#include "last_call.h"
 #include "repeat.h"
 #include "span.h"
 #include "tag.h"
@@ -101,6 +102,8 @@ struct exchange {
 	uint8_t is_connect : 1;
 	uint8_t has_begun : 1;   /* its response */
 	uint8_t is_stand_in : 1; /* span only carries the caller's context, and is not told of */
+	uint16_t url_at;         /* client: of url.full in what is set on span */
+	uint32_t common; /* client: common.serial of what is set on span, 0: something else */
 };
 
 #define CONN_EXCHANGES 32u /* a power of two */
@@ -250,6 +253,7 @@ struct conn {
 	struct common common;
 	struct conn_tls tls;
 	struct repeat request, response; /* who holds the half that carries it */
+	struct last_call last_call;      /* client */
 	struct pgwire *wire; /* client: it speaks PostgreSQL's protocol; NULL: it does not */
 };
 

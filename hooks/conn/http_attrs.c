@@ -370,6 +370,8 @@ static void set_client_request(struct span *s, struct conn *c, int fd, const str
 		set_client_common(s, c, fd, &k, u.authority);
 		common_keep(&c->common, &k, s, since);
 	}
+	c->pending.common = !u.authority.len && c->common.version ? c->common.serial : 0;
+	c->pending.url_at = (uint16_t)span_mark(s).used;
 	if (!set_plain_url(s, c, &u, k.host))
 		set_full_url(s, c, fd, &u, k.host);
 	set_captured(s, h, text, CAPTURE_CLIENT_REQUEST);

@@ -8,6 +8,7 @@
 
 void attrs_server_request(struct span *s, struct conn *c, int fd, const struct head *h,
 			  const char *text, const struct http1 *p);
+/* Of c->pending, which gets to know where its URL is, and what else is known. */
 void attrs_client_request(struct span *s, struct conn *c, int fd, const struct head *h,
 			  const char *text, const struct http1 *p);
 /* Opt-in attributes of the transport, and of TLS. */

@@ -4,7 +4,10 @@
 /* The end of an outbound call: told on the span of the request that it was made for (calls.h). */
 #include "conn.h"
 
-/* s: the span of x, as span_mine() says; closed, and gone afterwards. */
-void http_call_end(const struct exchange *x, struct span *s);
+/*
+ * s: the span of x, as span_mine() says; closed, and gone afterwards.  By who holds the half of c
+ * that carries responses, or when c ends; of an x without x->common, anybody.
+ */
+void http_call_end(struct conn *c, const struct exchange *x, struct span *s);
 
 #endif

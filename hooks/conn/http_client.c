@@ -96,7 +96,7 @@ static void response_over(struct conn *c)
 	if (!x)
 		return;
 	attrs_body_sizes(span_mine(x->span), c, &c->in.parser);
-	http_call_end(x, span_mine(x->span));
+	http_call_end(c, x, span_mine(x->span));
 	exchange_pop(c);
 }
 
@@ -200,7 +200,7 @@ void client_over(struct conn *c, bool is_forked)
 				span_set_error(s, BYTES("closed_by_peer"));
 			else if (atomic_load(&c->is_timed_out))
 				span_set_error(s, BYTES("timeout"));
-			http_call_end(x, s);
+			http_call_end(c, x, s);
 		}
 		exchange_pop(c);
 	}

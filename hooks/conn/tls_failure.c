@@ -93,7 +93,7 @@ static void tell(struct conn *c, struct span_ref from, struct bytes why)
 		attrs_transport(s, c);
 	}
 	span_set_error(s, why);
-	http_call_end(&x, s);
+	http_call_end(c, &x, s);
 }
 
 void tls_failed(struct tls *t, struct bytes why, int error)

@@ -193,18 +193,27 @@ static void test_common_is_of_that_key_alone(void **state)
 				       key_of("GET", "shop.examplf", "agent/1") };
 	struct common c = { .version = 0 };
 	struct span *s = span_start(SPAN_SERVER, NULL);
+	uint32_t serial;
 
 	(void)state;
 	assert_false(common_recall(&c, &k, s));
 	span_set_str(s, ATTR_SERVER_ADDRESS, BYTES("shop"));
 	common_keep(&c, &k, s, (struct span_mark){ 0, 0 });
+	serial = c.serial;
+	assert_int_not_equal(serial, 0);
 	assert_true(common_recall(&c, &k, s));
+	assert_int_equal(c.serial, serial);
 	assert_int_equal(span_mark(s).attrs, 2);
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
 		assert_false(common_recall(&c, &others[i], s));
 	k.version = 10;
 	assert_false(common_recall(&c, &k, s));
 	assert_int_equal(span_mark(s).attrs, 2);
+	common_keep(&c, &k, s, span_mark(s));
+	assert_int_not_equal(c.serial, serial);
+	c.serial = UINT32_MAX;
+	common_keep(&c, &k, s, span_mark(s));
+	assert_int_not_equal(c.serial, 0);
 	span_discard(s);
 }
 
