@@ -18,6 +18,7 @@ A row:
 More pairs of old and new text, of this file and of others, may follow, and more tests: all must fail.
 """
 import argparse
+import ctypes
 import dataclasses
 import fnmatch
 import os
@@ -177,8 +178,38 @@ def end_of(p):
         return p.wait()
 
 
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt():
+    """What a test that was ended has started is ours to end from now on, in whatever session it is."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def children():
+    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as f:
+        return [int(pid) for pid in f.read().split()]
+
+
+def end_what_is_left():
+    """Ended parents leave their children to us, until there are none."""
+    while left := children():
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        for pid in left:
+            os.waitpid(pid, 0)
+
+
 def run(argv, tree, seconds, is_enough=lambda out: False):
     """(status, output); not to its end if is_enough(output).  The status is None if it was ended."""
+    try:
+        return run_group(argv, tree, seconds, is_enough)
+    finally:
+        end_what_is_left()
+
+
+def run_group(argv, tree, seconds, is_enough):
     with subprocess.Popen(argv, cwd=tree, env=environment(tree), stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           start_new_session=True) as p:
@@ -386,6 +417,7 @@ def main():
     if not teeth:
         print("no such tooth")
         return 1
+    adopt()
     return bite(teeth, args.keep)
 
 
