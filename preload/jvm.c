@@ -291,8 +291,9 @@ static enum kind method_kind(const struct jvm *jvm, void *method)
 
 /* --- the stack --- */
 
+/* Whatever is asked, the JVM walks all of it: most stacks are had by one question. */
+#define CHUNK 128
 #define OLDEST 16
-#define CHUNK 48
 #define DEEPEST 1024
 
 static int32_t frame_count(const struct jvm *jvm)
@@ -335,19 +336,18 @@ static bool is_askable(const void *caller, struct jvm *ret)
 
 jvm_place jvm_place_get(const void *caller)
 {
-	struct frame f[OLDEST];
+	struct frame f[CHUNK];
 	struct jvm jvm;
 	int32_t n;
 
 	if (!is_askable(caller, &jvm))
 		return 0;
-	n = frame_count(&jvm);
-	if (n > OLDEST)
-		n = OLDEST;
-	if (n < 2 || frames(&jvm, -n, n, f) != n ||
-	    method_kind(&jvm, f[n - 1].method) != KIND_THREAD)
+	n = frames(&jvm, 0, CHUNK, f);
+	if (n == CHUNK)
+		n = frames(&jvm, -OLDEST, OLDEST, f);
+	if (n < 2 || method_kind(&jvm, f[n - 1].method) != KIND_THREAD)
 		return 0;
-	for (int32_t height = 1; height < n; height++) {
+	for (int32_t height = 1; height < n && height < OLDEST; height++) {
 		enum kind kind = method_kind(&jvm, f[n - 1 - height].method);
 
 		if (kind >= KIND_SERVES)
@@ -364,11 +364,13 @@ bool jvm_is_at(const void *caller, jvm_place place)
 
 	if (!place || !is_askable(caller, &jvm))
 		return false;
-	total = frame_count(&jvm);
+	n = frames(&jvm, 0, CHUNK, f);
+	total = n < CHUNK ? n : frame_count(&jvm);
 	if (total > DEEPEST)
 		return false;
 	for (int32_t first = 0; first < total; first += n) {
-		n = frames(&jvm, first, CHUNK, f);
+		if (first)
+			n = frames(&jvm, first, CHUNK, f);
 		if (n <= 0)
 			return false;
 		for (int32_t i = 0; i < n; i++) {

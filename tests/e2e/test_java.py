@@ -95,6 +95,16 @@ class Frames(Feature):
         mixed.client().get("/work1").get("/page").get("/work2")
         self.assertEqual(mixed.parents(5), {"work1": "/work1", "work2": "/work2"})
 
+    def test_call_at_whatever_depth(self):
+        """Around the 128 frames that are asked for at once, and below 1,024; of deeper ones nothing is
+        known."""
+        mixed = Mixed(self, 2)
+        client, known = mixed.client(), [f"deep={n}" for n in (*range(70, 110), 400, 800)]
+        for path in (*known, "deep=1100"):
+            client.get("/" + path)
+        self.assertEqual(mixed.parents(2 * len(known) + 2),
+                         {"deep=1100": None, **{path: "/" + path for path in known}})
+
     def test_handler_that_returned_without_an_answer(self):
         """Its thread, the only one, reads others meanwhile."""
         mixed = Mixed(self, 1)

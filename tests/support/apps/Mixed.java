@@ -2,8 +2,8 @@
 // Mixed PORT BACKEND THREADS [TLS_PORT KEYS]: an HTTP and, with the keys of that PKCS #12 file (password
 // "changeit"), an HTTPS server whose requests one pool of threads serves.  /hold is not answered before
 // /release, and a line says so; nor is /tick, after which a thread of its own has the pool make a call,
-// /tock; /wait makes its call as soon as a promise is kept, which /keep does; /work makes a call;
-// anything else is answered, but /nap goes on for a while after that.
+// /tock; /wait makes its call as soon as a promise is kept, which /keep does; /work makes a call, and
+// /deep=N below so many frames more; anything else is answered, but /nap goes on for a while after that.
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import com.sun.net.httpserver.HttpsConfigurator;
@@ -41,6 +41,16 @@ public class Mixed {
 
 		c.setConnectTimeout(10000);
 		return c.getInputStream().readAllBytes();
+	}
+
+	static byte[] callBelow(int frames, String path) throws IOException {
+		return frames == 0 ? call(path) : callBelow(frames - 1, path);
+	}
+
+	static byte[] body(String path) throws IOException {
+		if (path.startsWith("/deep="))
+			return callBelow(Integer.parseInt(path.substring(6)), path);
+		return path.startsWith("/work") ? call(path) : "done\n".getBytes();
 	}
 
 	static void answer(HttpExchange x, String path) {
@@ -91,7 +101,7 @@ public class Mixed {
 		if (path.equals("/release"))
 			for (HttpExchange h = held.poll(); h != null; h = held.poll())
 				reply(h, "held\n".getBytes());
-		reply(x, path.startsWith("/work") ? call(path) : "done\n".getBytes());
+		reply(x, body(path));
 		if (path.equals("/nap"))
 			LockSupport.parkNanos(1000000000L);
 	}
