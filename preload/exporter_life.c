@@ -332,6 +332,13 @@ static void retire(struct store *st, uint64_t until_ns)
 		raw_syscall3(SYS_nanosleep, (long)&pause, 0, 0);
 }
 
+/* A thread that has just been started has no deadline yet. */
+static void flush_within(struct store *st, uint64_t begin, uint64_t budget_ns)
+{
+	atomic_store(&exporter.deadline_ns, deadline_within(begin, budget_ns));
+	flush_wait(st, begin + budget_ns);
+}
+
 void exporter_flush(enum host_end how)
 {
 	struct store *st = store_get();
@@ -353,11 +360,12 @@ void exporter_flush(enum host_end how)
 	begin = clock_monotonic_ns();
 	is_late = !left || life_get() == ABSENT;
 	if (!is_late) {
-		atomic_store(&exporter.deadline_ns, deadline_within(begin, left));
-		flush_wait(st, begin + left);
+		flush_within(st, begin, left);
 		/* Ours left at once, since another process' had come first, and left meanwhile. */
-		if (life_get() == ABSENT && must_deliver(st, how))
-			flush_wait(st, begin + left);
+		if (life_get() == ABSENT &&
+		    clock_monotonic_ns() < atomic_load(&exporter.deadline_ns) &&
+		    must_deliver(st, how))
+			flush_within(st, begin, left);
 		is_late = clock_monotonic_ns() >= atomic_load(&exporter.deadline_ns);
 		if (host_end_is_final(how))
 			retire(st, begin + left);
@@ -401,8 +409,7 @@ bool exporter_park(uint32_t timeout_ms)
 	 * What cannot be sent by then is dropped, and counted, by the thread.  If it is late, the
 	 * deadline stands: it leaves as soon as it can.
 	 */
-	atomic_store(&exporter.deadline_ns, deadline_within(begin, until - begin));
-	flush_wait(st, until);
+	flush_within(st, begin, until - begin);
 	SHAKE();
 	atomic_store(&exporter.stop, 1);
 	wake(st);

@@ -39,10 +39,11 @@ static void pause_ms(unsigned int ms)
 /* --- an exporter --- */
 
 static _Atomic uint32_t delivered;
-static _Atomic bool refuses;   /* as without a descriptor table of its own */
-static _Atomic bool hangs;     /* as with a receiver that does not answer */
-static _Atomic bool is_second; /* another process' delivers by the time that it looks */
-static _Atomic bool is_stuck;  /* as on a machine that gives it no processor */
+static _Atomic bool refuses;    /* as without a descriptor table of its own */
+static _Atomic bool hangs;      /* as with a receiver that does not answer */
+static _Atomic bool is_second;  /* another process' delivers by the time that it looks */
+static _Atomic bool is_leaving; /* and that one leaves in the same moment */
+static _Atomic bool is_stuck;   /* as on a machine that gives it no processor */
 static _Atomic uint64_t seen_deadline_ns;
 static uint32_t lock_tries;
 static const volatile uint64_t *_Atomic ran_at; /* a word of its stack, two pages deep */
@@ -70,6 +71,10 @@ enum exporter_end exporter_run(struct exporter *x)
 	if (atomic_load(&is_second)) {
 		pause_ms(50);
 		atomic_store(&st->owner, 1);
+		if (atomic_exchange(&is_leaving, false)) {
+			atomic_store(&is_second, false);
+			atomic_store(&st->owner, 0);
+		}
 		return EXPORTER_ASKED;
 	}
 	atomic_store(&st->owner, (uint32_t)raw_gettid());
@@ -372,6 +377,24 @@ static void flush_leaves_all_to_who_came_first(void)
 	CHECK(stats_read(STAT_SPANS_LATE) == 0);
 }
 
+/* By the deadline that it has had from the beginning. */
+static void flush_takes_over_from_who_came_first(void)
+{
+	uint64_t begin = clock_monotonic_ns();
+
+	come_up();
+	block_a_signal();
+	end_a_span();
+	atomic_store(&is_leaving, true);
+	atomic_store(&is_second, true);
+	CHECK(flush_takes_ms(HOST_EXITS) < SHUTDOWN_MS);
+	CHECK(stats_read(STAT_EXPORTER_STARTS) == 2);
+	CHECK(atomic_load(&delivered) == 1);
+	CHECK(stats_read(STAT_SPANS_LATE) == 0);
+	CHECK(atomic_load(&seen_deadline_ns) > begin);
+	CHECK(atomic_load(&seen_deadline_ns) < begin + SHUTDOWN_MS * (uint64_t)MS_NS);
+}
+
 /* Of two spans, its parent's and its own: what it counts as lost when it ends. */
 static uint32_t told_by_forbidden_child(void)
 {
@@ -624,6 +647,7 @@ IN_CHILD(flush_counts_what_a_handler_leaves_behind)
 IN_CHILD(flush_has_one_budget)
 IN_CHILD(flush_counts_what_is_being_sent)
 IN_CHILD(flush_leaves_all_to_who_came_first)
+IN_CHILD(flush_takes_over_from_who_came_first)
 IN_CHILD(forbidden_child_leaves_all_to_its_parent)
 IN_CHILD(forbidden_child_of_a_mute_parent_counts)
 IN_CHILD(forbidden_orphan_counts)
@@ -669,6 +693,7 @@ int main(void)
 		cmocka_unit_test(test_exporter_life_flush_has_one_budget),
 		cmocka_unit_test(test_exporter_life_flush_counts_what_is_being_sent),
 		cmocka_unit_test(test_exporter_life_flush_leaves_all_to_who_came_first),
+		cmocka_unit_test(test_exporter_life_flush_takes_over_from_who_came_first),
 		cmocka_unit_test(test_exporter_life_forbidden_child_leaves_all_to_its_parent),
 		cmocka_unit_test(test_exporter_life_forbidden_child_of_a_mute_parent_counts),
 		cmocka_unit_test(test_exporter_life_forbidden_orphan_counts),
