@@ -183,9 +183,9 @@ static bool head_is_sound(const struct span *h)
 		return false;
 	if (h->has_parent == span_id_is_zero(&h->parent))
 		return false;
-	if (h->end_ns < h->start_ns || h->attrs > STORE_ATTRS_MAX)
+	if (h->end_ns < h->start_ns || h->end_ns - h->start_ns > UINT64_MAX - h->start_unix_ns)
 		return false;
-	return true;
+	return h->attrs <= STORE_ATTRS_MAX;
 }
 
 static bool size_is_sound(const struct span *h)

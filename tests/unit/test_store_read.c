@@ -132,6 +132,7 @@ static void test_store_read_refuses_what_does_not_fit_together(void **state)
 		ROW(attrs, 65535),
 		ROW(pid, 0),
 		ROW(end_ns, 0),
+		ROW(end_ns, UINT64_MAX), /* in the time of day it would be before its start */
 		ROW(id, 0),
 #undef ROW
 	};
