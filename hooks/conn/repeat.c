@@ -3,6 +3,7 @@
 
 #include "copy.h"
 #include "scan.h"
+#include "signature.h"
 #include "traceparent.h"
 #include "word.h"
 
@@ -141,6 +142,18 @@ static ALWAYS_INLINE void fields_move(struct head *h, size_t target_len)
 		h->fields.piece[i].at = (uint16_t)(h->fields.piece[i].at + by);
 }
 
+static ALWAYS_INLINE scan_block scan_may_sign(scan_block b)
+{
+	return (scan_block)(scan_ends_word(b) | (scan_block)(b == 'S'));
+}
+
+/* Whole, and without a signature, which may cover what the last one's did not. */
+static NO_INLINE bool is_unsigned(const char *target, const char *end)
+{
+	return scan_word(target, end) == end &&
+	       !signature_in_target((struct bytes){ target, (size_t)(end - target) });
+}
+
 bool repeat_is_request(struct repeat *r, struct bytes in)
 {
 	size_t start = r->target.at, end = start + r->target.len, rest = r->len - end;
@@ -153,7 +166,7 @@ bool repeat_is_request(struct repeat *r, struct bytes in)
 	if (!copy_is_same(tail, r->head + end, ids) ||
 	    !copy_is_same(tail + behind, r->head + end + behind, rest - behind))
 		return false;
-	if (scan_word(target, tail) != tail)
+	if (scan_for(target, tail, scan_may_sign) != tail && !is_unsigned(target, tail))
 		return false;
 	fields_move(&r->now, (size_t)(tail - target));
 	r->misses = 0;

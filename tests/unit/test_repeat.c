@@ -16,6 +16,7 @@
 #include "config.h"
 #include "conn.h"
 #include "repeat.h"
+#include "signature.h"
 #include "stats.h"
 #include "store.h"
 
@@ -169,8 +170,9 @@ static void test_repeat_request_each_byte_changed(void **state)
 
 static void test_repeat_request_with_another_target(void **state)
 {
-	static const char *const targets[] = { "/", "/a/much/longer/one?with=a&query=1",
-					       "/\xc3\xa9", "*", "/b" };
+	static const char *const targets[] = { "/",         "/a/much/longer/one?with=a&query=1",
+					       "/\xc3\xa9", "*",
+					       "/b",        "/Shop?Sort=SignedHeaders" };
 	static struct parsed last;
 	static struct repeat r;
 	char buf[REPEAT_BYTES];
@@ -184,6 +186,21 @@ static void test_repeat_request_with_another_target(void **state)
 		assert_true(repeat_is_request(&r, (struct bytes){ buf, (size_t)n }));
 		assert_is(&r, (struct bytes){ buf, (size_t)n }, &last);
 	}
+}
+
+/* A signature in the target may cover what the other one's did not (field-notes A). */
+static void test_repeat_request_with_a_signed_target(void **state)
+{
+	static const char in[] =
+		"GET /k?X-Amz-SignedHeaders=host%3Btraceparent HTTP/1.1\r\nHost: h\r\n" IDS "\r\n";
+	static struct parsed last;
+	static struct repeat r;
+
+	(void)state;
+	keep_request(&r, BYTES("GET /k HTTP/1.1\r\nHost: h\r\n" IDS "\r\n"), &last);
+	parse(&last, (struct bytes){ in, sizeof(in) - 1 }, false);
+	assert_int_equal(last.head.signed_names & SIGNED_TRACEPARENT, SIGNED_TRACEPARENT);
+	assert_false(repeat_is_request(&r, (struct bytes){ in, sizeof(in) - 1 }));
 }
 
 /* Less of it, more of it, or nothing. */
@@ -473,6 +490,29 @@ static void test_repeat_with_ids_that_are_none(void **state)
 	assert_int_equal(stats_read(STAT_INBOUND_INVALID), 1);
 }
 
+/* A header that is signed stays as it is, whatever came before it. */
+static void test_repeat_leaves_signed_ids_alone(void **state)
+{
+	char plain[] = "GET /k HTTP/1.1\r\nHost: h\r\n" IDS "\r\n";
+	char again[] = "GET /k HTTP/1.1\r\nHost: h\r\n" IDS "\r\n";
+	char with[] =
+		"GET /k?X-Amz-SignedHeaders=host%3Btraceparent HTTP/1.1\r\nHost: h\r\n" IDS "\r\n",
+	     was[sizeof(with)];
+	char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+	(void)state;
+	moves(plain, true);
+	moves(answer, false);
+	moves(again, true);
+	moves(answer, false);
+	assert_int_equal(stats_read(STAT_TAGGED), 2);
+	memcpy(was, with, sizeof(with));
+	moves(with, true);
+	assert_string_equal(with, was);
+	assert_int_equal(stats_read(STAT_TAGGED), 2);
+	assert_int_equal(stats_read(STAT_TAG_SIGNED), 1);
+}
+
 /* A body that goes on is no head, whatever is in it. */
 static void test_repeat_in_a_body(void **state)
 {
@@ -503,6 +543,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_repeat_request_each_byte_changed),
 		cmocka_unit_test(test_repeat_request_with_another_target),
+		cmocka_unit_test(test_repeat_request_with_a_signed_target),
 		cmocka_unit_test(test_repeat_request_of_another_length),
 		cmocka_unit_test(test_repeat_request_that_is_not_kept),
 		cmocka_unit_test(test_repeat_response_each_byte_changed),
@@ -510,6 +551,8 @@ int main(void)
 		cmocka_unit_test(test_repeat_response_that_is_not_kept),
 		cmocka_unit_test_setup_teardown(test_repeat_spans_are_as_ever, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_repeat_with_ids_that_are_none, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_repeat_leaves_signed_ids_alone, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_repeat_in_a_body, set_up, tear_down),
 	};
