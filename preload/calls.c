@@ -16,17 +16,30 @@
 #define ENTRIES 1024u /* requests that have called something, at once; a power of two */
 
 /*
- * The word of an entry: whose it is (generation 32 bits, slot 21), closed, who is using it now.
- * One compare-exchange finds out whether it still is that request's and keeps it from becoming
+ * The word of a place: whose it is (generation 32 bits, of the slot's number what the place does
+ * not tell, by which way it came here), its entry, closed, who is using that now.  One
+ * compare-exchange finds out whether it still is that request's and keeps it from becoming
  * another's.  The last one out of a closed entry empties it: what is free is empty.
+ *
+ * Entries are given out apart from places, the lowest that is free: an entry is a page, and one
+ * request after the other finds the same one, in the caches, where each slot's own would be in
+ * none.
  */
-#define USERS_MAX 0x3ffu
-#define CLOSED 0x400u
-#define OWNER_SHIFT 11
+#define USERS_MAX 0xffu
+#define CLOSED 0x100u
+#define ENTRY_SHIFT 9
+#define ENTRY_MASK ((uint64_t)(ENTRIES - 1) << ENTRY_SHIFT)
+#define OWNER_SHIFT 19
+#define WAY_BITS 2
+#define SLOT_SHIFT (OWNER_SHIFT + WAY_BITS)
+_Static_assert(ENTRIES == 1u << (OWNER_SHIFT - ENTRY_SHIFT) && WAYS == 1u << WAY_BITS &&
+		       STORE_MAX_SLOTS / ENTRIES < 1u << (32 - SLOT_SHIFT),
+	       "the parts of a word");
 
-/* Some 4 MiB of addresses, of which only what is used is ever there; all zero is all free. */
+/* Some 5 MiB of addresses, of which only what is used is ever there; all zero is all free. */
 struct table {
 	_Atomic uint64_t words[ENTRIES];
+	_Atomic uint64_t given[ENTRIES / 64]; /* a bit for each entry that is some word's */
 	struct entry entries[ENTRIES];
 };
 
@@ -58,9 +71,16 @@ static NO_INLINE struct table *table_create(void)
 
 /* --- whose entry --- */
 
-static uint64_t owner_of(struct span_ref ref)
+/* By one of the ways. */
+static uint64_t owner_of(struct span_ref ref, uint32_t way)
 {
-	return (uint64_t)ref.generation << 32 | (uint64_t)ref.slot << OWNER_SHIFT;
+	return (uint64_t)ref.generation << 32 | (uint64_t)(ref.slot / ENTRIES) << SLOT_SHIFT |
+	       (uint64_t)way << OWNER_SHIFT;
+}
+
+static uint32_t entry_in(uint64_t word)
+{
+	return (uint32_t)((word & ENTRY_MASK) >> ENTRY_SHIFT);
 }
 
 static bool is_owner(uint64_t word, uint64_t owner)
@@ -74,12 +94,38 @@ static uint32_t place(struct span_ref ref, uint32_t way)
 }
 
 /* Is there an entry of its own in another place than the first? */
-static ALWAYS_INLINE bool is_elsewhere(struct table *t, struct span_ref ref, uint64_t owner)
+static ALWAYS_INLINE bool is_elsewhere(struct table *t, struct span_ref ref)
 {
 	_Static_assert(WAYS == 4, "so many are looked at");
-	return is_owner(atomic_load(&t->words[place(ref, 1)]), owner) ||
-	       is_owner(atomic_load(&t->words[place(ref, 2)]), owner) ||
-	       is_owner(atomic_load(&t->words[place(ref, 3)]), owner);
+	return is_owner(atomic_load(&t->words[place(ref, 1)]), owner_of(ref, 1)) ||
+	       is_owner(atomic_load(&t->words[place(ref, 2)]), owner_of(ref, 2)) ||
+	       is_owner(atomic_load(&t->words[place(ref, 3)]), owner_of(ref, 3));
+}
+
+/* --- entries --- */
+
+/* ENTRIES: all are given out. */
+static uint32_t entry_take(struct table *t)
+{
+	for (uint32_t word = 0; word < ENTRIES / 64; word++) {
+		uint64_t seen = atomic_load_explicit(&t->given[word], memory_order_relaxed);
+
+		while (~seen) {
+			uint64_t bit = ~seen & (seen + 1);
+
+			SHAKE();
+			if (single_exchange(&t->given[word], &seen, seen | bit))
+				return word * 64 + (uint32_t)__builtin_ctzll(bit);
+		}
+	}
+	return ENTRIES;
+}
+
+/* It is empty. */
+static void entry_return(struct table *t, uint32_t entry)
+{
+	/* Sequentially consistent, so also a release: pairs with the acquire in entry_take(). */
+	single_sub(&t->given[entry / 64], 1ull << entry % 64);
 }
 
 static NO_INLINE void folded_clear(struct folded *f)
@@ -128,33 +174,54 @@ static ALWAYS_INLINE void leave(struct table *t, uint32_t at, uint64_t owner)
 		uint64_t next = seen - 1;
 
 		if ((seen & (CLOSED | USERS_MAX)) == (CLOSED | 1)) {
-			entry_clear(&t->entries[at]);
+			entry_clear(&t->entries[entry_in(seen)]);
 			next = 0;
 		}
 		SHAKE();
-		if (single_exchange(&t->words[at], &seen, next))
-			return;
+		if (!single_exchange(&t->words[at], &seen, next))
+			continue;
+		if (!next)
+			entry_return(t, entry_in(seen));
+		return;
 	}
 }
 
-/* Who uses it from here on is counted; it is the owner's, or (false) not, or not any more. */
-static ALWAYS_INLINE bool join(struct table *t, uint32_t at, uint64_t owner, uint64_t closing)
+/* Who uses it from here on is counted; NULL: it is not the owner's, or not any more. */
+static ALWAYS_INLINE struct entry *join(struct table *t, uint32_t at, uint64_t owner,
+					uint64_t closing)
 {
 	uint64_t seen = atomic_load(&t->words[at]);
 
 	/* The owner's, not closed, and not full: all at once. */
-	while ((seen ^ owner) < USERS_MAX)
+	while (((seen & ~ENTRY_MASK) ^ owner) < USERS_MAX)
 		if (single_exchange(&t->words[at], &seen, (seen | closing) + 1))
-			return true;
-	return false;
+			return &t->entries[entry_in(seen)];
+	return NULL;
+}
+
+/* A place that is free becomes the owner's; NULL: it is not free, or there is no entry. */
+static struct entry *claim(struct table *t, uint32_t at, uint64_t owner)
+{
+	uint64_t none = 0;
+	uint32_t entry = atomic_load(&t->words[at]) ? ENTRIES : entry_take(t);
+
+	if (entry == ENTRIES)
+		return NULL;
+	SHAKE();
+	if (single_exchange(&t->words[at], &none, (owner | (uint64_t)entry << ENTRY_SHIFT) + 1))
+		return &t->entries[entry];
+	entry_return(t, entry);
+	return NULL;
 }
 
 /* Of a request whose end came between the look for its span and the making of its entry. */
 static NO_INLINE void evict(struct table *t, uint32_t at)
 {
 	uint64_t seen = atomic_load(&t->words[at]);
-	uint64_t owner = seen & ~(uint64_t)(CLOSED | USERS_MAX);
-	struct span_ref ref = { (uint32_t)seen >> OWNER_SHIFT, (uint32_t)(seen >> 32) };
+	uint64_t owner = seen & ~(ENTRY_MASK | CLOSED | USERS_MAX);
+	uint32_t way = (uint32_t)seen >> OWNER_SHIFT & (WAYS - 1);
+	uint32_t slot = ((uint32_t)seen >> SLOT_SHIFT) * ENTRIES + (at ^ way);
+	struct span_ref ref = { slot, (uint32_t)(seen >> 32) };
 
 	if (seen & (CLOSED | USERS_MAX) || span_get(ref))
 		return;
@@ -162,30 +229,31 @@ static NO_INLINE void evict(struct table *t, uint32_t at)
 		leave(t, at, owner);
 }
 
-/* ENTRIES: there is no room, or the request has ended. */
-static uint32_t entry_join(struct table *t, struct span_ref ref)
+/* The entry of a request, and by which way; NULL: there is no room, or the request has ended. */
+static struct entry *entry_join(struct table *t, struct span_ref ref, uint32_t *ret_way)
 {
-	uint64_t owner = owner_of(ref);
+	struct entry *e = join(t, place(ref, 0), owner_of(ref, 0), 0);
 
-	if (join(t, place(ref, 0), owner, 0))
-		return place(ref, 0);
-	if (UNLIKELY(is_elsewhere(t, ref, owner)))
+	*ret_way = 0;
+	if (e)
+		return e;
+	if (UNLIKELY(is_elsewhere(t, ref)))
 		for (uint32_t i = 1; i < WAYS; i++)
-			if (join(t, place(ref, i), owner, 0))
-				return place(ref, i);
+			if ((e = join(t, place(ref, i), owner_of(ref, i), 0))) {
+				*ret_way = i;
+				return e;
+			}
 	for (uint32_t i = 0; i < WAYS; i++) {
 		uint32_t at = place(ref, i);
-		uint64_t none = 0;
 
 		if (UNLIKELY(atomic_load(&t->words[at])))
 			evict(t, at);
 		SHAKE();
-		if (single_exchange(&t->words[at], &none, owner + 1))
-			return at;
-		if (join(t, at, owner, 0))
-			return at;
+		*ret_way = i;
+		if ((e = claim(t, at, owner_of(ref, i))) || (e = join(t, at, owner_of(ref, i), 0)))
+			return e;
 	}
-	return ENTRIES;
+	return NULL;
 }
 
 /* --- which call --- */
@@ -323,8 +391,9 @@ static ALWAYS_INLINE bool add(struct entry *e, const struct call *c, uint64_t ha
 bool calls_add_hashed(struct span_ref parent, const struct call *call, uint64_t hash)
 {
 	struct table *t = atomic_load_explicit(&the_table, memory_order_acquire);
+	struct entry *e;
 	bool is_folded;
-	uint32_t at;
+	uint32_t way;
 
 	if (!parent.slot)
 		return false;
@@ -334,8 +403,8 @@ bool calls_add_hashed(struct span_ref parent, const struct call *call, uint64_t 
 	}
 	if (UNLIKELY(!t))
 		t = table_create();
-	at = t ? entry_join(t, parent) : ENTRIES;
-	if (UNLIKELY(at == ENTRIES)) {
+	e = t ? entry_join(t, parent, &way) : NULL;
+	if (UNLIKELY(!e)) {
 		stats_inc(STAT_CALLS_FULL);
 		return false;
 	}
@@ -343,8 +412,8 @@ bool calls_add_hashed(struct span_ref parent, const struct call *call, uint64_t 
 	/*
 	 * Of those that are the same, but in two entries, one has the text that they are told by.
 	 */
-	is_folded = add(&t->entries[at], call, hash, at != place(parent, 0));
-	leave(t, at, owner_of(parent));
+	is_folded = add(e, call, hash, way != 0);
+	leave(t, place(parent, way), owner_of(parent, way));
 	return is_folded;
 }
 
@@ -355,32 +424,40 @@ bool calls_add(struct span_ref parent, const struct call *call)
 
 /* --- the end --- */
 
-static ALWAYS_INLINE void close_one(struct table *t, uint32_t at, uint64_t owner, struct found *f)
+static ALWAYS_INLINE bool close_one(struct table *t, struct span_ref ref, uint32_t way,
+				    struct found *f)
 {
-	if (join(t, at, owner, CLOSED))
-		f->entries[f->n++] = &t->entries[at];
+	struct entry *e = join(t, place(ref, way), owner_of(ref, way), CLOSED);
+
+	if (e)
+		f->entries[f->n++] = e;
+	return e != NULL;
 }
 
-static NO_INLINE void close_elsewhere(struct table *t, struct span_ref ref, struct found *f)
+static NO_INLINE uint32_t close_elsewhere(struct table *t, struct span_ref ref, struct found *f)
 {
+	uint32_t ways = 0;
+
 	for (uint32_t i = 1; i < WAYS; i++)
-		close_one(t, place(ref, i), owner_of(ref), f);
+		ways |= (uint32_t)close_one(t, ref, i, f) << i;
+	return ways;
 }
 
 static NO_INLINE void close_found(struct table *t, struct span *s, bool is_told)
 {
 	struct span_ref ref = span_ref(s);
-	uint64_t owner = owner_of(ref);
 	struct found f;
+	uint32_t ways;
 
 	f.n = 0;
-	close_one(t, place(ref, 0), owner, &f);
-	if (UNLIKELY(is_elsewhere(t, ref, owner)))
-		close_elsewhere(t, ref, &f);
+	ways = close_one(t, ref, 0, &f);
+	if (UNLIKELY(is_elsewhere(t, ref)))
+		ways |= close_elsewhere(t, ref, &f);
 	if (is_told && f.n)
 		calls_tell(s, &f);
-	while (f.n)
-		leave(t, (uint32_t)(f.entries[--f.n] - t->entries), owner);
+	for (uint32_t i = 0; ways >> i; i++)
+		if (ways >> i & 1)
+			leave(t, place(ref, i), owner_of(ref, i));
 }
 
 void calls_close(struct span *s, bool is_told)

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -389,6 +390,34 @@ static void test_calls_in_two_entries_are_one_kind(void **state)
 	assert_text(ATTR_CALLS_REPEATED_SUMMARY, "/x");
 }
 
+/*
+ * One request after the other finds the entry that the last one has left, whatever its slot: an
+ * entry is a page, and a thousand slots' own would be 5 MiB of them.
+ */
+static void test_calls_take_turns_in_one_entry(void **state)
+{
+	enum { SLOTS = 900 };
+	static struct span *spans[SLOTS];
+	struct rusage before, after;
+
+	(void)state;
+	for (size_t i = 0; i < SLOTS; i++) {
+		spans[i] = span_start(SPAN_SERVER, NULL);
+		assert_non_null(spans[i]);
+		span_set_str(spans[i], ATTR_URL_PATH, BYTES("/x")); /* its own memory is there */
+	}
+	call(spans[0], "/x", 1, 2);
+	receive(spans[0]);
+	assert_int_equal(getrusage(RUSAGE_SELF, &before), 0);
+	for (size_t i = 1; i < SLOTS; i++) {
+		call(spans[i], "/x", 1, 2);
+		receive(spans[i]);
+		assert_number(ATTR_CALLS_COUNT, 1);
+	}
+	assert_int_equal(getrusage(RUSAGE_SELF, &after), 0);
+	assert_in_range(after.ru_minflt - before.ru_minflt, 0, SLOTS / 10);
+}
+
 /* More requests than there are entries: each is whole, or without any, and that is counted. */
 static void test_calls_are_bounded(void **state)
 {
@@ -554,6 +583,7 @@ int main(void)
 		cmocka_unit_test(test_calls_are_folded_from_the_first_on),
 		cmocka_unit_test(test_calls_stay_where_they_are),
 		cmocka_unit_test(test_calls_in_two_entries_are_one_kind),
+		cmocka_unit_test(test_calls_take_turns_in_one_entry),
 		cmocka_unit_test(test_calls_are_bounded),
 		cmocka_unit_test(test_calls_of_a_parent_are_not_a_childs),
 		cmocka_unit_test(test_calls_behind_an_end_are_not_the_successors),
