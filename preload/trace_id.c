@@ -15,19 +15,9 @@
 #include "hex.h"
 #include "process.h"
 #include "rawsys.h"
+#include "rng.h"
 
 #define GRND_NONBLOCK_ 1u /* <sys/random.h> is newer than our oldest libc */
-
-/* thread_self.rng */
-enum { RNG_COUNTER, RNG_STEP, RNG_BEFORE, RNG_AFTER, RNG_WORDS };
-
-/* Sebastiano Vigna's splitmix64 finaliser (David Stafford's variant 13): a bijection. */
-static uint64_t mix(uint64_t x)
-{
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-	return x ^ x >> 31;
-}
 
 /*
  * Early in the boot of a machine the kernel has no entropy yet, and a filter may forbid the call:
@@ -41,11 +31,11 @@ static void seed_without_kernel(uint64_t seed[static RNG_WORDS])
 
 	if (auxv)
 		memcpy(random, auxv, sizeof(random));
-	x = mix(x ^ random[0]) + clock_realtime_ns();
-	x = mix(x ^ random[1]) + clock_monotonic_ns();
-	x = mix(x) + ((uint64_t)process_pid() << 32 | (uint32_t)raw_gettid());
+	x = rng_mix(x ^ random[0]) + clock_realtime_ns();
+	x = rng_mix(x ^ random[1]) + clock_monotonic_ns();
+	x = rng_mix(x) + ((uint64_t)process_pid() << 32 | (uint32_t)raw_gettid());
 	for (int i = 0; i < RNG_WORDS; i++)
-		seed[i] = mix(x += 0x9e3779b97f4a7c15u);
+		seed[i] = rng_mix(x += 0x9e3779b97f4a7c15u);
 }
 
 static NO_INLINE void rng_seed(uint32_t epoch)
@@ -82,7 +72,7 @@ static ALWAYS_INLINE uint64_t counter_step(void)
 
 static ALWAYS_INLINE uint64_t random_word(void)
 {
-	return mix(counter_step() ^ thread_self.rng[RNG_BEFORE]) + thread_self.rng[RNG_AFTER];
+	return rng_word(counter_step());
 }
 
 static ALWAYS_INLINE void rng_ready(void)

@@ -198,8 +198,13 @@ struct body_size {
 	_Atomic uint64_t bytes;
 };
 
+/*
+ * In the order in which a message goes through it: a request finds what its connection was left in
+ * out of the caches, and how many lines it needs is what it costs (conn_prefetch()).
+ */
 struct conn {
-	_Atomic uint32_t refs;
+	/* The first line of the cache: what who looks for it needs. */
+	_Alignas(64) _Atomic uint32_t refs;
 	_Atomic uint32_t generation;
 	uint32_t index;
 	uint8_t role;
@@ -219,26 +224,23 @@ struct conn {
 	const void *acceptor;   /* server: &thread_self of the thread that accepted it */
 	struct span_ref connect_context;
 	uint64_t connect_ns; /* CLOCK_MONOTONIC, when connect() was called */
-	uint64_t opened_ns;  /* when it was open, as far as known: 0 before the first request */
-	uint64_t cookie;     /* SO_COOKIE; 0: server, or a kernel without */
-	char peer_text[INET6_ADDRSTRLEN]; /* empty: not written yet */
-	uint16_t peer_port;
+
 	/*
 	 * Server: when the response under way began, if not in the call that ends it; it has begun
 	 * in the call that is being taken in.
 	 */
-	uint64_t first_byte_ns;
+	_Alignas(64) uint64_t first_byte_ns;
 	bool is_first_byte;
 	bool is_read_again;        /* the last read said EAGAIN */
 	_Atomic bool is_timed_out; /* the last wait for it, by poll() and its like or SO_RCVTIMEO */
+	int error;                 /* errno of the read or write that failed for good */
 	struct body_size request_body;
-	int error; /* errno of the read or write that failed for good */
-	struct detect detect;
-	struct half in, out;           /* bytes that the application reads, writes */
 	const struct arrival *arrival; /* the read that is being taken in */
 	/* What the application may have seen of the bytes to come (MSG_PEEK). */
-	_Atomic uint32_t peeks;     /* calls under way; one that longjmp left stays */
+	_Atomic uint32_t peeks; /* calls under way; one that longjmp left stays */
+	struct detect detect;
 	_Atomic uint64_t peeked_to; /* position in the stream of in */
+	struct half in, out;        /* bytes that the application reads, writes */
 	struct exchanges exchanges;
 	/* Client: the request whose head is on its way out. */
 	struct exchange pending;
@@ -246,15 +248,21 @@ struct conn {
 	bool pending_decided;
 	_Atomic uint8_t offer; /* enum offer */
 	struct edits edits;
+	struct repeat request, response; /* who holds the half that carries it */
+	struct common common;
+	struct last_call last_call; /* client */
+
+	/* What it is. */
+	uint64_t opened_ns;  /* when it was open, as far as known: 0 before the first request */
+	uint64_t cookie;     /* SO_COOKIE; 0: server, or a kernel without */
+	struct pgwire *wire; /* client: it speaks PostgreSQL's protocol; NULL: it does not */
+	char peer_text[INET6_ADDRSTRLEN]; /* empty: not written yet */
+	uint16_t peer_port;
 	union {
 		struct sockaddr sa;
 		struct sockaddr_storage storage;
 	} peer;
-	struct common common;
 	struct conn_tls tls;
-	struct repeat request, response; /* who holds the half that carries it */
-	struct last_call last_call;      /* client */
-	struct pgwire *wire; /* client: it speaks PostgreSQL's protocol; NULL: it does not */
 };
 
 enum offer {

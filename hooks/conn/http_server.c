@@ -350,6 +350,8 @@ static void response_over(struct conn *c)
 		span_add_event_at(s, EVENT_FIRST_BYTE, c->first_byte_ns);
 	c->first_byte_ns = 0;
 	c->is_first_byte = false;
+	if (s && s->has_parent)
+		tag_ended(x->span, &s->id);
 	exchange_end(x, s);
 	exchange_pop(c);
 	if (exchange_count(c)) /* the next one has been read already */

@@ -8,26 +8,14 @@
 #include "hex.h"
 #include "process.h"
 #include "signature.h"
+#include "single.h"
 #include "stats.h"
 #include "store.h"
 #include "traceparent.h"
 
 /* --- ids that were read --- */
 
-/*
- * Ids are random, so some of their bits choose the bucket: one line of the cache.  Whose ref it is
- * decides the compare-exchange; the id is stored behind it, and until then answers for a span that
- * has ended, which it has.
- */
-#define BUCKET 4u
-#define BUCKETS 2048u /* 128 KiB of pages that are there once they are used */
-
-struct entry {
-	_Atomic uint64_t ref; /* generation, slot; 0: none yet */
-	_Atomic uint64_t id;
-};
-
-static _Alignas(64) struct entry table[BUCKETS][BUCKET];
+_Alignas(64) struct tag_entry tag_table[TAG_BUCKETS][TAG_BUCKET];
 
 static uint64_t id_word(const struct span_id *id)
 {
@@ -37,15 +25,10 @@ static uint64_t id_word(const struct span_id *id)
 	return w;
 }
 
-static struct entry *bucket_of(uint64_t id)
-{
-	return table[id % BUCKETS];
-}
-
 /* Where in its bucket the search for room begins, so that ended ids stay known for a while. */
 static unsigned first_of(uint64_t id)
 {
-	return (unsigned)(id / BUCKETS % BUCKET);
+	return (unsigned)(id / TAG_BUCKETS % TAG_BUCKET);
 }
 
 static uint64_t ref_word(struct span_ref ref)
@@ -69,25 +52,25 @@ __attribute__((no_sanitize("thread"))) static bool is_open(uint64_t word)
  * Does the entry take it?  Not while it answers for somebody, and not if it is of the same id: that
  * one has come twice must stay known.
  */
-static bool entry_take(struct entry *e, uint64_t id, uint64_t word, bool is_last_resort)
+static bool entry_take(struct tag_entry *e, uint64_t id, uint64_t word, bool is_last_resort)
 {
 	uint64_t old = atomic_load_explicit(&e->ref, memory_order_relaxed);
 
 	if (!is_last_resort && atomic_load_explicit(&e->id, memory_order_relaxed) == id)
 		return false;
-	if (is_open(old) || !atomic_compare_exchange_strong(&e->ref, &old, word))
+	if (is_open(old) || !single_exchange(&e->ref, &old, word))
 		return false;
 	atomic_store_explicit(&e->id, id, memory_order_release);
 	return true;
 }
 
 /* No room: an id goes that an open span has, and where it is known twice, the other one is void. */
-static void entry_force(struct entry *bucket, struct entry *e, uint64_t id, uint64_t word)
+static void entry_force(struct tag_entry *bucket, struct tag_entry *e, uint64_t id, uint64_t word)
 {
 	uint64_t lost = atomic_load(&e->id);
 
 	stats_inc(STAT_TAG_LOST);
-	for (unsigned i = 0; i < BUCKET; i++)
+	for (unsigned i = 0; i < TAG_BUCKET; i++)
 		if (atomic_load(&bucket[i].id) == lost)
 			atomic_store(&bucket[i].ref, 0);
 	atomic_store(&e->ref, word);
@@ -97,12 +80,24 @@ static void entry_force(struct entry *bucket, struct entry *e, uint64_t id, uint
 void tag_remember(struct span_ref s, const struct span_id *span_id)
 {
 	uint64_t id = id_word(span_id), word = ref_word(s);
-	struct entry *bucket = bucket_of(id);
+	struct tag_entry *bucket = tag_bucket_of(id);
 
-	for (unsigned i = 0; i < 2 * BUCKET; i++)
-		if (entry_take(&bucket[(first_of(id) + i) % BUCKET], id, word, i >= BUCKET))
+	for (unsigned i = 0; i < 2 * TAG_BUCKET; i++)
+		if (entry_take(&bucket[(first_of(id) + i) % TAG_BUCKET], id, word, i >= TAG_BUCKET))
 			return;
 	entry_force(bucket, &bucket[first_of(id)], id, word);
+}
+
+void tag_ended(struct span_ref s, const struct span_id *span_id)
+{
+	uint64_t id = id_word(span_id), word = ref_word(s), was = word;
+	struct tag_entry *bucket = tag_bucket_of(id);
+
+	for (unsigned i = 0; i < TAG_BUCKET; i++)
+		if (atomic_load_explicit(&bucket[i].ref, memory_order_relaxed) == word) {
+			single_exchange(&bucket[i].ref, &was, 0);
+			return;
+		}
 }
 
 static bool is_same(const struct span_context *c, const struct trace_id *trace,
@@ -126,10 +121,10 @@ static bool answers(uint64_t word, const struct trace_id *trace, const struct sp
 enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct span_ref *ret)
 {
 	uint64_t wanted = id_word(id), word = 0;
-	struct entry *bucket = bucket_of(wanted);
+	struct tag_entry *bucket = tag_bucket_of(wanted);
 	unsigned times = 0;
 
-	for (unsigned i = 0; i < BUCKET; i++) {
+	for (unsigned i = 0; i < TAG_BUCKET; i++) {
 		if (atomic_load_explicit(&bucket[i].id, memory_order_acquire) != wanted)
 			continue;
 		word = atomic_load_explicit(&bucket[i].ref, memory_order_relaxed);

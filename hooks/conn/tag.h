@@ -81,4 +81,30 @@ enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct
 /* From now on s is found by that id, its own or its caller's. */
 void tag_remember(struct span_ref s, const struct span_id *id);
 
+/*
+ * s ends: its id answers for nobody, as it would anyway, but whoever wants its place need not look
+ * at the span for that.  Does nothing where it is not remembered by that id.
+ */
+void tag_ended(struct span_ref s, const struct span_id *id);
+
+/*
+ * Ids are random, so some of their bits choose the bucket: one line of the cache.  Whose ref it is
+ * decides the compare-exchange; the id is stored behind it, and until then answers for a span that
+ * has ended, which it has.
+ */
+#define TAG_BUCKET 4u
+#define TAG_BUCKETS 2048u /* 128 KiB of pages that are there once they are used */
+
+struct tag_entry {
+	_Atomic uint64_t ref; /* generation, slot; 0: none yet, or it has ended */
+	_Atomic uint64_t id;
+};
+
+extern struct tag_entry tag_table[TAG_BUCKETS][TAG_BUCKET];
+
+static ALWAYS_INLINE struct tag_entry *tag_bucket_of(uint64_t id)
+{
+	return tag_table[id % TAG_BUCKETS];
+}
+
 #endif

@@ -72,6 +72,7 @@ static ALWAYS_INLINE bool tls_glance(struct tls_glance *ret_g, const void *sessi
 	if (UNLIKELY(atomic_load_explicit(&c->is_opaque, memory_order_relaxed) ||
 		     atomic_load_explicit(&c->is_blind, memory_order_relaxed)))
 		return false;
+	conn_prefetch(c, is_in);
 	ret_g->tls = t;
 	ret_g->token = half_look(t->entry, is_in ? &c->in : &c->out);
 	ret_g->is_server = c->role == CONN_SERVER;
