@@ -3,6 +3,7 @@
 
 #include "http_side.h"
 #include "memory.h"
+#include "repeat.h"
 #include "request.h"
 
 /* As far as it matters for edits, each of which is compared once more when it is made. */
@@ -61,19 +62,50 @@ static ALWAYS_INLINE bool is_whole(struct ahead *a, struct bytes *in, struct htt
 	       http1_whole_request(&a->parser, in, &a->head.fields, ret);
 }
 
-/* It does, at that position, up to here; false: there is no memory for what is kept of it. */
-static ALWAYS_INLINE bool whole(struct ahead *a, struct conn *c, const struct io_call *call,
-				const struct http1_others *others, uint64_t at, uint64_t here)
+/* It does, at that position, up to here. */
+static ALWAYS_INLINE void whole(struct ahead *a, struct conn *c, const struct io_call *call,
+				uint64_t at, uint64_t here)
 {
 	a->has_start = true;
-	if (!half_borrow(&c->out))
-		return false;
-	head_whole(&a->head, c->out.scratch->text, others);
 	a->written.lines = at;
 	a->written.is_line_start = true;
 	closing(a, c, call, here - 2);
 	a->has_head = true;
+}
+
+/*
+ * The request that was sent last, once more (repeat.h), and nothing but that: the parser is where
+ * it is left by that one, too.  False: it is another one, or there is no memory for its edits.
+ */
+static ALWAYS_INLINE bool again(struct ahead *a, struct conn *c, const struct io_call *call,
+				struct bytes in, uint64_t at)
+{
+	struct repeat *r = &c->request;
+
+	if (!r->len || in.len != a->call.len || !http1_is_fresh(&a->parser) ||
+	    !repeat_is_request(r, in) || !half_borrow(&c->out))
+		return false;
+	a->head = r->now;
+	a->head.fields.base = in.ptr;
+	whole(a, c, call, at, at + in.len);
+	a->end = at + in.len;
+	a->has_end = a->is_again = true;
 	return true;
+}
+
+/*
+ * Read now, since another thread may have the answer, and give the bytes back, before the call is
+ * over; but what it says is the last one's only when that has left.
+ */
+static NO_INLINE void keep(struct ahead *a, struct conn *c, struct bytes head)
+{
+	struct repeat *r = &c->request;
+
+	repeat_end(r);
+	if (repeat_is_due(r))
+		repeat_keep_request(r, head, &a->head, &a->parser);
+	a->kept = r->len;
+	repeat_end(r);
 }
 
 /* One piece of input, at that position; false: there is no more to find out. */
@@ -82,11 +114,19 @@ static bool look(struct ahead *a, struct conn *c, const struct io_call *call, st
 {
 	struct half *h = &c->out;
 	const char *from = in.ptr;
+	struct bytes all = in;
 	struct http1_others others;
 
-	if (is_whole(a, &in, &others) &&
-	    !whole(a, c, call, &others, at, at + (uint64_t)(in.ptr - from)))
-		return false;
+	if (again(a, c, call, in, at))
+		return true;
+	if (is_whole(a, &in, &others)) {
+		if (!half_borrow(h))
+			return false;
+		head_whole(&a->head, h->scratch->text, &others);
+		whole(a, c, call, at, at + (uint64_t)(in.ptr - from));
+		if (!in.len && all.len == a->call.len)
+			keep(a, c, all);
+	}
 	for (;;) {
 		enum http1_event e = http1_step(&a->parser, &in);
 		uint64_t here = at + (uint64_t)(in.ptr - from);
@@ -153,6 +193,8 @@ bool ahead_look(struct ahead *a, struct conn *c, const struct io_call *call, siz
 	a->seen = at;
 	a->has_closing = a->has_start = a->has_head = a->has_end = false;
 	a->is_plain = true;
+	a->is_again = false;
+	a->kept = 0;
 	for (size_t i = 0; i < call->count;) {
 		struct bytes in = { call->iov[i].iov_base, call->iov[i].iov_len };
 

@@ -17,13 +17,15 @@ struct ahead {
 	struct http1 parser;
 	struct head head;
 	struct written written;
-	uint64_t seen;    /* to where it could be read, at least */
-	uint64_t end;     /* of the last message that ends, in the stream */
-	uint64_t limit;   /* where a second head begins: that is for another call */
+	uint16_t kept;  /* length of the head that is kept, once it has left (repeat.h); 0: none */
+	uint64_t seen;  /* to where it could be read, at least */
+	uint64_t end;   /* of the last message that ends, in the stream */
+	uint64_t limit; /* where a second head begins: that is for another call */
 	bool has_closing; /* written.closing is set, for the head under way or else the first */
 	bool has_start;   /* of a message; the end of a head; of a message */
 	bool has_head;
 	bool has_end;
+	bool is_again; /* the request that was sent last, once more */
 	bool is_plain; /* not more than one of each, in that order, and all there is was seen */
 };
 

@@ -92,8 +92,8 @@ static void parsers_init(struct conn *c)
 
 	http1_init_request(request);
 	http1_init_response(response);
-	repeat_end(&c->request);
-	repeat_end(&c->response);
+	repeat_init(&c->request);
+	repeat_init(&c->response);
 	if (!capture_any(CAPTURE_SERVER_REQUEST) && !capture_any(CAPTURE_CLIENT_REQUEST) &&
 	    !config.force_header.len && !config_has_items())
 		http1_tell(request, HEAD_TELL | (is_server ? 0 : HTTP1_TELL_CLOSING) |

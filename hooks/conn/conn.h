@@ -32,6 +32,8 @@
 #include "span.h"
 #include "tag.h"
 
+struct ahead;
+
 enum conn_role { CONN_SERVER, CONN_CLIENT };
 
 /*
@@ -480,12 +482,8 @@ bool server_wrote(struct conn *c, struct bytes in);
 void server_goes_on(struct conn *c); /* with is_first_byte: all that the call brought is taken in */
 void server_over(struct conn *c, bool is_forked);
 bool client_wrote(struct conn *c, struct bytes in);
-/*
- * The same for len bytes that parser, a copy of the half's own, has parsed ahead: at most one head
- * and one message ended in them.
- */
-bool client_foreseen(struct conn *c, const struct http1 *parser, size_t len, bool has_head,
-		     bool has_end);
+/* The same for len bytes of which a has found out all: at most one head and one message ended. */
+bool client_foreseen(struct conn *c, const struct ahead *a, size_t len);
 bool client_read(struct conn *c, struct bytes in);
 void client_over(struct conn *c, bool is_forked);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The client side of HTTP/1: requests that have been written, responses that are read. */
+#include "ahead.h"
 #include "capture.h"
 #include "clock.h"
 #include "config.h"
@@ -54,6 +55,7 @@ bool client_wrote(struct conn *c, struct bytes in)
 {
 	struct half *h = &c->out;
 
+	repeat_end(&c->request);
 	if (!detect_is(c, in, DETECT_HTTP1_REQUEST))
 		return false;
 	h->bytes += in.len;
@@ -69,15 +71,16 @@ bool client_wrote(struct conn *c, struct bytes in)
 	}
 }
 
-bool client_foreseen(struct conn *c, const struct http1 *parser, size_t len, bool has_head,
-		     bool has_end)
+bool client_foreseen(struct conn *c, const struct ahead *a, size_t len)
 {
-	c->out.parser = *parser;
+	c->out.parser = a->parser;
 	c->out.bytes += len;
-	if (has_head && !request_sent(c))
+	if (!a->is_again)
+		c->request.len = a->kept;
+	if (a->has_head && !request_sent(c))
 		return false;
-	if (has_end)
-		body_size_keep(c, parser);
+	if (a->has_end)
+		body_size_keep(c, &a->parser);
 	return true;
 }
 

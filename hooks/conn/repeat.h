@@ -46,6 +46,13 @@ static ALWAYS_INLINE void repeat_end(struct repeat *r)
 	r->len = 0;
 }
 
+/* A connection begins: what was here is another one's. */
+static ALWAYS_INLINE void repeat_init(struct repeat *r)
+{
+	r->len = 0;
+	r->misses = 0;
+}
+
 /* Is it worth while to keep this one? */
 bool repeat_is_due(struct repeat *r);
 

@@ -180,8 +180,7 @@ static bool take_in(const struct write *w, struct conn *c, size_t app)
 	struct cursor at;
 
 	if (is_as_foreseen(w, c, app))
-		return client_foreseen(c, &w->ahead.parser, app, w->ahead.has_head,
-				       w->ahead.has_end);
+		return client_foreseen(c, &w->ahead, app);
 	if (w->is_pass)
 		return conn_took(c, call->fd, call->iov, call->count, app);
 	at = cursor_at(call, w->done);
