@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_load PORT CONNECTIONS COUNT THINK_US REPLY [STATUS [plain|tls [WARM]]] <request
+ * bench_load PORT CONNECTIONS COUNT PERIOD_US REPLY [STATUS [plain|tls [WARM]]] <request
  *
- * Sends exactly COUNT copies of the request and waits for as many answers; each connection waits
- * THINK_US after an answer (0: not at all, the server is saturated).  REPLY: bytes of an answer, or
+ * Sends exactly COUNT copies of the request and waits for as many answers.  Each connection has
+ * times of its own, PERIOD_US apart, between those of the others, so that requests come evenly (0:
+ * each upon the answer, the server is saturated); who has no answer by then asks upon it.
+ * Connections that waited for so long after an answer would soon ask all at once, and what a server
+ * pays for a request depends on how many it finds when it wakes up.  REPLY: bytes of an answer, or
  * 0 for HTTP/1 with a Content-Length, of which only STATUS (200) is one.  A trace header in the
  * request gets random ids each time, so that no two requests belong to one trace.
  *
@@ -27,6 +30,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -48,12 +52,12 @@ static struct load {
 	uint16_t port;
 	int status;
 	size_t reply, sent, answered, count;
-	uint64_t think_ns, random;
+	uint64_t period_ns, random;
 	char request[4096];
 	size_t request_len;
 	char *ids; /* in the request; NULL: no trace header */
 	uint32_t *took_ns;
-	/* A queue of those that wait for their time; all wait equally long, so it is in order. */
+	/* A queue of those that wait for their time, in the order of that. */
 	struct connection **queue;
 	size_t queue_size, first, queued;
 } load;
@@ -94,10 +98,20 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static struct connection **place(size_t at)
+{
+	return &load.queue[(load.first + at) % load.queue_size];
+}
+
 static void enqueue(struct connection *c, uint64_t due_ns)
 {
+	size_t at = load.queued++;
+
 	c->due_ns = due_ns;
-	load.queue[(load.first + load.queued++) % load.queue_size] = c;
+	/* Answers may come in another order than requests. */
+	for (; at && place(at - 1)[0]->due_ns > due_ns; at--)
+		*place(at) = *place(at - 1);
+	*place(at) = c;
 }
 
 static void hex_put(char *to, int digits)
@@ -215,16 +229,16 @@ static void answer_read(struct connection *c)
 		close(c->fd);
 		c->fd = -1;
 	}
-	enqueue(c, now + load.think_ns);
+	enqueue(c, c->due_ns + load.period_ns);
 }
 
 /* Sends what is due; returns until when nothing is, or 0: no end in sight. */
 static uint64_t send_due(void)
 {
 	while (load.queued && load.sent < load.count) {
-		struct connection *c = load.queue[load.first];
+		struct connection *c = *place(0);
 
-		if (load.think_ns && c->due_ns > now_ns())
+		if (load.period_ns && c->due_ns > now_ns())
 			return c->due_ns;
 		load.first = (load.first + 1) % load.queue_size;
 		load.queued--;
@@ -243,7 +257,7 @@ static void run(void)
 		struct pollfd p = { load.epoll, POLLIN, 0 };
 		int n;
 
-		/* ppoll: think times are finer than the milliseconds of epoll_wait. */
+		/* ppoll: periods are finer than the milliseconds of epoll_wait. */
 		if (until && ppoll(&p, 1, &t, NULL) == 0)
 			continue;
 		n = epoll_wait(load.epoll, events, 64, until ? 0 : STUCK_MS);
@@ -262,8 +276,7 @@ static void run_from_now(size_t count)
 	load.sent = load.answered = 0;
 	load.count = count;
 	for (size_t i = 0; i < load.queued; i++)
-		load.queue[(load.first + i) % load.queue_size]->due_ns =
-			now + load.think_ns * i / load.queue_size;
+		(*place(i))->due_ns = now + load.period_ns * i / load.queue_size;
 	run();
 }
 
@@ -284,8 +297,9 @@ int main(int argc, char **argv)
 
 	if (!connections || !count)
 		return 2;
+	prctl(PR_SET_TIMERSLACK, 1ul); /* else it is 50 us */
 	load.port = (uint16_t)atoi(argv[1]);
-	load.think_ns = (uint64_t)atol(argv[4]) * 1000;
+	load.period_ns = (uint64_t)atol(argv[4]) * 1000;
 	load.reply = (size_t)atol(argv[5]);
 	load.status = argc > 6 ? atoi(argv[6]) : 200;
 	if (argc > 7 && strcmp(argv[7], "tls") == 0)

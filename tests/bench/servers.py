@@ -98,14 +98,14 @@ def redis_prepare(port):
 
 
 class Server:
-    """connections wait think_us after each answer: a fixed rate, which a turn keeps for count
-    requests; burst: so many more without waiting.  spans: of one request; roots: of them, those that
-    have no parent.  reply: bytes of an answer that is not HTTP.  warm: requests before the first
-    turn.  agent: what of scripts/neighbours stands beside it.  starts: is it started anew some times,
-    too?  end: upon which signal it ends in good order, so that we tell.  tls: asked by TLS.  keeps:
-    also with what is not sampled recorded, in case its end says that it is kept."""
+    """Each of connections asks once in period_us, all of them evenly: a fixed rate, which a turn
+    keeps for count requests; burst: so many more without waiting.  spans: of one request; roots: of
+    them, those that have no parent.  reply: bytes of an answer that is not HTTP.  warm: requests
+    before the first turn.  agent: what of scripts/neighbours stands beside it.  starts: is it started
+    anew some times, too?  end: upon which signal it ends in good order, so that we tell.  tls: asked
+    by TLS.  keeps: also with what is not sampled recorded, in case its end says that it is kept."""
     request = GET % b"/leaf"
-    connections, think_us, count, burst, warm = 32, 8000, 1200, 3000, 500
+    connections, period_us, count, burst, warm = 32, 8000, 1200, 3000, 500
     spans, roots, reply = 2, 0, 0
     prepare = agent = None
     tls = keeps = False
@@ -127,15 +127,15 @@ class Server:
 
     def turn_s(self):
         """How long a turn takes, about."""
-        return self.count * self.think_us / 1e6 / self.connections + 0.35
+        return self.count * self.period_us / 1e6 / self.connections + 0.35
 
 
 SERVERS = [
     Server("nginx static", "one worker, a file of 1 KiB", nginx_static, ["nginx"],
-           request=GET % b"/1k.html", connections=64, think_us=4000, count=4000, burst=8000, spans=1,
+           request=GET % b"/1k.html", connections=64, period_us=4000, count=4000, burst=8000, spans=1,
            keeps=True),
     Server("nginx https", "the same over TLS 1.3, by OpenSSL; connections kept", nginx_https,
-           ["nginx", "openssl"], request=GET % b"/1k.html", connections=64, think_us=4000, count=4000,
+           ["nginx", "openssl"], request=GET % b"/1k.html", connections=64, period_us=4000, count=4000,
            burst=8000, spans=1, kind="edge", tls=True, starts=False),
     Server("nginx proxy", "one worker, connections to the upstream kept", nginx_proxy, ["nginx"]),
     Server("nginx proxy, edge", "the same, requests without a trace: ours is inserted", nginx_proxy,
@@ -144,7 +144,7 @@ SERVERS = [
            end=signal.SIGUSR1),
     Server("gunicorn + flask", "two sync workers; a request makes one by `requests`", flask,
            ["gunicorn", "nginx", "module:flask", "module:requests"], request=POST, connections=8,
-           think_us=32000, count=80, burst=80, warm=50, agent="python"),
+           period_us=32000, count=80, burst=80, warm=50, agent="python"),
     Server("node", "`node:http`; a request makes one by an agent that keeps connections", node,
            ["node", "nginx"], request=POST, connections=16, count=600, burst=600, warm=1500, roots=1,
            agent="node"),
@@ -152,6 +152,6 @@ SERVERS = [
            java, ["java", "javac", "nginx"], request=POST, connections=16, count=600, burst=600,
            warm=3000, roots=1, agent="java"),
     Server("redis", "GET of 64 bytes: sockets that are not HTTP", redis, [redis_server()],
-           request=b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", connections=64, think_us=4000, count=4000,
+           request=b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", connections=64, period_us=4000, count=4000,
            burst=12000, spans=0, reply=71, prepare=redis_prepare, kind="opaque"),
 ]

@@ -5,7 +5,7 @@ import signal
 from kit import stats, subject
 
 GET = b"GET / HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
-CONNECTIONS, PACED, THINK_US, BURST = 32, 1200, 8000, 6000
+CONNECTIONS, PACED, PERIOD_US, BURST = 32, 1200, 8000, 6000
 
 
 class Host:
@@ -15,14 +15,14 @@ class Host:
         self.name, self.lab, self.program, self.status, self.asked = name, lab, program, status, 0
         lab.collector.take = lambda *_: None
 
-    def load(self, count, think_us=0):
+    def load(self, count, period_us=0):
         self.asked += count
-        return subject.load(self.program.port, GET, CONNECTIONS, count, think_us,
+        return subject.load(self.program.port, GET, CONNECTIONS, count, period_us,
                             status=self.status)["rps"]
 
     def turn(self):
         self.lab.collector.requests.clear()
-        return self.load(PACED, THINK_US), self.load(BURST)
+        return self.load(PACED, PERIOD_US), self.load(BURST)
 
     def end(self):
         self.program.process.send_signal(signal.SIGQUIT)

@@ -27,12 +27,12 @@ def count_spans(body):
                for k, _, _ in otlp_wire.fields(scope) if k == 2)
 
 
-def load(port, request, connections, count, think_us=0, reply=0, status=200, tls=False, warm=0,
+def load(port, request, connections, count, period_us=0, reply=0, status=200, tls=False, warm=0,
          warmed=None):
     """Exactly count requests.  Returns what was told: requests per second, latencies in us.  Before
     that so many of which nothing is told, and a call of warmed()."""
     argv = [os.path.join(BUILD, "bench", "bench_load"), str(port), str(connections), str(count),
-            str(think_us), str(reply), str(status), "tls" if tls else "plain", str(warm)]
+            str(period_us), str(reply), str(status), "tls" if tls else "plain", str(warm)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE) as client:
         client.stdin.write(request)
@@ -114,10 +114,10 @@ class Subject:
                                          f"{self.program.text()}") from None
                 time.sleep(0.001)
 
-    def send(self, count, think_us=0, warm=0, warmed=None):
+    def send(self, count, period_us=0, warm=0, warmed=None):
         """Load, until what came of it has arrived, too."""
         try:
-            told = load(self.program.port, self.request, self.bench.connections, count, think_us,
+            told = load(self.program.port, self.request, self.bench.connections, count, period_us,
                         self.bench.reply, tls=self.bench.tls, warm=warm, warmed=warmed)
         except AssertionError as error:
             raise AssertionError(f"{self.bench.name}, {self.variant.name}: {error}\n"
@@ -154,20 +154,20 @@ class Subject:
             time.sleep(0.005)
             self.take()
 
-    def measured(self, count, think_us):
+    def measured(self, count, period_us):
         """What was told, and us of CPU of a request: the program's, behind a part of the load that
         opens the connections and finds it as the others have left the machine, and our thread's."""
         pids, clocks = self.pids(), []
         warm = count // WARM_PART
         clocks.append(procfs.cpu_ns(pids))
-        told = self.send(count, think_us, warm, lambda: clocks.append(procfs.cpu_ns(pids)))
+        told = self.send(count, period_us, warm, lambda: clocks.append(procfs.cpu_ns(pids)))
         before, warmed, after = *clocks, procfs.cpu_ns(pids)
         return (told, (after[0] - warmed[0]) / count / 1000,
                 (after[1] - before[1]) / (warm + count) / 1000)
 
     def turn(self):
         """One measurement: at a fixed rate for CPU time and latency, then as fast as it can."""
-        paced, own, ours = self.measured(self.bench.count, self.bench.think_us)
+        paced, own, ours = self.measured(self.bench.count, self.bench.period_us)
         burst, burst_own, _ = self.measured(self.bench.burst, 0)
         return {"cpu_us": own, "exporter_us": ours, "p50_us": paced["p50_us"],
                 "p99_us": paced["p99_us"], "rps": burst["rps"], "burst_cpu_us": burst_own}
