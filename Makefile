@@ -7,6 +7,7 @@
 #   make teeth      breaks the code on purpose, in many ways; each must fail a test (ten minutes)
 #   make bench      what it costs: figures against bare, side by side; BENCH=name,... PAIRS=30
 #   make soak       10,000 requests a second through nginx for ten minutes, and what came of them
+#   make ticks      how long our own code is at work in a request, by the clock around it
 #   make bench-compare OLD=libinterspan.so   the same for another build and this one
 #   make coverage   which lines the unit tests run, file by file
 #   make shake      threads that give way where it is most awkward: SHAKE_ROUNDS=10
@@ -458,6 +459,12 @@ bench bench-compare: all $(BENCHES)
 	@[ $@ = bench ] || [ -e "$(OLD)" ] || { echo "OLD: another build's libinterspan.so"; exit 1; }
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py --pairs $(PAIRS) \
 		$(if $(findstring compare,$@),--old "$(OLD)") "$(BENCH)"
+# The share of our own code, by the clock around it (include/ticks.h): TICKS="nginx static,nginx proxy".
+TICKS ?= nginx static,nginx https,nginx proxy
+.PHONY: ticks
+ticks: all $(BENCHES)
+	@$(MAKE) -j$(JOBS) BUILD=$(BUILD)/ticks CPPFLAGS=-DWITH_TICKS lib
+	@BUILD=$(BUILD) $(PYTHON) tests/bench/ticks.py "$(TICKS)" 5 $(abspath $(BUILD))/ticks/libinterspan.so
 .PHONY: soak
 soak: all $(BENCHES)
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/flow.py $(SOAK_SECONDS)

@@ -6,6 +6,7 @@
 #include "hook.h"
 #include "io.h"
 #include "memory.h"
+#include "ticks.h"
 #include "tls_glance.h"
 
 static NO_INLINE struct conn_token look_slow(int fd, bool is_in)
@@ -100,12 +101,16 @@ void io_peek_done(int fd, struct conn_token t, ssize_t n)
 			io_peek_done(fd, token_, n_);                               \
 			return n_;                                                  \
 		}                                                                   \
+		TICKS_IN();                                                         \
 		token_ = look(fd, true);                                            \
+		TICKS_OUT();                                                        \
 		n_ = call;                                                          \
+		TICKS_IN();                                                         \
 		iov_ = (struct iovec){ (void *)(buf), (len) };                      \
 		thread_self.caller = CALLER();                                      \
 		saw(fd, token_, (flags_ & MSG_TRUNC) ? NULL : &iov_, 1, n_, (len)); \
 		thread_self.caller = NULL;                                          \
+		TICKS_OUT();                                                        \
 		return n_;                                                          \
 	} while (0)
 
@@ -211,6 +216,7 @@ static NO_INLINE ssize_t write_of_client(const struct io_call *call, struct conn
 		thread_self.caller = call->caller;
 		n = conn_write(call);
 		thread_self.caller = NULL;
+		TICKS_OUT();
 		return n;
 	}
 	conn_make_blind(call->fd);
@@ -222,9 +228,11 @@ static NO_INLINE ssize_t write_of_client(const struct io_call *call, struct conn
 /* A client's bytes are read before the call, a server's once the kernel has read them. */
 ssize_t io_write(const struct io_call *call)
 {
-	struct conn_token t = look(call->fd, false);
+	struct conn_token t;
 	ssize_t n;
 
+	TICKS_IN();
+	t = look(call->fd, false);
 	if (t.entry && conn_role(t) == CONN_CLIENT)
 		return write_of_client(call, t);
 	n = call->pass(call);
@@ -316,13 +324,18 @@ static ssize_t pass_send(const struct io_call *c)
  */
 #define WRITE_ONE(call, fd, iov, count, ...)                                              \
 	do {                                                                              \
-		struct conn_token token_ = look(fd, false);                               \
+		struct conn_token token_;                                                 \
 		ssize_t n_;                                                               \
                                                                                           \
+		TICKS_IN();                                                               \
+		token_ = look(fd, false);                                                 \
 		if (token_.entry && UNLIKELY(conn_role(token_) == CONN_CLIENT))           \
 			return write_of_client(&(struct io_call){ __VA_ARGS__ }, token_); \
+		TICKS_OUT();                                                              \
 		n_ = call;                                                                \
+		TICKS_IN();                                                               \
 		wrote(fd, token_, iov, count, n_);                                        \
+		TICKS_OUT();                                                              \
 		return n_;                                                                \
 	} while (0)
 

@@ -10,6 +10,7 @@
 #include "loop.h"
 #include "memory.h"
 #include "socket.h"
+#include "ticks.h"
 
 /* An opaque connection's number may have gone to something else unseen: is it a stream still? */
 static bool is_own_client(int fd)
@@ -186,8 +187,10 @@ EXPORT int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout
 {
 	int r = REAL(epoll_wait)(epfd, events, max, timeout);
 
+	TICKS_IN();
 	exporter_chance();
 	after_epoll(epfd, events, r, timeout);
+	TICKS_OUT();
 	return r;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Handshakes, reads and the end of sessions of OpenSSL. */
 #include "openssl.h"
+#include "ticks.h"
 #include "tls_failure.h"
 
 const struct library_kind openssl_kind = {
@@ -240,15 +241,20 @@ static NO_INLINE int read_seldom(SSL *ssl, void *buf, int len, struct target t)
 
 EXPORT int SSL_read(SSL *ssl, void *buf, int len)
 {
-	struct target t = OPENSSL_TARGET(SSL_read);
+	struct target t;
 	struct tls_glance g;
 	int n;
 
+	TICKS_IN();
+	t = OPENSSL_TARGET(SSL_read);
 	if (UNLIKELY(!openssl_glance(&g, ssl, &t, true)))
 		return read_seldom(ssl, buf, len, t);
 	tls_enter(&g);
+	TICKS_OUT();
 	n = OPENSSL_CALL(t, SSL_read)(ssl, buf, len);
+	TICKS_IN();
 	read_told(ssl, t.copy, &g, buf, (size_t)len, n);
+	TICKS_OUT();
 	return n;
 }
 

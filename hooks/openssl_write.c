@@ -2,6 +2,7 @@
 /* What is written to sessions of OpenSSL. */
 #include "conn_impl.h"
 #include "openssl.h"
+#include "ticks.h"
 #include "tls_write.h"
 
 /* A call of one of the three functions that take plaintext, and what it has returned. */
@@ -173,15 +174,20 @@ static NO_INLINE int write_seldom(SSL *ssl, const void *buf, int len, struct tar
 
 EXPORT int SSL_write(SSL *ssl, const void *buf, int len)
 {
-	struct target t = OPENSSL_TARGET(SSL_write);
+	struct target t;
 	struct tls_glance g;
 	int n;
 
+	TICKS_IN();
+	t = OPENSSL_TARGET(SSL_write);
 	if (UNLIKELY(len <= 0 || !glance(&g, ssl, &t)))
 		return write_seldom(ssl, buf, len, t);
 	tls_enter(&g);
+	TICKS_OUT();
 	n = OPENSSL_CALL(t, SSL_write)(ssl, buf, len);
+	TICKS_IN();
 	wrote(ssl, t.copy, &g, buf, (size_t)len, n, n);
+	TICKS_OUT();
 	return n;
 }
 

@@ -22,6 +22,7 @@
 #include "host.h"
 #include "http_side.h"
 #include "request.h"
+#include "ticks.h"
 
 static size_t total_len(const struct io_call *call)
 {
@@ -299,7 +300,9 @@ ssize_t conn_write(const struct io_call *call)
 
 		if (!w.total || !write_plan(&w))
 			return w.done ? (ssize_t)w.done : call->pass(call);
+		TICKS_OUT();
 		n = make(&w);
+		TICKS_IN();
 		app = write_done(&w, n);
 		if (n < 0 && w.done)
 			errno = error; /* part of it is out: no error is told */

@@ -73,6 +73,7 @@ class Subject:
     def __init__(self, bench, variant, upstream):
         self.bench, self.variant = bench, variant
         self.asked = self.received = 0
+        self.told = []  # counters, once it has ended
         self.request = bench.request.replace(
             b"CALLER", CALLER.format(flags=variant.flags).encode() if bench.has_caller else b"")
         self.lab = Place(variant).__enter__()
@@ -188,7 +189,8 @@ class Subject:
         self.end()
         time.sleep(SETTLE if self.variant.spans in ("all", "some", "roots") else 0)
         self.take()
-        stats = {name: self.lab.total(name) for line in self.lab.counters() for name in line
+        self.told = self.lab.counters()
+        stats = {name: self.lab.total(name) for line in self.told for name in line
                  if name.startswith("spans_") or name in ("loaded", "connections_opaque")}
         self.lab.__exit__()
         told = {"requests": self.asked, "received": self.received, "counters": stats}
