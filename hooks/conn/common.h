@@ -28,9 +28,9 @@ struct common {
 	uint8_t method_len;
 	uint8_t host_len;
 	uint8_t agent_len;
-	uint32_t serial;            /* another one whenever something else is kept; never 0 then */
-	char key[COMMON_KEY_BYTES]; /* method, host, agent */
+	uint32_t serial; /* another one whenever something else is kept; never 0 then */
 	struct span_block block;
+	char key[COMMON_KEY_BYTES]; /* method, host, agent */
 };
 
 /* Sets on s what is kept for that key; false: nothing is. */

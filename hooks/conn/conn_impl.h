@@ -76,7 +76,7 @@ static ALWAYS_INLINE void conn_let_go(struct conn *c, struct half *h)
 }
 
 #define LINE_BYTES 64u
-#define REPEAT_USUAL 384u /* of what is kept of a head, and of what spans have in common */
+#define REPEAT_USUAL 320u /* of what is kept of a head, and of what spans have in common */
 
 static ALWAYS_INLINE void lines_ask(const void *from, size_t bytes)
 {
@@ -96,8 +96,12 @@ static ALWAYS_INLINE void conn_prefetch(const struct conn *c, bool is_in)
 	uint32_t slot = thread_self.current.slot;
 	const struct store *st = store_get();
 
-	lines_ask(&c->first_byte_ns,
-		  offsetof(struct conn, exchanges.at[1]) - offsetof(struct conn, first_byte_ns));
+	if (is_in)
+		lines_ask(&c->first_byte_ns,
+			  offsetof(struct conn, out) - offsetof(struct conn, first_byte_ns));
+	else
+		lines_ask(&c->out, sizeof(c->out));
+	__builtin_prefetch(&c->exchanges.at[0]);
 	if (is_request) {
 		lines_ask(&c->request, REPEAT_USUAL);
 		lines_ask(&c->common, REPEAT_USUAL);
