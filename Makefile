@@ -60,7 +60,9 @@ HOOKS_SRC := $(wildcard hooks/*.c) $(call asm,hooks)
 # What runs in every process that loads us comes first in each section, so that a start maps few pages;
 # config.c last of them, for the sake of its large buffer.
 START_SRC := $(addprefix preload/,load.c resolve.c runtime.c stats.c exporter_life.c store.c config.c)
-ROOMS_SRC := $(START_SRC) $(filter-out $(START_SRC),$(wildcard hooks/conn/*.c hooks/proto/*.c \
+# Of nothing, but in the build that tells how long we are at work.
+TICKS_SRC := $(if $(findstring WITH_TICKS,$(CPPFLAGS)),,preload/ticks.c)
+ROOMS_SRC := $(START_SRC) $(filter-out $(START_SRC) $(TICKS_SRC),$(wildcard hooks/conn/*.c hooks/proto/*.c \
 	preload/*.c exporter/*.c))
 ROOMS_ASM := $(call asm,preload)
 TOOLS_SRC := $(wildcard tools/*.c)

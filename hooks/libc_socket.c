@@ -144,7 +144,7 @@ EXPORT int accept4(int fd, struct sockaddr *restrict peer, socklen_t *restrict l
 
 static void asked_for_error(int fd)
 {
-	struct conn *c = conn_seems_connecting(fd) ? conn_pin(fd) : NULL;
+	struct conn *c = conn_pin(fd);
 
 	if (!c)
 		return;
@@ -156,7 +156,7 @@ static void asked_for_error(int fd)
 EXPORT int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict len)
 {
 	if (UNLIKELY(fd_is_ours(fd))) {
-		if (level == SOL_SOCKET && name == SO_ERROR)
+		if (level == SOL_SOCKET && name == SO_ERROR && conn_seems_connecting(fd))
 			OBSERVE(asked_for_error(fd));
 		else if (level == IPPROTO_TCP && name == TCP_ZEROCOPY_RECEIVE)
 			OBSERVE_OR_BLIND(fd, conn_make_blind(fd)); /* a read by mapping */
