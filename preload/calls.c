@@ -33,7 +33,7 @@
 #define WAY_BITS 2
 #define SLOT_SHIFT (OWNER_SHIFT + WAY_BITS)
 _Static_assert(ENTRIES == 1u << (OWNER_SHIFT - ENTRY_SHIFT) && WAYS == 1u << WAY_BITS &&
-		       STORE_MAX_SLOTS / ENTRIES < 1u << (32 - SLOT_SHIFT),
+		       STORE_MAX_SLOTS / ENTRIES + 1 < 1u << (32 - SLOT_SHIFT),
 	       "the parts of a word");
 
 /* Some 5 MiB of addresses, of which only what is used is ever there; all zero is all free. */
@@ -74,7 +74,8 @@ static NO_INLINE struct table *table_create(void)
 /* By one of the ways. */
 static uint64_t owner_of(struct span_ref ref, uint32_t way)
 {
-	return (uint64_t)ref.generation << 32 | (uint64_t)(ref.slot / ENTRIES) << SLOT_SHIFT |
+	/* Plus one: a word that is free is nobody's, of no generation. */
+	return (uint64_t)ref.generation << 32 | (uint64_t)(ref.slot / ENTRIES + 1) << SLOT_SHIFT |
 	       (uint64_t)way << OWNER_SHIFT;
 }
 
@@ -220,7 +221,7 @@ static NO_INLINE void evict(struct table *t, uint32_t at)
 	uint64_t seen = atomic_load(&t->words[at]);
 	uint64_t owner = seen & ~(ENTRY_MASK | CLOSED | USERS_MAX);
 	uint32_t way = (uint32_t)seen >> OWNER_SHIFT & (WAYS - 1);
-	uint32_t slot = ((uint32_t)seen >> SLOT_SHIFT) * ENTRIES + (at ^ way);
+	uint32_t slot = (((uint32_t)seen >> SLOT_SHIFT) - 1) * ENTRIES + (at ^ way);
 	struct span_ref ref = { slot, (uint32_t)(seen >> 32) };
 
 	if (seen & (CLOSED | USERS_MAX) || span_get(ref))
