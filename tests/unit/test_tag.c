@@ -436,6 +436,24 @@ static void test_tag_is_found_while_its_span_is_open(void **state)
 	span_discard(s);
 }
 
+/* A span that ends leaves its place, and stays known as one that has ended; nobody else's goes. */
+static void test_tag_of_what_has_ended_is_stale(void **state)
+{
+	struct span *s = open_tagged(NULL), *other = open_tagged(NULL);
+	struct trace_id trace = s->trace;
+	struct span_id id = s->id;
+	struct span_ref found;
+
+	(void)state;
+	tag_ended(span_ref(other), &id);
+	assert_int_equal(tag_find(&trace, &id, &found), TAG_LIVE);
+	tag_ended(span_ref(s), &id);
+	assert_int_equal(tag_find(&trace, &id, &found), TAG_STALE);
+	assert_int_equal(tag_find(&other->trace, &other->id, &found), TAG_LIVE);
+	span_discard(s);
+	span_discard(other);
+}
+
 /* Of a caller whose id the application still sees: found as long as it came once. */
 static void test_tag_of_a_caller_is_found_unless_it_comes_twice(void **state)
 {
@@ -571,6 +589,8 @@ int main(void)
 		cmocka_unit_test(test_tag_off),
 		cmocka_unit_test(test_tag_replaces_all_of_a_caller_that_is_not_trusted),
 		cmocka_unit_test_setup_teardown(test_tag_is_found_while_its_span_is_open, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_tag_of_what_has_ended_is_stale, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_tag_of_a_caller_is_found_unless_it_comes_twice,
 						set_up, tear_down),
