@@ -87,7 +87,9 @@ static ALWAYS_INLINE bool again(struct ahead *a, struct conn *c, const struct io
 		return false;
 	a->head = r->now;
 	a->head.fields.base = in.ptr;
+	c->is_again = true;
 	whole(a, c, call, at, at + in.len);
+	c->is_again = false;
 	a->end = at + in.len;
 	a->has_end = a->is_again = true;
 	return true;

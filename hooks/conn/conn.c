@@ -75,7 +75,7 @@ static void conn_reset(struct conn *c)
 	}
 	atomic_store(&c->exchanges.head, 0);
 	atomic_store(&c->exchanges.tail, 0);
-	c->has_pending = c->pending_decided = false;
+	c->has_pending = c->pending_decided = c->is_again = false;
 	atomic_store(&c->offer, OFFER_NONE);
 	edits_clear(&c->edits);
 	atomic_store(&c->edits.is_under_way, false);

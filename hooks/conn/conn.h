@@ -248,6 +248,7 @@ struct conn {
 	struct exchange pending;
 	bool has_pending;
 	bool pending_decided;
+	bool is_again;         /* its head is what c->request keeps: see struct ahead */
 	_Atomic uint8_t offer; /* enum offer */
 	struct edits edits;
 	struct repeat request, response; /* who holds the half that carries it */

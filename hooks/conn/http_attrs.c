@@ -364,12 +364,16 @@ static void set_client_request(struct span *s, struct conn *c, int fd, const str
 
 	if (u.authority.len) {
 		set_client_common(s, c, fd, &k, u.authority);
+	} else if (c->is_again && c->request.is_common) {
+		span_block_add(s, &c->common.block);
 	} else if (!common_recall(&c->common, &k, s)) {
 		struct span_mark since = span_mark(s);
 
 		set_client_common(s, c, fd, &k, u.authority);
 		common_keep(&c->common, &k, s, since);
 	}
+	/* What is parsed anew ends both. */
+	c->request.is_common = c->is_again && !u.authority.len && c->common.version;
 	c->pending.common = !u.authority.len && c->common.version ? c->common.serial : 0;
 	c->pending.url_at = (uint16_t)span_mark(s).used;
 	if (!set_plain_url(s, c, &u, k.host))
