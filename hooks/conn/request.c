@@ -194,7 +194,7 @@ static void decide(struct conn *c, int fd, const struct head *head, const struct
 
 	/*
 	 * No request, and nothing of ours in somebody's file.  The loops that we know close by
-	 * close(), and the question is a twentieth of what a proxied request costs.
+	 * close(), and the question is a system call, a tenth of all that is ours in a request.
 	 */
 	if (!context_is_loop() && !conn_is_still(c, fd)) {
 		conn_set_blind(c);
