@@ -215,10 +215,12 @@ static struct entry *claim(struct table *t, uint32_t at, uint64_t owner)
 	return NULL;
 }
 
-/* Of a request whose end came between the look for its span and the making of its entry. */
-static NO_INLINE void evict(struct table *t, uint32_t at)
+/*
+ * Of a request whose end came between the look for its span and the making of its entry.  seen: the
+ * word of a place that was not free.
+ */
+static NO_INLINE void evict(struct table *t, uint32_t at, uint64_t seen)
 {
-	uint64_t seen = atomic_load(&t->words[at]);
 	uint64_t owner = seen & ~(ENTRY_MASK | CLOSED | USERS_MAX);
 	uint32_t way = (uint32_t)seen >> OWNER_SHIFT & (WAYS - 1);
 	uint32_t slot = (((uint32_t)seen >> SLOT_SHIFT) - 1) * ENTRIES + (at ^ way);
@@ -246,9 +248,10 @@ static struct entry *entry_join(struct table *t, struct span_ref ref, uint32_t *
 			}
 	for (uint32_t i = 0; i < WAYS; i++) {
 		uint32_t at = place(ref, i);
+		uint64_t seen = atomic_load(&t->words[at]);
 
-		if (UNLIKELY(atomic_load(&t->words[at])))
-			evict(t, at);
+		if (UNLIKELY(seen))
+			evict(t, at, seen);
 		SHAKE();
 		*ret_way = i;
 		if ((e = claim(t, at, owner_of(ref, i))) || (e = join(t, at, owner_of(ref, i), 0)))
