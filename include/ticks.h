@@ -8,7 +8,8 @@
  *
  * TICKS_IN() where our code begins and behind the application's call, TICKS_OUT() ahead of it and
  * where we end.  In the ordinary build they are nothing; `make ticks` compiles with -DWITH_TICKS.
- * For programs that have one thread that matters: the sums are a process's.
+ * For programs that have one thread that matters, on x86-64: the sums are a process's.  Not marked
+ * are the hooks that nginx does not call for a request: what a server sends by sendmsg(), say.
  */
 #ifdef WITH_TICKS
 #include <stdint.h>

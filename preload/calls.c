@@ -19,7 +19,7 @@
  * The word of a place: whose it is (generation 32 bits, of the slot's number what the place does
  * not tell, by which way it came here), its entry, closed, who is using that now.  One
  * compare-exchange finds out whether it still is that request's and keeps it from becoming
- * another's.  The last one out of a closed entry empties it: what is free is empty.
+ * another's.  The last one out of a closed entry gives it back; who takes it empties it.
  *
  * Entries are given out apart from places, the lowest that is free: an entry is a page, and one
  * request after the other finds the same one, in the caches, where each slot's own would be in
@@ -122,11 +122,23 @@ static uint32_t entry_take(struct table *t)
 	return ENTRIES;
 }
 
-/* It is empty. */
+/*
+ * A child that a signal handler made in our midst finds it free already, and leaves all others
+ * alone.
+ */
 static void entry_return(struct table *t, uint32_t entry)
 {
-	/* Sequentially consistent, so also a release: pairs with the acquire in entry_take(). */
-	single_sub(&t->given[entry / 64], 1ull << entry % 64);
+	_Atomic uint64_t *map = &t->given[entry / 64];
+	uint64_t seen = atomic_load_explicit(map, memory_order_relaxed);
+
+	/* Also a release: pairs with the acquire in entry_take(). */
+	while (!single_exchange(map, &seen, seen & ~(1ull << entry % 64)))
+		;
+}
+
+static bool entry_is_given(struct table *t, uint32_t entry)
+{
+	return atomic_load_explicit(&t->given[entry / 64], memory_order_relaxed) >> entry % 64 & 1;
 }
 
 static NO_INLINE void folded_clear(struct folded *f)
@@ -174,10 +186,8 @@ static ALWAYS_INLINE void leave(struct table *t, uint32_t at, uint64_t owner)
 	while (is_owner(seen, owner) && seen & USERS_MAX) {
 		uint64_t next = seen - 1;
 
-		if ((seen & (CLOSED | USERS_MAX)) == (CLOSED | 1)) {
-			entry_clear(&t->entries[entry_in(seen)]);
+		if ((seen & (CLOSED | USERS_MAX)) == (CLOSED | 1))
 			next = 0;
-		}
 		SHAKE();
 		if (!single_exchange(&t->words[at], &seen, next))
 			continue;
@@ -208,10 +218,19 @@ static struct entry *claim(struct table *t, uint32_t at, uint64_t owner)
 
 	if (entry == ENTRIES)
 		return NULL;
+	/*
+	 * Nobody's but ours; whatever the last one, or who was in it when it was wiped, has left.
+	 */
+	entry_clear(&t->entries[entry]);
 	SHAKE();
-	if (single_exchange(&t->words[at], &none, (owner | (uint64_t)entry << ENTRY_SHIFT) + 1))
+	if (!single_exchange(&t->words[at], &none, (owner | (uint64_t)entry << ENTRY_SHIFT) + 1)) {
+		entry_return(t, entry);
+		return NULL;
+	}
+	if (LIKELY(entry_is_given(t, entry)))
 		return &t->entries[entry];
-	entry_return(t, entry);
+	/* A child that a signal handler has made since we took it: there it is free, as all are. */
+	atomic_store(&t->words[at], 0);
 	return NULL;
 }
 

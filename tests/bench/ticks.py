@@ -46,8 +46,10 @@ def one(bench, variant, upstream, is_paced):
     cpu = [subject.measured(count, period)[1] for _ in range(TURNS)]
     counted = subject.asked
     subject.finish()
-    ticks = sum(int(line.get("ticks", 0)) for line in subject.told)
+    ticks, torn = (sum(int(line.get(name, 0)) for line in subject.told)
+                   for name in ("ticks", "ticks_torn"))
     assert ticks, "not built with -DWITH_TICKS"
+    assert torn * 100 < counted, f"{torn} times of {counted} requests' were too long to be ours"
     return ticks / ticks_of_us() / counted, statistics.median(cpu)
 
 
