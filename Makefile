@@ -406,7 +406,7 @@ fuzz-run: $(FUZZERS)
 
 .PHONY: quick check demo bench format clean
 quick:
-	@rm -f $(RESULTS)
+	@rm -f $(RESULTS) $(RESULTS).failed
 	@$(MAKE) -j$(JOBS) all unit-programs
 	@bad=0; $(MAKE) unit || bad=1; $(MAKE) house || bad=1; scripts/results $(RESULTS) && exit $$bad
 
@@ -425,7 +425,7 @@ SHAKEN := $(MAKE) -j$(JOBS) CC=gcc CPPFLAGS=-DWITH_SHAKE
 .PHONY: shake hosts
 hosts: $(HOSTS)
 shake:
-	@rm -f $(RESULTS)
+	@rm -f $(RESULTS) $(RESULTS).failed
 	@$(SHAKEN) BUILD=$(BUILD)/shake all unit-programs hosts
 	@$(SHAKEN) BUILD=$(BUILD)/shake/tsan SAN=thread unit-programs
 	@bad=0; RESULTS=$(RESULTS) scripts/shake $(SHAKE_ROUNDS) $(BUILD)/shake || bad=1; \
@@ -435,7 +435,7 @@ shake:
 # fails does not keep the others from telling what they know.
 SUB = $(MAKE) -j$(JOBS) RESULTS=$(RESULTS) WERROR=1 CC=gcc
 check:
-	@rm -f $(RESULTS)
+	@rm -f $(RESULTS) $(RESULTS).failed
 	@bad=0; step() { echo "== $$*"; "$$@" || { bad=1; echo "FAILED: $$*"; }; }; \
 	step $(SUB) CC=clang BUILD=$(BUILD)/clang all; \
 	step $(SUB) BUILD=$(BUILD)/gcc all unit-programs; \
