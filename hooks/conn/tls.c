@@ -8,6 +8,7 @@
 #include "copy.h"
 #include "rawsys.h"
 #include "region.h"
+#include "shake.h"
 #include "stats.h"
 #include "tls_glance.h"
 #include "tls_write.h"
@@ -90,7 +91,9 @@ void tls_forget(const void *session)
 #define NEST 4u
 #define NESTS 2048u
 
-#define AMBIGUOUS UINT64_MAX /* an entry that is none */
+/* Entries that are none. */
+#define AMBIGUOUS UINT64_MAX
+#define CLAIMED (UINT64_MAX - 1) /* its key is being written */
 
 static struct waiting {
 	_Atomic uint64_t key;
@@ -112,7 +115,7 @@ static struct waiting *nest_of(uint64_t key)
 
 static bool is_alive(uint64_t entry)
 {
-	struct conn *c = entry == AMBIGUOUS ? NULL : conn_pin_entry(entry);
+	struct conn *c = entry >= CLAIMED ? NULL : conn_pin_entry(entry);
 
 	if (c)
 		conn_unpin(c);
@@ -131,13 +134,45 @@ static _Atomic uint64_t *announcement_of(uint64_t key)
 	return &announced[(key >> 1) % ANNOUNCED];
 }
 
-/* Room for one more: where nobody waits any more, or else where it hits somebody at random. */
+static bool room_claim(struct waiting *room, uint64_t seen)
+{
+	SHAKE();
+	return seen != CLAIMED && atomic_compare_exchange_strong(&room->entry, &seen, CLAIMED);
+}
+
+/*
+ * Room for one more: where nobody waits any more, or else where it hits somebody at random.  NULL:
+ * others want the same.  Both ends of a connection in one process come for one nest at one time.
+ */
 static struct waiting *room_in(struct waiting *nest, uint64_t key)
 {
-	for (unsigned i = 0; i < NEST; i++)
-		if (!is_alive(atomic_load(&nest[i].entry)))
+	struct waiting *any = &nest[(key >> 32) % NEST];
+
+	for (unsigned i = 0; i < NEST; i++) {
+		uint64_t seen = atomic_load(&nest[i].entry);
+
+		if (!is_alive(seen) && room_claim(&nest[i], seen))
 			return &nest[i];
-	return &nest[(key >> 32) % NEST];
+	}
+	return room_claim(any, atomic_load(&any->entry)) ? any : NULL;
+}
+
+/* Who else waits for the like; true: somebody does, and is told of as little as we are. */
+static bool is_twice(struct waiting *nest, const struct waiting *but, uint64_t key)
+{
+	bool is_so = false;
+
+	for (struct waiting *w = nest; w < nest + NEST; w++) {
+		uint64_t entry = atomic_load(&w->entry);
+
+		if (w == but || atomic_load(&w->key) != key)
+			continue;
+		if (entry != AMBIGUOUS && !is_alive(entry))
+			continue;
+		atomic_compare_exchange_strong(&w->entry, &entry, AMBIGUOUS);
+		is_so = true;
+	}
+	return is_so;
 }
 
 static void wait_for_session(struct conn *c)
@@ -149,20 +184,20 @@ static void wait_for_session(struct conn *c)
 	conn_fate(c, FATE_TLS_WAITS);
 	c->tls.is_announced =
 		atomic_load_explicit(announcement_of(key), memory_order_relaxed) == key;
-	for (unsigned i = 0; i < NEST; i++) {
-		uint64_t entry = atomic_load(&nest[i].entry);
-
-		if (atomic_load(&nest[i].key) != key || !entry)
-			continue;
-		if (entry == AMBIGUOUS || is_alive(entry)) {
-			atomic_store(&nest[i].entry, AMBIGUOUS);
-			return;
-		}
-	}
+	if (is_twice(nest, NULL, key))
+		return;
 	room = room_in(nest, key);
-	atomic_store(&room->entry, 0);
+	if (!room) {
+		stats_inc(STAT_CONNS_TLS_FULL);
+		return;
+	}
+	SHAKE();
 	atomic_store(&room->key, key);
 	atomic_store(&room->entry, conn_entry(c));
+	SHAKE();
+	/* Of two at once that have the same one at least sees the other. */
+	if (is_twice(nest, room, key))
+		atomic_store(&room->entry, AMBIGUOUS);
 }
 
 /* Pinned; NULL: none, or more than one. */
@@ -175,7 +210,7 @@ static struct conn *find(const uint8_t *random, enum conn_role role)
 		uint64_t entry = atomic_load(&nest[i].entry);
 		struct conn *c;
 
-		if (atomic_load(&nest[i].key) != key || !entry || entry == AMBIGUOUS)
+		if (atomic_load(&nest[i].key) != key || !entry || entry >= CLAIMED)
 			continue;
 		c = conn_pin_entry(entry);
 		if (c && c->role == role &&

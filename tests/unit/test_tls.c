@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sessions and connections find each other by the client's random, and by nothing less. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -316,6 +317,54 @@ static void test_tls_table_has_an_end(void **state)
 	tls_forget(&many[0]);
 }
 
+/* --- two at a time --- */
+
+#define RACE_FD 130
+#define RACE_ROUNDS 20000u
+
+static pthread_barrier_t race;
+
+/* What both wait for is looked for in the same place, as both ends in one process are. */
+static void *race_hello(void *arg)
+{
+	unsigned who = (unsigned)(uintptr_t)arg;
+	int fd = RACE_FD + (int)who, session = 0;
+	uintptr_t lost = 0;
+
+	for (unsigned i = 0; i < RACE_ROUNDS; i++) {
+		uint8_t random[TLS_RANDOM] = { 1, 2, (uint8_t)(3 + who) };
+		char hello[HELLO];
+
+		memcpy(random + 3, &i, sizeof(i));
+		hello_fill(hello, 0);
+		memcpy(hello + 11, random, sizeof(random));
+		conn_accepted(fd);
+		pthread_barrier_wait(&race);
+		moves(fd, true, hello, HELLO);
+		pthread_barrier_wait(&race);
+		lost += !tls_bind(tls_of(&session), random, CONN_SERVER);
+		tls_forget(&session);
+		conn_fd_closing(fd);
+	}
+	return (void *)lost;
+}
+
+static void test_tls_two_that_wait_at_once_are_found(void **state)
+{
+	pthread_t threads[2];
+	void *lost;
+
+	(void)state;
+	assert_int_equal(pthread_barrier_init(&race, NULL, 2), 0);
+	for (uintptr_t i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, race_hello, (void *)i), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pthread_join(threads[i], &lost), 0);
+		assert_int_equal((uintptr_t)lost, 0);
+	}
+	pthread_barrier_destroy(&race);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -329,6 +378,7 @@ int main(void)
 		cmocka_unit_test(test_tls_glance_is_of_what_is_established),
 		cmocka_unit_test(test_tls_ciphertext_of_a_call_is_passed_by),
 		cmocka_unit_test(test_tls_call_that_was_left_passes_nothing_by),
+		cmocka_unit_test(test_tls_two_that_wait_at_once_are_found),
 		cmocka_unit_test(test_tls_table_has_an_end),
 	};
 
