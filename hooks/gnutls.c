@@ -372,7 +372,7 @@ static ssize_t write_watched(struct writing *w, const void *buf, size_t len)
 	OBSERVE(write_begin(c));
 	w->tls.tls = c->tls;
 	if (tls_is_writing(c->tls) ||
-	    (len && c->token.entry && conn_role(c->token) == CONN_CLIENT)) {
+	    (len && c->token.conn && conn_role(c->token) == CONN_CLIENT)) {
 		w->tls.send = send_plaintext;
 		w->tls.buf = buf;
 		w->tls.len = len;

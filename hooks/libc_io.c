@@ -32,7 +32,7 @@ static ALWAYS_INLINE struct conn_token look(int fd, bool is_in)
 
 	if (LIKELY(host_is_observed() && guard_is_free()))
 		t = conn_glance(fd, is_in);
-	return LIKELY(t.entry) ? t : look_slow(fd, is_in);
+	return LIKELY(t.conn != NULL) ? t : look_slow(fd, is_in);
 }
 
 struct conn_token io_look_in(int fd)
@@ -50,7 +50,8 @@ static ALWAYS_INLINE void saw(int fd, struct conn_token t, const struct iovec *i
 {
 	int error = errno;
 
-	if (!t.entry || (n < 0 && error == EAGAIN && conn_role(t) == CONN_SERVER))
+	if (UNLIKELY(!t.conn) ||
+	    (UNLIKELY(n < 0) && error == EAGAIN && conn_role(t) == CONN_SERVER))
 		return;
 	OBSERVE(conn_read_done(fd, t, iov, count, n, wanted, error));
 }
@@ -93,9 +94,9 @@ void io_peek_done(int fd, struct conn_token t, ssize_t n)
 		ssize_t n_;                                                         \
                                                                                     \
 		heir_reads(fd);                                                     \
-		if (LIKELY(!fd_is_ours(fd)))                                        \
+		if (UNLIKELY(!fd_is_ours(fd)))                                      \
 			return call;                                                \
-		if (flags_ & IO_UNSEEN) {                                           \
+		if (UNLIKELY(flags_ & IO_UNSEEN)) {                                 \
 			token_ = io_peek_begin(fd, flags_);                         \
 			n_ = call;                                                  \
 			io_peek_done(fd, token_, n_);                               \
@@ -204,7 +205,7 @@ static ALWAYS_INLINE void wrote(int fd, struct conn_token t, const struct iovec 
 {
 	int error = errno;
 
-	if (t.entry)
+	if (t.conn)
 		OBSERVE(conn_wrote(fd, t, iov, count, n, error));
 }
 
@@ -233,7 +234,7 @@ ssize_t io_write(const struct io_call *call)
 
 	TICKS_IN();
 	t = look(call->fd, false);
-	if (t.entry && conn_role(t) == CONN_CLIENT)
+	if (t.conn && conn_role(t) == CONN_CLIENT)
 		return write_of_client(call, t);
 	n = call->pass(call);
 	wrote(call->fd, t, call->iov, call->count, n);
@@ -329,7 +330,7 @@ static ssize_t pass_send(const struct io_call *c)
                                                                                           \
 		TICKS_IN();                                                               \
 		token_ = look(fd, false);                                                 \
-		if (token_.entry && UNLIKELY(conn_role(token_) == CONN_CLIENT))           \
+		if (token_.conn && UNLIKELY(conn_role(token_) == CONN_CLIENT))            \
 			return write_of_client(&(struct io_call){ __VA_ARGS__ }, token_); \
 		TICKS_OUT();                                                              \
 		n_ = call;                                                                \
@@ -352,7 +353,7 @@ static NO_INLINE ssize_t write_seldom(int fd, const void *buf, size_t len)
 {
 	struct iovec iov = { (void *)(uintptr_t)buf, len };
 
-	if (!fd_is_ours(fd))
+	if (UNLIKELY(!fd_is_ours(fd)))
 		return REAL(write)(fd, buf, len);
 	WRITE_ONE(REAL(write)(fd, buf, len), fd, &iov, 1, .fd = fd, .iov = &iov, .count = 1,
 		  .can_edit = true, .caller = CALLER(), .pass = pass_write, .send = again_writev);
@@ -366,7 +367,7 @@ EXPORT ssize_t write(int fd, const void *buf, size_t len)
 
 static NO_INLINE ssize_t writev_seldom(int fd, const struct iovec *iov, int count)
 {
-	if (!fd_is_ours(fd) || count <= 0 || count > 1024)
+	if (UNLIKELY(!fd_is_ours(fd) || count <= 0 || count > 1024))
 		return REAL(writev)(fd, iov, count);
 	WRITE_ONE(REAL(writev)(fd, iov, count), fd, iov, (size_t)count, .fd = fd, .iov = iov,
 		  .count = (size_t)count, .has_vector = true, .can_edit = true, .caller = CALLER(),
@@ -383,7 +384,7 @@ static NO_INLINE ssize_t send_seldom(int fd, const void *buf, size_t len, int fl
 {
 	struct iovec iov = { (void *)(uintptr_t)buf, len };
 
-	if (!fd_is_ours(fd) || io_is_unordered(fd, flags))
+	if (UNLIKELY(!fd_is_ours(fd)) || io_is_unordered(fd, flags))
 		return REAL(send)(fd, buf, len, flags);
 	WRITE_ONE(REAL(send)(fd, buf, len, flags), fd, &iov, 1, .fd = fd, .iov = &iov, .count = 1,
 		  .can_edit = !(flags & ~IO_EDITABLE), .flags = flags, .caller = CALLER(),

@@ -40,7 +40,7 @@ static ALWAYS_INLINE void after_epoll(int set, const struct epoll_event *events,
 				      int timeout_ms)
 {
 	inherit_end();
-	if (UNLIKELY(fd_is_ours(set)) && epoll_set_only(set) >= 0) {
+	if (UNLIKELY(fd_is_ours(set)) && UNLIKELY(epoll_set_only(set) >= 0)) {
 		waited(epoll_set_only(set));
 		return;
 	}

@@ -175,7 +175,7 @@ static void read_end(struct openssl_call *c, void *buf, size_t len, ssize_t n, i
 
 	if (openssl_follow(c, r, error))
 		c->token = tls_look(c->tls, true);
-	if (!c->token.entry)
+	if (!c->token.conn)
 		return;
 	if (n <= 0)
 		n = why_nothing(c, r, &error);
@@ -310,7 +310,7 @@ EXPORT int SSL_read_early_data(SSL *ssl, void *buf, size_t len, size_t *ret)
 static void peek_begin(struct openssl_call *c)
 {
 	c->token = tls_look(c->tls, true);
-	if (c->token.entry)
+	if (c->token.conn)
 		c->token = conn_peek_begin_inside(c->tls->entry);
 }
 

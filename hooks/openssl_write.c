@@ -106,7 +106,7 @@ static int write_watched(struct writing *w, const void *buf, size_t len)
 	OBSERVE(write_begin(c));
 	w->tls.tls = c->tls;
 	w->tls.send = send_plaintext;
-	if (tls_is_writing(c->tls) || (c->token.entry && conn_role(c->token) == CONN_CLIENT)) {
+	if (tls_is_writing(c->tls) || (c->token.conn && conn_role(c->token) == CONN_CLIENT)) {
 		w->tls.buf = buf;
 		w->tls.len = len;
 		w->tls.can_edit = w->how != EARLY;

@@ -60,7 +60,7 @@ static ALWAYS_INLINE bool context_is_loop(void)
 {
 	uint32_t flags = context_flags();
 
-	return flags & RUNTIME_LOOPS && !(flags & RUNTIME_MANY_TASKS);
+	return LIKELY(flags & RUNTIME_LOOPS) && LIKELY(!(flags & RUNTIME_MANY_TASKS));
 }
 
 /* Does what opened a connection say nothing of whom its first request is for? */

@@ -17,9 +17,14 @@
 
 /* All that we keep per thread; the budget is 256 bytes of every thread's stack (design 7). */
 struct thread {
-	uint8_t inside;        /* in our own code */
-	uint8_t in_vfork;      /* between vfork and exec: this is a child in our memory (law 9) */
-	uint8_t ours;          /* the exporter thread: never observed */
+	union {
+		struct {
+			uint8_t inside;   /* in our own code */
+			uint8_t in_vfork; /* from vfork to exec: a child in our memory (law 9) */
+			uint8_t ours;     /* the exporter thread: never observed */
+		};
+		uint32_t not_free; /* any of them */
+	};
 	uint8_t crowded;       /* context.c: more requests under way than open[] holds */
 	uint8_t in_doubt;      /* context.c: until the next wait */
 	uint8_t said_in_doubt; /* said.c: it may do another task's work */
@@ -53,7 +58,7 @@ extern THREAD_LOCAL struct thread thread_self;
 
 static ALWAYS_INLINE bool guard_is_free(void)
 {
-	return !(thread_self.inside | thread_self.in_vfork | thread_self.ours);
+	return !thread_self.not_free;
 }
 
 static ALWAYS_INLINE bool guard_enter(void)

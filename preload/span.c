@@ -187,7 +187,7 @@ static ALWAYS_INLINE struct decision identity_set(struct span *s, const struct s
 	uint8_t flags = TRACE_FLAG_RANDOM; /* C19 */
 	struct decision d;
 
-	if (parent) {
+	if (LIKELY(parent != NULL)) {
 		s->trace = parent->trace;
 		s->parent = parent->span;
 		s->has_parent = 1;
@@ -234,7 +234,7 @@ struct span *span_start_by(enum span_kind kind, const struct span_context *paren
 		stats_inc(STAT_SPANS_NO_SLOT);
 		return NULL;
 	}
-	if (!context_is_valid(parent))
+	if (UNLIKELY(!context_is_valid(parent)))
 		parent = NULL;
 	d = identity_set(s, parent, monotonic_ns, rule);
 	s->tid = thread_self.tid; /* known since the id was made */

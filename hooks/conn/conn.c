@@ -177,17 +177,26 @@ void conn_unpin(struct conn *c)
 		conn_end_unheld(c, generation);
 }
 
-struct conn *conn_pin_entry(uint64_t entry)
+/* c may be anybody's. */
+static struct conn *pin(struct conn *c, uint32_t generation)
 {
-	struct conn *c = entry ? conn_at(entry) : NULL;
-
 	if (!c || !ref_if_alive(c))
 		return NULL;
 	SHAKE();
-	if (conn_entry(c) == entry)
+	if (atomic_load_explicit(&c->generation, memory_order_relaxed) == generation)
 		return c;
 	conn_unpin(c);
 	return NULL;
+}
+
+struct conn *conn_pin_entry(uint64_t entry)
+{
+	return pin(entry ? conn_at(entry) : NULL, (uint32_t)(entry >> 32));
+}
+
+struct conn *conn_pin_token(struct conn_token t)
+{
+	return pin(t.conn, (uint32_t)(t.word >> 32));
 }
 
 struct conn *conn_pin(int fd)

@@ -139,10 +139,15 @@ struct conn {
 	_Alignas(64) _Atomic uint32_t refs;
 	_Atomic uint32_t generation;
 	uint32_t index;
-	uint8_t role;
-	_Atomic bool is_opaque;
-	_Atomic bool is_blind;
-	_Atomic uint8_t layer;        /* enum layer */
+	union {
+		struct {
+			uint8_t role; /* enum conn_role */
+			_Atomic bool is_opaque;
+			_Atomic bool is_blind;
+			_Atomic uint8_t layer; /* enum layer */
+		};
+		_Atomic uint32_t usual; /* all of them at once: the role alone, usually */
+	};
 	_Atomic bool is_shared;       /* another process may have a descriptor of it */
 	_Atomic bool is_never_edited; /* somebody else counts its bytes, too */
 	bool is_eof;                  /* the peer has said that it will send no more */
@@ -205,9 +210,12 @@ enum offer {
 	OFFER_TAKEN,
 };
 
-/* What is remembered over the application's call; entry 0: not ours. */
+/*
+ * What is remembered over the application's call; conn NULL: not ours.  It may be another one's
+ * memory by the time that it is held, which the word tells.
+ */
 struct conn_token {
-	uint64_t entry;
+	struct conn *conn;
 	uint64_t word; /* of the half, free */
 };
 
@@ -249,6 +257,7 @@ bool conn_is_still(const struct conn *c, int fd);
 /* Pins the connection of fd; NULL: not ours any more.  conn_unpin() may end it. */
 struct conn *conn_pin(int fd);
 struct conn *conn_pin_entry(uint64_t entry);
+struct conn *conn_pin_token(struct conn_token t);
 void conn_unpin(struct conn *c);
 uint64_t conn_entry(const struct conn *c);
 
@@ -298,7 +307,7 @@ static ALWAYS_INLINE struct conn_token conn_token_next(struct conn_token t)
 {
 	uint32_t next = (uint32_t)t.word + HALF_TURN; /* wraps for itself */
 
-	return (struct conn_token){ t.entry, (t.word & ~(uint64_t)UINT32_MAX) | next };
+	return (struct conn_token){ t.conn, (t.word & ~(uint64_t)UINT32_MAX) | next };
 }
 
 MUST_USE bool half_borrow(struct half *h); /* scratch; false: none to be had */
@@ -394,7 +403,7 @@ static ALWAYS_INLINE struct span_ref conn_bound(struct conn *c)
 		return conn_bound_client(c);
 	x = exchange_first(c);
 	/* With several at once nobody knows which one it is about. */
-	return x && exchange_count(c) == 1 ? x->span : (struct span_ref){ 0 };
+	return x && LIKELY(exchange_count(c) == 1) ? x->span : (struct span_ref){ 0 };
 }
 
 /*
@@ -409,7 +418,11 @@ bool conn_serves_current(int fd);
 
 /* --- protocol (http_server.c, http_client.c): a half has taken bytes in, under its lock --- */
 bool server_read(struct conn *c, int fd, struct bytes in);
-bool server_wrote(struct conn *c, struct bytes in);
+/*
+ * *rest: so many more bytes come in the same call; 0: they have been taken in as well.  Those of a
+ * body need not be looked at.
+ */
+bool server_wrote(struct conn *c, struct bytes in, size_t *rest);
 void server_goes_on(struct conn *c); /* with is_first_byte: all that the call brought is taken in */
 void server_over(struct conn *c, bool is_forked);
 bool client_wrote(struct conn *c, struct bytes in);

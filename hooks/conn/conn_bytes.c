@@ -12,10 +12,11 @@
 #include "stats.h"
 #include "tls.h"
 
-static ALWAYS_INLINE bool take(struct conn *c, int fd, bool is_in, struct bytes in)
+/* rest: see server_wrote(). */
+static ALWAYS_INLINE bool take(struct conn *c, int fd, bool is_in, struct bytes in, size_t *rest)
 {
 	if (c->role == CONN_SERVER)
-		return is_in ? server_read(c, fd, in) : server_wrote(c, in);
+		return is_in ? server_read(c, fd, in) : server_wrote(c, in, rest);
 	if (UNLIKELY(c->wire))
 		return is_in ? pgwire_read(c, in) : pgwire_wrote(c, fd, in);
 	if (UNLIKELY(!is_in && !c->out.bytes && in.len && pgwire_is_first(*in.ptr)))
@@ -27,13 +28,15 @@ static ALWAYS_INLINE bool take(struct conn *c, int fd, bool is_in, struct bytes 
 static ALWAYS_INLINE bool feed(struct conn *c, int fd, bool is_in, const struct iovec *iov,
 			       size_t count, size_t n)
 {
-	for (size_t i = 0; i < count && n; i++) {
+	for (size_t i = 0; LIKELY(i < count) && n; i++) {
 		size_t part = iov[i].iov_len < n ? iov[i].iov_len : n;
+		size_t rest = n - part;
 
-		if (part && !take(c, fd, is_in, (struct bytes){ iov[i].iov_base, part }))
+		if (LIKELY(part) &&
+		    UNLIKELY(!take(c, fd, is_in, (struct bytes){ iov[i].iov_base, part }, &rest)))
 			return c->detect.result == DETECT_TLS &&
 			       tls_hello(c, fd, &iov[i], count - i, n);
-		n -= part;
+		n = rest;
 	}
 	return true;
 }
@@ -46,7 +49,7 @@ static bool skip(struct conn *c, int fd, bool is_in, size_t n)
 	if (!http1_skip(&h->parser, n))
 		return false;
 	h->bytes += n;
-	return take(c, fd, is_in, BYTES(""));
+	return take(c, fd, is_in, BYTES(""), &(size_t){ 0 });
 }
 
 /* iov NULL: nobody saw them. */
@@ -97,7 +100,7 @@ void conn_finish(struct conn *c, struct half *h, int fd, bool is_understood)
 static void read_again(struct conn_token t, int error)
 {
 	bool is_told = error != EINTR && conn_role(t) == CONN_CLIENT;
-	struct conn *c = is_told ? conn_pin_entry(t.entry) : NULL;
+	struct conn *c = is_told ? conn_pin_token(t) : NULL;
 
 	if (!c)
 		return;
@@ -111,20 +114,20 @@ void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t
 	struct conn *c;
 	bool ok = true;
 
-	if (!t.entry)
+	if (UNLIKELY(!t.conn))
 		return;
-	if (n < 0 && !error_is_final(error)) {
+	if (UNLIKELY(n < 0) && !error_is_final(error)) {
 		read_again(t, error);
 		return;
 	}
-	c = conn_at(t.entry);
-	if (!conn_hold_at(c, &c->in, t, true))
+	c = t.conn;
+	if (UNLIKELY(!half_hold(&c->in, t, true)))
 		return;
 	/* A body that goes on, an answer, or their end: the request it belongs to goes on, too. */
 	context_touched(conn_bound(c));
-	if (n < 0) {
+	if (UNLIKELY(n < 0)) {
 		c->error = error;
-	} else if (n == 0 && wanted) {
+	} else if (UNLIKELY(n == 0 && wanted)) {
 		c->is_eof = true;
 		if (c->role == CONN_CLIENT)
 			ok = client_read(c, (struct bytes){ NULL, 0 });
@@ -145,12 +148,12 @@ void conn_wrote(int fd, struct conn_token t, const struct iovec *iov, size_t cou
 	struct conn *c;
 	bool ok = true;
 
-	if (!t.entry || (n < 0 && !error_is_final(error)))
+	if (UNLIKELY(!t.conn) || (UNLIKELY(n < 0) && !error_is_final(error)))
 		return;
-	c = conn_at(t.entry);
-	if (!conn_hold_at(c, &c->out, t, true))
+	c = t.conn;
+	if (UNLIKELY(!half_hold(&c->out, t, true)))
 		return;
-	if (n < 0) {
+	if (UNLIKELY(n < 0)) {
 		context_touched(conn_bound(c));
 		c->error = error;
 	} else {
@@ -167,7 +170,7 @@ static struct conn_token peek_begin(struct conn *c, bool is_inside)
 	if (!c)
 		return t;
 	if (c->role == CONN_SERVER && is_inside == conn_is_tls(c)) {
-		t.entry = conn_entry(c);
+		t = (struct conn_token){ c, half_turn(&c->in) };
 		atomic_fetch_add(&c->peeks, 1);
 	}
 	conn_unpin(c);
@@ -196,7 +199,7 @@ static uint64_t peek_len(int fd, size_t n)
 
 void conn_peek_done(int fd, struct conn_token t, ssize_t n)
 {
-	struct conn *c = conn_pin_entry(t.entry);
+	struct conn *c = conn_pin_token(t);
 	uint64_t to = UINT64_MAX, before;
 
 	if (!c)
@@ -216,7 +219,7 @@ void conn_shut_out(struct conn *c)
 {
 	/* A response without a length ends here, if the application says so. */
 	if (c->role == CONN_SERVER && half_lock(&c->out)) {
-		server_wrote(c, (struct bytes){ NULL, 0 });
+		server_wrote(c, (struct bytes){ NULL, 0 }, &(size_t){ 0 });
 		half_unlock(&c->out);
 	}
 }

@@ -28,37 +28,37 @@ static ALWAYS_INLINE struct conn *conn_at(uint64_t entry)
 static ALWAYS_INLINE enum conn_role
 conn_role(struct conn_token t) /* of a token that is not empty */
 {
-	return (enum conn_role)conn_at(t.entry)->role;
+	return (enum conn_role)t.conn->role;
 }
 
-/* A half's token; empty: it is that of another connection by now. */
-static ALWAYS_INLINE struct conn_token half_look(uint64_t entry, const struct half *h)
+/* The token of a half of c's; empty: it is that of another connection than entry's by now. */
+static ALWAYS_INLINE struct conn_token half_look(uint64_t entry, struct conn *c,
+						 const struct half *h)
 {
 	uint64_t word = atomic_load_explicit(&h->word, memory_order_acquire);
 
 	if (UNLIKELY(word >> 32 != entry >> 32 || word & HALF_DEAD))
 		return (struct conn_token){ 0 };
 	/* Busy: that other call has been made and is being taken in; ours comes after it. */
-	return (struct conn_token){ entry, word & ~(uint64_t)HALF_BUSY };
+	return (struct conn_token){ c, word & ~(uint64_t)HALF_BUSY };
 }
 
 /* Out of line: two threads in one half, or a connection that is gone. */
-void conn_not_held(uint64_t entry);
+void conn_not_held(struct conn_token t);
 
-/* conn_hold(): c is what the token's entry names. */
-static ALWAYS_INLINE bool conn_hold_at(struct conn *c, struct half *h, struct conn_token t,
-				       bool is_turn)
+/* conn_hold() of a half of t.conn's. */
+static ALWAYS_INLINE bool half_hold(struct half *h, struct conn_token t, bool is_turn)
 {
 	uint32_t next = (uint32_t)t.word + (is_turn ? HALF_TURN : 0); /* wraps for itself */
 	uint64_t held = (t.word & ~(uint64_t)UINT32_MAX) | next | HALF_BUSY;
 
 	/* Acquire: what the last holder did is over. */
-	if (LIKELY(!atomic_load_explicit(&c->is_blind, memory_order_relaxed) &&
-		   single_exchange(&h->word, &t.word, held))) {
+	if (LIKELY(!atomic_load_explicit(&t.conn->is_blind, memory_order_relaxed) &&
+		   single_exchange(&h->word, &(uint64_t){ t.word }, held))) {
 		SHAKE();
 		return true;
 	}
-	conn_not_held(t.entry);
+	conn_not_held(t);
 	return false;
 }
 
@@ -90,9 +90,9 @@ static ALWAYS_INLINE void lines_ask(const void *from, size_t bytes)
  * lines one after the other takes as long as all the rest; the call takes longer than they do.
  * Nobody holds anything here, and what is asked for may be another connection's by then.
  */
-static ALWAYS_INLINE void conn_prefetch(const struct conn *c, bool is_in)
+static ALWAYS_INLINE void conn_prefetch(const struct conn *c, enum conn_role role, bool is_in)
 {
-	bool is_request = (c->role == CONN_SERVER) == is_in;
+	bool is_request = (role == CONN_SERVER) == is_in;
 	uint32_t slot = thread_self.current.slot;
 	const struct store *st = store_get();
 
@@ -113,6 +113,9 @@ static ALWAYS_INLINE void conn_prefetch(const struct conn *c, bool is_in)
 	}
 }
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && LAYER_FD == 0,
+	       "conn->usual is the role where nothing else is to be said");
+
 /*
  * conn_look() for the usual case: loads alone, which need no guard.  Empty: conn_look() has to be
  * asked.
@@ -120,14 +123,16 @@ static ALWAYS_INLINE void conn_prefetch(const struct conn *c, bool is_in)
 static ALWAYS_INLINE struct conn_token conn_glance(int fd, bool is_in)
 {
 	uint64_t entry = fd_entry(fd);
-	const struct conn *c = LIKELY(entry) ? conn_at(entry) : NULL;
+	struct conn *c = LIKELY(entry) ? conn_at(entry) : NULL;
+	uint32_t role;
 
-	if (UNLIKELY(!c || atomic_load_explicit(&c->is_opaque, memory_order_relaxed) ||
-		     atomic_load_explicit(&c->is_blind, memory_order_relaxed) ||
-		     atomic_load_explicit(&c->layer, memory_order_relaxed)))
+	if (UNLIKELY(!c))
 		return (struct conn_token){ 0 };
-	conn_prefetch(c, is_in);
-	return half_look(entry, is_in ? &c->in : &c->out);
+	role = atomic_load_explicit(&c->usual, memory_order_relaxed);
+	if (UNLIKELY(role > CONN_CLIENT)) /* or opaque, or blind, or of another layer */
+		return (struct conn_token){ 0 };
+	conn_prefetch(c, (enum conn_role)role, is_in);
+	return half_look(entry, c, is_in ? &c->in : &c->out);
 }
 
 /* Tells what there is to tell, and gives the memory back.  Once. */

@@ -35,7 +35,7 @@ static NO_INLINE struct conn_token look_slow(int fd, uint64_t entry, bool is_in)
 	if (!atomic_load(&c->is_opaque) && !atomic_load(&c->is_blind))
 		t = tls_look_outside(c, fd, is_in);
 	else if (!is_in && half_may_owe(c))
-		t = (struct conn_token){ entry, half_turn(is_in ? &c->in : &c->out) };
+		t = half_look(entry, c, is_in ? &c->in : &c->out);
 	else
 		conn_make_opaque(c, fd);
 	conn_unpin(c);
@@ -61,7 +61,7 @@ struct conn_token conn_look(int fd, bool is_in)
 		     atomic_load_explicit(&c->is_blind, memory_order_relaxed) ||
 		     atomic_load_explicit(&c->layer, memory_order_relaxed)))
 		return look_slow(fd, entry, is_in);
-	return half_look(entry, is_in ? &c->in : &c->out);
+	return half_look(entry, c, is_in ? &c->in : &c->out);
 }
 
 struct conn_token conn_look_inside(uint64_t entry, bool is_in)
@@ -71,7 +71,7 @@ struct conn_token conn_look_inside(uint64_t entry, bool is_in)
 	if (atomic_load_explicit(&c->is_opaque, memory_order_relaxed) ||
 	    atomic_load_explicit(&c->is_blind, memory_order_relaxed))
 		return (struct conn_token){ 0 };
-	return half_look(entry, is_in ? &c->in : &c->out);
+	return half_look(entry, c, is_in ? &c->in : &c->out);
 }
 
 bool conn_seems_connecting(int fd)
@@ -109,9 +109,9 @@ void conn_end_unheld(struct conn *c, uint32_t generation)
 
 /* --- holding --- */
 
-NO_INLINE void conn_not_held(uint64_t entry)
+NO_INLINE void conn_not_held(struct conn_token t)
 {
-	struct conn *c = conn_pin_entry(entry);
+	struct conn *c = conn_pin_token(t);
 
 	if (!c)
 		return;
@@ -121,9 +121,9 @@ NO_INLINE void conn_not_held(uint64_t entry)
 
 struct conn *conn_hold(struct conn_token t, bool is_in, bool is_turn)
 {
-	struct conn *c = conn_at(t.entry);
+	struct conn *c = t.conn;
 
-	return conn_hold_at(c, is_in ? &c->in : &c->out, t, is_turn) ? c : NULL;
+	return half_hold(is_in ? &c->in : &c->out, t, is_turn) ? c : NULL;
 }
 
 void conn_release(struct conn *c, struct half *h)

@@ -21,11 +21,11 @@ static void response_over(struct conn *c)
 		span_add_event_at(s, EVENT_FIRST_BYTE, c->first_byte_ns);
 	c->first_byte_ns = 0;
 	c->is_first_byte = false;
-	if (s && s->has_parent)
+	if (LIKELY(s && s->has_parent))
 		tag_ended(x->span, &s->id);
 	exchange_end(x, s);
 	exchange_pop(c);
-	if (exchange_count(c)) /* the next one has been read already */
+	if (UNLIKELY(exchange_count(c))) /* the next one has been read already */
 		context_doubt();
 }
 
@@ -89,57 +89,78 @@ void server_goes_on(struct conn *c)
 	c->is_first_byte = false;
 }
 
-/* The head of the last response once more: *in is what is behind it.  False: it is another one. */
-static bool head_again(struct conn *c, struct bytes *in)
+/*
+ * The head of the last response once more: returns how long it is, 0: it is another one.
+ * *ret_whole: the whole message has been taken in, since its body is what is left of the call.
+ */
+static ALWAYS_INLINE size_t head_again(struct conn *c, struct bytes in, size_t rest,
+				       bool *ret_whole)
 {
 	struct http1 *p = &c->out.parser;
 	const struct exchange *x = exchange_first(c);
 	uint64_t length;
 	size_t n;
 
+	*ret_whole = false;
 	if (!x || x->is_head || x->is_connect || !http1_is_fresh(p))
-		return false;
-	n = repeat_is_response(&c->response, *in, &length);
-	if (!n)
-		return false;
+		return 0;
+	n = repeat_is_response(&c->response, in, &length);
+	if (UNLIKELY(!n))
+		return 0;
 	c->is_first_byte = !c->first_byte_ns;
-	http1_repeat(p, length);
-	*in = bytes_skip(*in, n);
+	*ret_whole = LIKELY(in.len - n + rest == length) && http1_repeat_whole(p, length);
+	if (UNLIKELY(!*ret_whole))
+		http1_repeat(p, length);
 	attrs_response(span_mine(x->span), true, p);
-	return true;
+	return n;
 }
 
-bool server_wrote(struct conn *c, struct bytes in)
+/* Step by step.  head: it begins there, NULL: elsewhere. */
+static NO_INLINE bool response_steps(struct conn *c, struct bytes in, const char *head)
 {
-	struct half *h = &c->out;
-	const char *head = NULL;
-
-	if (!c->in.bytes) /* who speaks first does not speak HTTP */
-		return false;
-	if (!in.ptr) {
-		if (http1_eof(&h->parser))
-			response_over(c);
-		return true;
-	}
-	h->bytes += in.len;
-	if ((!c->response.len || !head_again(c, &in)) && http1_is_fresh(&h->parser)) {
-		head = in.ptr;
-		repeat_end(&c->response);
-	}
 	for (;;) {
 		bool is_whole;
-		enum http1_event e = half_step_response(h, &in, exchange_first(c), &is_whole);
+		enum http1_event e = half_step_response(&c->out, &in, exchange_first(c), &is_whole);
 
 		if (e == HTTP1_NEED_MORE)
 			return true;
 		if (is_whole)
 			response_begun(c);
-		repeat_see(&c->response, &head, e, in, &h->parser);
+		repeat_see(&c->response, &head, e, in, &c->out.parser);
 		if (!response_event(c, e))
 			return false;
 		if (e == HTTP1_MESSAGE_END && !in.len)
 			return true;
 	}
+}
+
+bool server_wrote(struct conn *c, struct bytes in, size_t *rest)
+{
+	struct half *h = &c->out;
+	const char *head = NULL;
+	bool is_whole = false;
+	size_t n;
+
+	if (UNLIKELY(!c->in.bytes)) /* who speaks first does not speak HTTP */
+		return false;
+	if (UNLIKELY(!in.ptr)) {
+		if (http1_eof(&h->parser))
+			response_over(c);
+		return true;
+	}
+	h->bytes += in.len;
+	n = LIKELY(c->response.len) ? head_again(c, in, *rest, &is_whole) : 0;
+	if (LIKELY(is_whole)) {
+		h->bytes += *rest;
+		*rest = 0;
+		response_over(c);
+		return true;
+	}
+	if (!n && http1_is_fresh(&h->parser)) {
+		head = in.ptr;
+		repeat_end(&c->response);
+	}
+	return response_steps(c, bytes_skip(in, n), head);
 }
 
 void server_over(struct conn *c, bool is_forked)

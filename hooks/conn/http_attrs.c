@@ -464,13 +464,11 @@ bool head_is_excluded(const struct head *h, const char *text)
 	return false;
 }
 
-bool head_is_otlp(const struct head *h, const char *text)
+bool head_posts_otlp(const struct head *h, const char *text)
 {
 	struct bytes agent = head_get(h, text, HEAD_USER_AGENT);
 	struct bytes path;
 
-	if (!bytes_equal(head_get(h, text, HEAD_METHOD), BYTES("POST")))
-		return false;
 	path = url_split(head_get(h, text, HEAD_TARGET), false).path;
 	if (!ends_with(path, BYTES("/v1/traces")) && !ends_with(path, BYTES("/v1/metrics")) &&
 	    !ends_with(path, BYTES("/v1/logs")))

@@ -37,6 +37,12 @@ bool head_is_excluded(const struct head *h, const char *text);
 void attrs_response(struct span *s, bool is_server, const struct http1 *p);
 
 /* Telemetry on its way, ours or others': tracing it would make more of it (design 3). */
-bool head_is_otlp(const struct head *h, const char *text);
+bool head_posts_otlp(const struct head *h, const char *text); /* of a POST */
+
+static ALWAYS_INLINE bool head_is_otlp(const struct head *h, const char *text)
+{
+	return UNLIKELY(bytes_equal(head_get(h, text, HEAD_METHOD), BYTES("POST"))) &&
+	       head_posts_otlp(h, text);
+}
 
 #endif

@@ -166,21 +166,20 @@ static void describe(struct conn *c, int fd, struct span *s, const struct exchan
 	const struct span_context *caller = a->caller;
 	bool has_parent = caller && config.trust_inbound;
 
-	if (x->is_stand_in && has_parent)
+	if (UNLIKELY(x->is_stand_in) && has_parent)
 		stand_for(s, caller);
-	else if (x->is_stand_in)
+	else if (UNLIKELY(x->is_stand_in))
 		span_exclude(s);
-	if (config.trust_inbound && (a->head->baggage_first || a->head->items))
+	if (UNLIKELY(a->head->baggage_first || a->head->items) && config.trust_inbound)
 		keep_baggage(s, a->head, a->text, h->scratch->edit);
-	else if (!config.trust_inbound && caller)
+	else if (UNLIKELY(!config.trust_inbound) && caller)
 		distrust(s, caller);
 	if (UNLIKELY(a->head->others) && has_parent && caller->is_debug)
 		span_set_debug(s);
-	if (x->is_stand_in)
+	if (UNLIKELY(x->is_stand_in))
 		return;
 	attrs_server_request(s, c, fd, a->head, a->text, &h->parser);
 	keep_rule_of(s, a->head, a->text);
-	tracer_saw_request();
 }
 
 /* Known by a tag in what the application reads, if there may be one. */
@@ -190,7 +189,7 @@ static ALWAYS_INLINE void make_known(struct conn *c, const struct exchange *x,
 {
 	const struct span_id *id = &a->caller->span;
 
-	if (x->is_stand_in && parent)
+	if (UNLIKELY(x->is_stand_in) && parent)
 		;
 	else if (LIKELY(a->ids))
 		id = tag_write(c, a->ids, a->ids_at, own, !parent) ? &own->span : id;
@@ -199,59 +198,86 @@ static ALWAYS_INLINE void make_known(struct conn *c, const struct exchange *x,
 	tag_remember(x->span, id);
 }
 
-static bool request_begun(struct conn *c, int fd, const struct asked *a)
+/* Is there nothing in the settings, and in what is known of the program, that asks for more? */
+static ALWAYS_INLINE bool is_usual(void)
+{
+	size_t more = config.excluded_urls.len | config.force_baggage.len | sampler_has_rules |
+		      keep_has_rules | config.sdk_disabled;
+
+	return !more && config.trust_inbound && context_is_loop() && !tracer_is_here();
+}
+
+/*
+ * usual: in a loop, as is_usual() says, a request of which repeat.h knows.  Then most of what
+ * follows need not be asked for.
+ */
+static ALWAYS_INLINE bool begun(struct conn *c, int fd, const struct asked *a, bool usual)
 {
 	struct half *h = &c->in;
 	struct exchange x = { .is_head = h->parser.is_head, .is_connect = h->parser.is_connect };
-	bool is_excluded = head_is_excluded(a->head, a->text);
-	bool is_others = tracer_is_here() && config.yield_to_sdk;
-	const struct span_context *parent = a->caller && config.trust_inbound ? a->caller : NULL;
-	bool is_forced = force_has(a->head, a->text) || (parent && UNLIKELY(parent->is_debug));
+	bool is_excluded = !usual && head_is_excluded(a->head, a->text);
+	bool is_others = !usual && tracer_is_here() && config.yield_to_sdk;
+	bool is_disabled = !usual && config.sdk_disabled;
+	const struct span_context *parent =
+		a->caller && (usual || config.trust_inbound) ? a->caller : NULL;
+	bool is_forced = !usual && (force_has(a->head, a->text) || (parent && parent->is_debug));
 	struct span_context own;
 	struct span *s = NULL;
 
 	/* The loops that we know close by close(), and a tenth of a microsecond matters there. */
-	if (!context_is_loop() && !conn_is_still(c, fd))
+	if (!usual && !context_is_loop() && !conn_is_still(c, fd))
 		return false;
 	origin_end();
-	if (UNLIKELY(a->head->is_full))
+	if (!usual && UNLIKELY(a->head->is_full))
 		stats_inc(STAT_LIST_LOST);
 	if (is_excluded)
 		stats_inc(STAT_REQUESTS_EXCLUDED);
 	if (is_others)
 		stats_inc(STAT_REQUESTS_YIELDED);
-	if (head_is_otlp(a->head, a->text))
+	if (UNLIKELY(head_is_otlp(a->head, a->text)))
 		conn_is_telemetry(c);
-	else if (!(config.sdk_disabled || is_others) || parent)
+	else if (!(is_disabled || is_others) || parent)
 		s = span_start_by(SPAN_SERVER, parent, 0,
-				  is_forced ? SAMPLER_FORCED : rule_of(a->head, a->text, true));
-	if (s) {
-		x.is_stand_in = config.sdk_disabled || is_excluded || is_others;
-		describe(c, fd, s, &x, a);
-		if (UNLIKELY(is_forced) && !x.is_stand_in)
+				  is_forced ? SAMPLER_FORCED :
+				  usual     ? 0 :
+					      rule_of(a->head, a->text, true));
+	if (LIKELY(s != NULL)) {
+		x.is_stand_in = is_disabled || is_excluded || is_others;
+		if (usual)
+			attrs_server_request(s, c, fd, a->head, a->text, &h->parser);
+		else
+			describe(c, fd, s, &x, a);
+		if (is_forced && !x.is_stand_in)
 			span_set_forced(s);
+		if (!x.is_stand_in)
+			tracer_saw_request();
 		x.span = span_ref(s);
 		/* All that a tag needs of its context. */
 		own.trace = s->trace;
 		own.span = s->id;
 		own.flags = s->flags;
 	}
-	if (!exchange_push(c, &x)) {
+	if (UNLIKELY(!exchange_push(c, &x))) {
 		span_discard(s);
 		return false;
 	}
 	/* From here on who answers may end the span. */
-	if (s && a->caller)
+	if (LIKELY(s && a->caller))
 		make_known(c, &x, a, &own, parent);
 	/* Several at once on one connection: nobody knows which one the program works for. */
-	if (exchange_count(c) > 1) {
+	if (UNLIKELY(exchange_count(c) > 1)) {
 		x.span = (struct span_ref){ 0 };
 		context_request_unseen();
 	}
-	context_request_read(x.span, s && is_synchronous(c, fd));
+	context_request_read(x.span, s && (usual || is_synchronous(c, fd)));
 	head_forget(&h->head);
 	half_settle(h);
 	return true;
+}
+
+static NO_INLINE bool request_begun(struct conn *c, int fd, const struct asked *a)
+{
+	return begun(c, fd, a, false);
 }
 
 static bool head_over(struct conn *c, int fd)
@@ -276,20 +302,20 @@ static bool read_again(struct conn *c, int fd, struct bytes in, bool *ret_ok)
 	struct asked a = { .head = &r->now, .text = in.ptr };
 	struct bytes ids;
 
-	if (!http1_is_fresh(&h->parser) || !c->arrival || c->arrival->len != in.len ||
-	    !repeat_is_request(r, in))
+	if (UNLIKELY(!http1_is_fresh(&h->parser) || !c->arrival || c->arrival->len != in.len) ||
+	    UNLIKELY(!repeat_is_request(r, in)))
 		return false;
-	if (r->ids.len) {
+	if (LIKELY(r->ids.len)) {
 		ids = head_get(&r->now, in.ptr, HEAD_TRACEPARENT);
-		if (traceparent_parse(ids, &caller.trace, &caller.span, &caller.flags) ==
-		    TRACEPARENT_INVALID)
+		if (UNLIKELY(traceparent_parse(ids, &caller.trace, &caller.span, &caller.flags) ==
+			     TRACEPARENT_INVALID))
 			return false;
 		a.caller = &caller;
 		a.ids = (char *)(uintptr_t)ids.ptr;
 		a.ids_at = h->bytes + r->now.fields.piece[HEAD_TRACEPARENT].at;
 	}
 	h->bytes += in.len;
-	*ret_ok = request_begun(c, fd, &a);
+	*ret_ok = LIKELY(is_usual()) ? begun(c, fd, &a, true) : request_begun(c, fd, &a);
 	body_size_keep(c, &h->parser);
 	return true;
 }

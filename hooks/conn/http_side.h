@@ -78,7 +78,7 @@ static ALWAYS_INLINE enum http1_event half_step_response(struct half *h, struct 
 /* Gives the scratch back where nothing in it is needed any more. */
 static inline void half_settle(struct half *h)
 {
-	if (h->scratch && !http1_holds_line(&h->parser))
+	if (UNLIKELY(h->scratch != NULL) && !http1_holds_line(&h->parser))
 		half_return(h);
 }
 
@@ -101,7 +101,7 @@ static inline void body_size_keep(struct conn *c, const struct http1 *p)
 /* s: its span, as span_mine() says. */
 static inline void exchange_end(const struct exchange *x, struct span *s)
 {
-	if (x->is_stand_in)
+	if (UNLIKELY(x->is_stand_in))
 		span_discard(s);
 	else
 		span_end(s);

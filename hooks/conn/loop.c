@@ -118,25 +118,22 @@ void loop_connected(int fd)
 		forget(fd, 0, false);
 }
 
-static bool is_in(uint64_t data, const struct epoll_event *events, int n)
+static ALWAYS_INLINE bool is_other(uint64_t data, const struct other *end)
 {
-	for (int i = 0; i < n; i++)
-		if (data == events[i].data.u64)
+	for (const struct other *o = others; o < end; o++)
+		if (UNLIKELY(atomic_load_explicit(&o->data, memory_order_relaxed) == data) &&
+		    atomic_load_explicit(&o->fd, memory_order_relaxed))
 			return true;
 	return false;
 }
 
 static ALWAYS_INLINE bool any_others(const struct epoll_event *events, int n)
 {
-	size_t end = atomic_load_explicit(&others_end, memory_order_relaxed);
+	const struct other *end = others + atomic_load_explicit(&others_end, memory_order_relaxed);
 
-	for (size_t i = 0; i < end; i++) {
-		uint64_t data = atomic_load_explicit(&others[i].data, memory_order_relaxed);
-
-		if (atomic_load_explicit(&others[i].fd, memory_order_relaxed) &&
-		    is_in(data, events, n))
+	for (int i = 0; i < n; i++)
+		if (UNLIKELY(is_other(events[i].data.u64, end)))
 			return true;
-	}
 	return atomic_load_explicit(&has_more, memory_order_relaxed);
 }
 
@@ -159,10 +156,10 @@ static void note_limit(int timeout_ms)
 
 void loop_waited(const struct epoll_event *events, int n, int timeout_ms)
 {
-	if (!context_is_loop())
+	if (UNLIKELY(!context_is_loop()))
 		return;
 	if (context_tells_timers())
 		note_limit(timeout_ms);
-	if (any_others(events, n))
+	if (UNLIKELY(any_others(events, n)))
 		context_doubt();
 }

@@ -131,6 +131,12 @@ void repeat_keep_response(struct repeat *r, struct bytes head, const struct http
 
 /* --- is it the same? --- */
 
+/* In one place: to fetch this code several times takes longer than to call it. */
+static NO_INLINE bool head_is_same(const char *a, const char *b, size_t n)
+{
+	return copy_is_same(a, b, n);
+}
+
 static ALWAYS_INLINE void fields_move(struct head *h, size_t target_len)
 {
 	uint16_t by = (uint16_t)(target_len - h->fields.piece[HEAD_TARGET].len);
@@ -160,13 +166,13 @@ bool repeat_is_request(struct repeat *r, struct bytes in)
 	size_t ids = r->ids.len ? r->ids.at - end : 0, behind = r->ids.len ? ids + r->ids.len : 0;
 	const char *target = in.ptr + start, *tail = in.ptr + in.len - rest;
 
-	if (in.len <= start + rest || in.len > UINT16_MAX / 8 ||
-	    !copy_is_same(in.ptr, r->head, start))
+	if (UNLIKELY(in.len <= start + rest || in.len > UINT16_MAX / 8) ||
+	    UNLIKELY(!head_is_same(in.ptr, r->head, start)))
 		return false;
-	if (!copy_is_same(tail, r->head + end, ids) ||
-	    !copy_is_same(tail + behind, r->head + end + behind, rest - behind))
+	if (UNLIKELY(!head_is_same(tail, r->head + end, ids)) ||
+	    UNLIKELY(!head_is_same(tail + behind, r->head + end + behind, rest - behind)))
 		return false;
-	if (scan_for(target, tail, scan_may_sign) != tail && !is_unsigned(target, tail))
+	if (UNLIKELY(scan_for(target, tail, scan_may_sign) != tail) && !is_unsigned(target, tail))
 		return false;
 	fields_move(&r->now, (size_t)(tail - target));
 	r->misses = 0;
@@ -184,7 +190,7 @@ static ALWAYS_INLINE bool same_to(struct place *w, const struct repeat *r, size_
 {
 	size_t n = to - w->kept;
 
-	if (w->in.len - w->at < n || !copy_is_same(w->in.ptr + w->at, r->head + w->kept, n))
+	if (w->in.len - w->at < n || !head_is_same(w->in.ptr + w->at, r->head + w->kept, n))
 		return false;
 	w->at += n;
 	w->kept = to;

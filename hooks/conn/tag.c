@@ -56,9 +56,9 @@ static bool entry_take(struct tag_entry *e, uint64_t id, uint64_t word, bool is_
 {
 	uint64_t old = atomic_load_explicit(&e->ref, memory_order_relaxed);
 
-	if (!is_last_resort && atomic_load_explicit(&e->id, memory_order_relaxed) == id)
+	if (UNLIKELY(!is_last_resort && atomic_load_explicit(&e->id, memory_order_relaxed) == id))
 		return false;
-	if (is_open(old) || !single_exchange(&e->ref, &old, word))
+	if ((UNLIKELY(old) && is_open(old)) || UNLIKELY(!single_exchange(&e->ref, &old, word)))
 		return false;
 	atomic_store_explicit(&e->id, id, memory_order_release);
 	return true;
@@ -351,7 +351,7 @@ const struct span_id *tag_request(struct conn *c, const struct span_context *own
 bool tag_write(const struct conn *c, char *value, uint64_t at, const struct span_context *own,
 	       bool is_all)
 {
-	if (!tag_is_allowed())
+	if (UNLIKELY(!tag_is_allowed()))
 		return false;
 	if (UNLIKELY(is_peeked(c, at))) {
 		stats_inc(STAT_TAG_PEEKED);
@@ -360,7 +360,7 @@ bool tag_write(const struct conn *c, char *value, uint64_t at, const struct span
 	if (UNLIKELY(is_all))
 		traceparent_format(value, &own->trace, &own->span, own->flags);
 	else
-		hex_encode(value + PARENT_AT, own->span.bytes, sizeof(own->span.bytes));
+		hex_encode_8(value + PARENT_AT, own->span.bytes);
 	stats_inc(STAT_TAGGED);
 	return true;
 }

@@ -326,7 +326,7 @@ struct conn_token tls_look(struct tls *t, bool is_in)
 	if (t->state != TLS_BOUND)
 		return token;
 	token = conn_look_inside(t->entry, is_in);
-	if (!token.entry)
+	if (!token.conn)
 		tls_ignore(t);
 	return token;
 }
@@ -425,7 +425,7 @@ struct conn_token tls_look_outside(struct conn *c, int fd, bool is_in)
 
 	context_touched(conn_bound(c));
 	if (layer == LAYER_HELLO && is_in == (c->role == CONN_SERVER))
-		return half_look(conn_entry(c), is_in ? &c->in : &c->out);
+		return half_look(conn_entry(c), c, is_in ? &c->in : &c->out);
 	if (layer != LAYER_TLS && ++c->tls.calls > CALLS_MAX)
 		conn_make_opaque(c, fd);
 	return (struct conn_token){ 0 };

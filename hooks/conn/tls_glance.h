@@ -61,7 +61,7 @@ static ALWAYS_INLINE bool tls_glance(struct tls_glance *ret_g, const void *sessi
 {
 	const struct tls_slot *s = tls_slot_of(session);
 	struct tls *t;
-	const struct conn *c;
+	struct conn *c;
 
 	if (UNLIKELY(!s))
 		return false;
@@ -72,11 +72,11 @@ static ALWAYS_INLINE bool tls_glance(struct tls_glance *ret_g, const void *sessi
 	if (UNLIKELY(atomic_load_explicit(&c->is_opaque, memory_order_relaxed) ||
 		     atomic_load_explicit(&c->is_blind, memory_order_relaxed)))
 		return false;
-	conn_prefetch(c, is_in);
+	conn_prefetch(c, (enum conn_role)c->role, is_in);
 	ret_g->tls = t;
-	ret_g->token = half_look(t->entry, is_in ? &c->in : &c->out);
+	ret_g->token = half_look(t->entry, c, is_in ? &c->in : &c->out);
 	ret_g->is_server = c->role == CONN_SERVER;
-	return LIKELY(ret_g->token.entry);
+	return LIKELY(ret_g->token.conn != NULL);
 }
 
 /*
@@ -89,7 +89,7 @@ static ALWAYS_INLINE void tls_enter(const struct tls_glance *g)
 	char here;
 
 	thread_self.tls_frame = (uintptr_t)&here;
-	thread_self.tls_inside = g->token.entry;
+	thread_self.tls_inside = g->tls->entry;
 }
 
 static ALWAYS_INLINE void tls_leave(void)

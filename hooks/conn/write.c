@@ -90,7 +90,7 @@ static bool plan_held(struct write *w, struct conn *c)
 /* It is blind, perhaps as of now: only what it owes still goes first. */
 static void plan_blind(struct write *w)
 {
-	struct conn *c = conn_pin_entry(w->token.entry);
+	struct conn *c = conn_pin_token(w->token);
 	bool owes = false;
 
 	if (c && half_lock(&c->out)) {
@@ -103,7 +103,7 @@ static void plan_blind(struct write *w)
 		half_unlock(&c->out);
 	}
 	if (!owes)
-		w->token.entry = 0;
+		w->token.conn = NULL;
 	if (c)
 		conn_unpin(c);
 }
@@ -120,7 +120,7 @@ static void plan(struct write *w)
 	w->is_more = w->is_kept = false;
 	w->token = w->call->inside ? conn_look_inside(w->call->inside, false) :
 				     conn_look(w->call->fd, false);
-	if (w->token.entry && conn_role(w->token) == CONN_CLIENT) {
+	if (w->token.conn && conn_role(w->token) == CONN_CLIENT) {
 		struct conn *c = conn_hold(w->token, false, false);
 		bool is_planned = c && plan_held(w, c);
 
@@ -151,7 +151,7 @@ static void settle(const struct write *w, struct conn *c, size_t ours)
  */
 static NO_INLINE void settle_blind(const struct write *w, size_t ours)
 {
-	struct conn *c = w->segment.marks ? conn_pin_entry(w->token.entry) : NULL;
+	struct conn *c = w->segment.marks ? conn_pin_token(w->token) : NULL;
 
 	if (!c) {
 		if (w->segment.marks)
@@ -200,7 +200,7 @@ static size_t segment_done(struct write *w, ssize_t n, int error)
 {
 	size_t ours, app = segment_taken(&w->segment, n > 0 ? (size_t)n : 0, &ours);
 	bool is_final = n < 0 && error_is_final(error);
-	struct conn *c = w->token.entry ? conn_hold(w->token, false, app || is_final) : NULL;
+	struct conn *c = w->token.conn ? conn_hold(w->token, false, app || is_final) : NULL;
 	bool is_understood = true;
 
 	if (!c) {
@@ -248,20 +248,20 @@ void write_plan_again(struct write *w)
 	w->token = (struct conn_token){ 0 };
 	if (guard_enter()) {
 		w->token = conn_look_inside(w->call->inside, false);
-		if (w->token.entry)
+		if (w->token.conn)
 			c = conn_hold(w->token, false, false);
 		if (c && c->pending_decided && !c->edits.sent &&
 		    c->edits.count - c->edits.done >= s->marks) {
 			w->lines = c->out.scratch_index;
 			set_under_way(c, true);
 		} else {
-			w->token.entry = 0;
+			w->token.conn = NULL;
 		}
 		if (c)
 			conn_release(c, &c->out);
 		guard_leave();
 	}
-	if (!w->token.entry)
+	if (!w->token.conn)
 		s->marks = 0;
 }
 

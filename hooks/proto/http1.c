@@ -440,6 +440,17 @@ void http1_repeat(struct http1 *p, uint64_t length)
 					     HTTP1_AT_END);
 }
 
+bool http1_repeat_whole(struct http1 *p, uint64_t length)
+{
+	if (p->is_chunked)
+		return false;
+	p->has_digit = p->has_cr = false;
+	p->body_bytes = length;
+	p->body_left = 0;
+	p->state = HTTP1_AT_START;
+	return true;
+}
+
 bool http1_is_between(const struct http1 *p)
 {
 	if (p->state == HTTP1_AT_START)

@@ -172,6 +172,8 @@ MUST_USE bool http1_skip(struct http1 *p, uint64_t n);
  */
 bool http1_can_repeat(const struct http1 *p);
 void http1_repeat(struct http1 *p, uint64_t length);
+/* The same, and behind it its body, to the MESSAGE_END; false: it is chunked. */
+MUST_USE bool http1_repeat_whole(struct http1 *p, uint64_t length);
 
 /* Gives up; sticky.  Where it is dead already the first reason stays. */
 void http1_kill(struct http1 *p, enum http1_reason why);

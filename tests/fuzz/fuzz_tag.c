@@ -110,7 +110,7 @@ static bool read_piece(struct seen *s, char *got, size_t piece)
 	struct iovec iov[64];
 	size_t count = 0;
 
-	if (!t.entry)
+	if (!t.conn)
 		return false;
 	for (size_t at = s->from; at < s->to; at += piece) {
 		size_t n = s->to - at < piece ? s->to - at : piece;

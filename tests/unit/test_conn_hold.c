@@ -14,9 +14,9 @@
 
 #define FD 100
 
-static uint32_t index_of(uint64_t entry)
+static uint32_t generation_in(struct conn_token t)
 {
-	return (uint32_t)entry - 1;
+	return (uint32_t)(t.word >> 32);
 }
 
 static struct conn_token accepted(int fd, bool is_in)
@@ -35,7 +35,7 @@ static void test_conn_hold_is_for_one_call(void **state)
 	conn_release(c, &c->in);
 	/* Another call was taken in since that token was given: the order is not known. */
 	assert_null(conn_hold(t, true, true));
-	assert_int_equal(conn_look(FD, true).entry, 0); /* blind, and then opaque */
+	assert_null(conn_look(FD, true).conn); /* blind, and then opaque */
 	assert_false(fd_is_ours(FD));
 }
 
@@ -50,7 +50,7 @@ static void test_conn_hold_without_a_turn_leaves_the_token_good(void **state)
 	c = conn_hold(t, false, true);
 	assert_non_null(c);
 	conn_release(c, &c->out);
-	assert_int_not_equal(conn_look(FD, false).entry, 0);
+	assert_non_null(conn_look(FD, false).conn);
 	conn_fd_closing(FD);
 }
 
@@ -62,7 +62,7 @@ static void test_conn_hold_follows_the_one_who_holds(void **state)
 
 	(void)state;
 	assert_non_null(c);
-	assert_int_not_equal(later.entry, 0);
+	assert_non_null(later.conn);
 	conn_release(c, &c->in);
 	c = conn_hold(later, true, true);
 	assert_non_null(c);
@@ -92,19 +92,19 @@ static void test_conn_hold_last_one_out_ends_it(void **state)
 	(void)state;
 	assert_ptr_equal(conn_hold(out, false, true), c);
 	conn_fd_closing(FD);
-	assert_int_equal(conn_entry(c), in.entry);
+	assert_int_equal(c->generation, generation_in(in));
 	conn_release(c, &c->in);
-	assert_int_equal(conn_entry(c), in.entry);
+	assert_int_equal(c->generation, generation_in(in));
 	conn_release(c, &c->out);
-	assert_int_equal(conn_entry(c), in.entry + (1ull << 32));
+	assert_int_equal(c->generation, generation_in(in) + 1);
 	/* Gone, which is not the same as blind. */
 	assert_null(conn_hold(in, true, true));
 	assert_int_equal(stats_read(STAT_CONNS_BLIND), before);
 	/* Its memory is the next one's, and an old token not good for that. */
-	assert_int_equal(index_of(accepted(FD, true).entry), index_of(in.entry));
+	assert_ptr_equal(accepted(FD, true).conn, in.conn);
 	assert_null(conn_hold(in, true, true));
 	assert_null(conn_hold(out, false, false));
-	assert_int_not_equal(conn_look(FD, true).entry, 0);
+	assert_non_null(conn_look(FD, true).conn);
 	conn_fd_closing(FD);
 }
 
@@ -122,7 +122,7 @@ static void test_conn_hold_turn_wraps(void **state)
 	assert_ptr_equal(conn_hold(t, true, true), c);
 	conn_release(c, &c->in);
 	t = conn_look(FD, true);
-	assert_int_equal(t.word, (t.entry >> 32) << 32);
+	assert_int_equal(t.word, (uint64_t)generation_in(t) << 32);
 	conn_fd_closing(FD);
 }
 
@@ -142,7 +142,7 @@ static void *storm(void *arg)
 		int fd = (int)((seed = seed * 1664525u + 1013904223u) >> 24) % STORM_FDS;
 		bool is_in = seed >> 20 & 1;
 		struct conn_token t = conn_look(200 + fd, is_in);
-		struct conn *c = t.entry ? conn_hold(t, is_in, true) : NULL;
+		struct conn *c = t.conn ? conn_hold(t, is_in, true) : NULL;
 
 		/* A number is closed, and given out again, in one thread at a time. */
 		if (seed >> 16 & 1)
@@ -153,7 +153,7 @@ static void *storm(void *arg)
 			/* The scratch is of who holds the half: two would return it twice. */
 			if (half_borrow(h))
 				half_return(h);
-			overlaps += conn_entry(c) != t.entry;
+			overlaps += c->generation != generation_in(t);
 			conn_release(c, h);
 		}
 		if (seed >> 17 & 1)
@@ -176,7 +176,7 @@ static void test_conn_hold_storm_ends_every_connection(void **state)
 		conn_fd_closing(200 + fd);
 	/* Whatever was not ended would still have its place. */
 	for (int fd = 0; fd < 64; fd++)
-		assert_in_range(index_of(accepted(300 + fd, true).entry), 0, 63);
+		assert_in_range(accepted(300 + fd, true).conn->index, 0, 63);
 	for (int fd = 0; fd < 64; fd++)
 		conn_fd_closing(300 + fd);
 }

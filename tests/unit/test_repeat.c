@@ -15,6 +15,7 @@
 
 #include "config.h"
 #include "conn.h"
+#include "context.h"
 #include "repeat.h"
 #include "signature.h"
 #include "stats.h"
@@ -281,6 +282,32 @@ static void assert_is_response(struct repeat *r, struct bytes in, const struct h
 	}
 }
 
+/* With its body at once, and by steps. */
+static void assert_is_whole(struct bytes head, const struct http1 *last)
+{
+	static const char body[1024];
+	static struct parsed now;
+	struct http1 again = *last;
+	enum http1_event e;
+	struct bytes in;
+	size_t length;
+
+	parse(&now, head, true);
+	length = now.p.is_chunked ? 0 : (size_t)now.p.body_left;
+	in = (struct bytes){ body, length };
+	assert_int_equal(http1_repeat_whole(&again, length), !now.p.is_chunked);
+	if (now.p.is_chunked)
+		return;
+	while ((e = http1_step(&now.p, &in)) != HTTP1_MESSAGE_END)
+		assert_int_equal(e, HTTP1_NEED_MORE);
+	assert_same_facts(&again, &now.p);
+	assert_int_equal(again.state, now.p.state);
+	assert_int_equal(again.body_left, now.p.body_left);
+	assert_int_equal(again.body_bytes, length);
+	assert_int_equal(now.p.body_bytes, length);
+	assert_true(http1_is_fresh(&again));
+}
+
 static void test_repeat_response_each_byte_changed(void **state)
 {
 	static struct parsed last;
@@ -299,6 +326,7 @@ static void test_repeat_response_each_byte_changed(void **state)
 		while (http1_step(&last.p, &body) != HTTP1_MESSAGE_END) /* between two */
 			if (!body.len)
 				body = BYTES("0123456789");
+		assert_is_whole(responses[i], &last.p);
 		for (size_t at = 0; at < in.len; at++)
 			for (size_t k = 0; k < sizeof(changes); k++) {
 				memcpy(buf, responses[i].ptr, in.len);
@@ -389,9 +417,16 @@ static int set_up(void **state)
 	return 0;
 }
 
+static int set_up_in_a_loop(void **state)
+{
+	context_assume(RUNTIME_NGINX);
+	return set_up(state);
+}
+
 static int tear_down(void **state)
 {
 	(void)state;
+	context_assume(0);
 	conn_fd_closing(FD);
 	close(FD);
 	return 0;
@@ -402,7 +437,7 @@ static void moves(char *buf, bool is_in)
 	struct iovec iov = { buf, strlen(buf) };
 	struct conn_token t = conn_look(FD, is_in);
 
-	assert_int_not_equal(t.entry, 0);
+	assert_non_null(t.conn);
 	if (is_in)
 		conn_read_done(FD, t, &iov, 1, (ssize_t)iov.iov_len, 4096, 0);
 	else
@@ -538,6 +573,104 @@ static void test_repeat_in_a_body(void **state)
 	assert_int_equal(stats_read(STAT_CONNS_OPAQUE), 0);
 }
 
+static void writes(struct iovec *iov, size_t count, size_t n)
+{
+	struct conn_token t = conn_look(FD, false);
+
+	assert_non_null(t.conn);
+	conn_wrote(FD, t, iov, count, (ssize_t)n, 0);
+}
+
+static uint64_t written(void)
+{
+	struct conn *c = conn_pin(FD);
+	uint64_t bytes = c->out.bytes;
+
+	conn_unpin(c);
+	return bytes;
+}
+
+/* Also those that nobody takes. */
+static uint64_t over(void)
+{
+	return stats_read(STAT_SPANS_ENDED) + stats_read(STAT_SPANS_QUEUE_FULL);
+}
+
+/* In two pieces, cut anywhere, of which the kernel takes any number, and then the rest. */
+static void test_repeat_answer_at_every_cut(void **state)
+{
+	char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nHTTP/1.1 200";
+	size_t len = strlen(answer);
+	uint64_t spans = over(), bytes = 0;
+
+	(void)state;
+	for (size_t cut = 0; cut <= len; cut++)
+		for (size_t n = 0; n <= len; n++) {
+			char get[] = "GET /a HTTP/1.1\r\nHost: h\r\n" IDS "\r\n";
+			struct iovec iov[] = { { answer, cut }, { answer + cut, len - cut } };
+			struct iovec rest = { answer + n, len - n };
+
+			moves(get, true);
+			writes(iov, 2, n);
+			assert_int_equal(over(), spans + (n == len));
+			if (n < len)
+				writes(&rest, 1, len - n);
+			assert_int_equal(over(), ++spans);
+			assert_int_equal(written(), bytes += len);
+		}
+	assert_int_equal(stats_read(STAT_CONNS_OPAQUE), 0);
+}
+
+/* The end of one answer and the beginning of the next in one call: two. */
+static void test_repeat_answers_side_by_side(void **state)
+{
+	char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+	char both[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+		      "HTTP/1.1 404 no\r\nContent-Length: 1\r\n\r\n!";
+	char get[] = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
+	struct iovec iov[] = { { both, 38 }, { both + 38, sizeof(both) - 1 - 38 } };
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		moves(get, true);
+		moves(answer, false);
+	}
+	moves(get, true);
+	moves(get, true);
+	assert_int_equal(stats_read(STAT_SPANS_ENDED), 3);
+	writes(iov, 2, sizeof(both) - 1);
+	assert_int_equal(stats_read(STAT_SPANS_ENDED), 5);
+	assert_int_equal(stats_read(STAT_CONNS_OPAQUE), 0);
+}
+
+/* What the settings ask for is asked of the like of the last request, too. */
+static void test_repeat_in_a_loop_heeds_the_settings(void **state)
+{
+	char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		char get[] = "GET /a HTTP/1.1\r\nHost: h\r\n" IDS "\r\n";
+
+		if (i == 3)
+			config.excluded_urls = BYTES("/a");
+		if (i == 4)
+			config.excluded_urls = BYTES("/b");
+		moves(get, true);
+		moves(answer, false);
+		assert_int_equal(stats_read(STAT_SPANS_ENDED), i < 3 ? i + 1 : i);
+	}
+	assert_int_equal(stats_read(STAT_REQUESTS_EXCLUDED), 1);
+	config.trust_inbound = false;
+	{
+		char get[] = "GET /a HTTP/1.1\r\nHost: h\r\n" IDS "\r\n";
+
+		moves(get, true);
+		assert_false(served()->has_parent);
+		assert_null(strstr(get, TRACE));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -555,6 +688,18 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_repeat_leaves_signed_ids_alone, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_repeat_in_a_body, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_repeat_answers_side_by_side, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_repeat_spans_are_as_ever, set_up_in_a_loop,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_repeat_with_ids_that_are_none,
+						set_up_in_a_loop, tear_down),
+		cmocka_unit_test_setup_teardown(test_repeat_leaves_signed_ids_alone,
+						set_up_in_a_loop, tear_down),
+		cmocka_unit_test_setup_teardown(test_repeat_in_a_body, set_up_in_a_loop, tear_down),
+		cmocka_unit_test_setup_teardown(test_repeat_in_a_loop_heeds_the_settings,
+						set_up_in_a_loop, tear_down),
+		cmocka_unit_test_setup_teardown(test_repeat_answer_at_every_cut, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,7 +64,7 @@ static void read_vector(const struct iovec *iov, size_t count)
 	struct conn_token t = conn_look(FD, true);
 	size_t n = 0;
 
-	assert_int_not_equal(t.entry, 0);
+	assert_non_null(t.conn);
 	for (size_t i = 0; i < count; i++)
 		n += iov[i].iov_len;
 	conn_read_done(FD, t, iov, count, (ssize_t)n, n, 0);

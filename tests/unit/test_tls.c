@@ -93,18 +93,18 @@ static void test_tls_server_finds_its_connection(void **state)
 	assert_false(binds(t, 1, CONN_CLIENT)); /* the wrong side */
 	assert_true(binds(t, 1, CONN_SERVER));
 	assert_int_equal(t->fd, FD);
-	assert_int_equal(conn_look(FD, true).entry, 0);
-	assert_int_equal(conn_look(FD, false).entry, 0);
+	assert_null(conn_look(FD, true).conn);
+	assert_null(conn_look(FD, false).conn);
 	assert_true(fd_is_ours(FD));
 	token = tls_look(t, true);
-	assert_int_not_equal(token.entry, 0);
+	assert_non_null(token.conn);
 	conn_read_done(FD, token, &iov, 1, (ssize_t)iov.iov_len, iov.iov_len, 0);
 	c = conn_hold(tls_look(t, true), true, false);
 	assert_non_null(c);
 	assert_int_equal(exchange_count(c), 1);
 	conn_release(c, &c->in);
 	conn_fd_closing(FD);
-	assert_int_equal(tls_look(t, true).entry, 0);
+	assert_null(tls_look(t, true).conn);
 	tls_forget(&session);
 	close(ends[0]);
 	close(ends[1]);
@@ -156,7 +156,7 @@ static void test_tls_waits_for_a_while_only(void **state)
 	(void)state;
 	hello_in(FD, 30, HELLO);
 	for (int i = 0; i < 100; i++)
-		assert_int_equal(conn_look(FD, i % 2).entry, 0);
+		assert_null(conn_look(FD, i % 2).conn);
 	assert_false(fd_is_ours(FD));
 	assert_int_equal(stats_read(STAT_CONNS_TLS_UNREAD), before + 1);
 	assert_false(binds(tls_of(&session), 30, CONN_SERVER));
@@ -247,7 +247,7 @@ static void test_tls_glance_is_of_what_is_established(void **state)
 	tls_established(tls_of(&session), &facts);
 	assert_true(tls_glance(&g, &session, true));
 	assert_true(g.is_server);
-	assert_int_equal(g.token.entry, tls_look(g.tls, true).entry);
+	assert_ptr_equal(g.token.conn, tls_look(g.tls, true).conn);
 	assert_int_equal(g.token.word, tls_look(g.tls, true).word);
 	conn_make_blind(FD);
 	assert_false(tls_glance(&g, &session, true));
