@@ -111,15 +111,15 @@ long real_missing(void);
  * Runs an observer, a void expression, in the guard; errno is the real call's afterwards (law 2).
  * Nothing of the application's may be called in it.
  */
-#define OBSERVE(call)                                      \
-	do {                                               \
-		int observe_errno_ = errno;                \
-                                                           \
-		if (host_is_observed() && guard_enter()) { \
-			call;                              \
-			guard_leave();                     \
-		}                                          \
-		errno = observe_errno_;                    \
+#define OBSERVE(call)                                                      \
+	do {                                                               \
+		int observe_errno_ = errno;                                \
+                                                                           \
+		if (LIKELY(host_is_observed()) && LIKELY(guard_enter())) { \
+			call;                                              \
+			guard_leave();                                     \
+		}                                                          \
+		errno = observe_errno_;                                    \
 	} while (0)
 
 /*

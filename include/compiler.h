@@ -7,8 +7,8 @@
 #define EXPORT __attribute__((visibility("default")))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define NO_INLINE __attribute__((noinline))
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define LIKELY(x) __builtin_expect_with_probability(!!(x), 1, 0.999)
+#define UNLIKELY(x) __builtin_expect_with_probability(!!(x), 0, 0.999)
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 /*

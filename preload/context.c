@@ -10,6 +10,7 @@
 #include "jvm.h"
 #include "runtime.h"
 #include "stats.h"
+#include "store.h"
 
 static const struct span_ref none;
 
@@ -153,9 +154,9 @@ struct span_ref context_current(void)
 
 	if (context_flags() & RUNTIME_UNKNOWABLE)
 		return none;
-	if (t->inherited.slot && span_get(t->inherited))
+	if (UNLIKELY(t->inherited.slot) && store_span(t->inherited))
 		return t->inherited;
-	if (!span_get(t->current))
+	if (!store_span(t->current))
 		return none;
 	if (is_proven(t))
 		return t->current;

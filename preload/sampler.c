@@ -152,7 +152,8 @@ static struct decision as_set(const struct sampler_case *c)
 {
 	struct decision d;
 
-	if (c->parent && !c->parent->is_deferred && config.traces_sampler & SAMPLER_PARENTBASED)
+	if (LIKELY(c->parent && !c->parent->is_deferred) &&
+	    config.traces_sampler & SAMPLER_PARENTBASED)
 		return decision(c->parent->flags & TRACE_FLAG_SAMPLED ? VERDICT_SAMPLE :
 									VERDICT_DROP,
 				STATE_KEEP);
@@ -173,7 +174,7 @@ struct decision sampler_decide_as_set(const struct sampler_case *c)
 	struct decision d = as_set(c);
 
 	/* By what share of chance nobody knows: no th (E58). */
-	if (c->rule == SAMPLER_FORCED && d.verdict != VERDICT_SAMPLE)
+	if (UNLIKELY(c->rule == SAMPLER_FORCED) && d.verdict != VERDICT_SAMPLE)
 		return decision(VERDICT_SAMPLE, STATE_ERASE);
 	return d;
 }

@@ -72,7 +72,7 @@ static ALWAYS_INLINE struct decision sampler_decide(const struct sampler_case *c
 {
 	struct decision d = { VERDICT_SAMPLE, STATE_KEEP, 0 };
 
-	if (UNLIKELY(sampler_is_set))
+	if (sampler_is_set)
 		d = sampler_decide_as_set(c);
 	else if (c->parent && !(c->parent->flags & TRACE_FLAG_SAMPLED))
 		d.verdict = VERDICT_DROP;

@@ -174,7 +174,7 @@ static void list_add(struct span *s, enum item_type type, struct bytes list)
 /* An id of zeros is no parent, whoever claims it. */
 static bool context_is_valid(const struct span_context *c)
 {
-	return c && !trace_id_is_zero(&c->trace) && !span_id_is_zero(&c->span);
+	return c && LIKELY(!trace_id_is_zero(&c->trace)) && LIKELY(!span_id_is_zero(&c->span));
 }
 
 /*
@@ -234,14 +234,14 @@ struct span *span_start_by(enum span_kind kind, const struct span_context *paren
 		stats_inc(STAT_SPANS_NO_SLOT);
 		return NULL;
 	}
-	if (UNLIKELY(!context_is_valid(parent)))
+	if (parent && UNLIKELY(!context_is_valid(parent)))
 		parent = NULL;
 	d = identity_set(s, parent, monotonic_ns, rule);
 	s->tid = thread_self.tid; /* known since the id was made */
 	s->kind = (uint8_t)kind;
 	if (LIKELY(d.verdict != VERDICT_DROP))
 		set_start(s, monotonic_ns);
-	if (UNLIKELY((parent && parent->tracestate.len) || d.state == STATE_SET))
+	if (UNLIKELY(d.state == STATE_SET) || (parent && UNLIKELY(parent->tracestate.len)))
 		tracestate_add(s, parent ? parent->tracestate : (struct bytes){ NULL, 0 }, d);
 	if (UNLIKELY(d.verdict == VERDICT_RECORD))
 		keep_begin(s, parent);

@@ -27,17 +27,16 @@ __attribute__((no_sanitize("thread"))) static bool cursor_read(struct cursor *c,
 	return true;
 }
 
-/* Copies the last kept list of that type; 0: there is none. */
-__attribute__((no_sanitize("thread"))) static size_t
-list_copy(const struct span *s, enum item_type type, bool only_first, char *to, size_t cap)
+__attribute__((no_sanitize("thread"))) static NO_INLINE size_t list_copy_kept(const struct span *s,
+									      enum item_type type,
+									      bool only_first,
+									      char *to, size_t cap)
 {
 	struct cursor c = { span_data(s), SPAN_DATA_BYTES, *(volatile uint32_t *)&s->next, 0 };
 	size_t left = *(volatile uint32_t *)&s->used;
 	struct item_head head;
 	size_t found = 0;
 
-	if (LIKELY(!(*(const volatile uint8_t *)&s->lists & LIST_OF(type))))
-		return 0;
 	while (left >= sizeof(head) && cursor_read(&c, &head, sizeof(head))) {
 		struct cursor value = c;
 		size_t n = head.len < cap ? head.len : cap;
@@ -57,6 +56,15 @@ list_copy(const struct span *s, enum item_type type, bool only_first, char *to, 
 		left -= head.len;
 	}
 	return found;
+}
+
+/* Copies the last kept list of that type; 0: there is none. */
+__attribute__((no_sanitize("thread"))) static inline size_t
+list_copy(const struct span *s, enum item_type type, bool only_first, char *to, size_t cap)
+{
+	if (LIKELY(!(*(const volatile uint8_t *)&s->lists & LIST_OF(type))))
+		return 0;
+	return list_copy_kept(s, type, only_first, to, cap);
 }
 
 void span_find(const struct span *s, const enum attr *keys, struct bytes *ret_values, size_t n)

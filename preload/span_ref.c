@@ -35,10 +35,10 @@ __attribute__((no_sanitize("thread"))) static void context_peek(const struct spa
 
 bool span_ref_context(struct span_ref ref, struct span_context *ret, char *state, size_t cap)
 {
-	const struct span *s = span_get(ref);
+	const struct span *s = store_span(ref);
 	struct span_context seen;
 
-	if (!s)
+	if (UNLIKELY(!s))
 		return false;
 	context_peek(s, &seen);
 	seen.local = ref;
@@ -49,7 +49,7 @@ bool span_ref_context(struct span_ref ref, struct span_context *ret, char *state
 	 * if it is still the same, none of what we read was theirs.
 	 */
 	read_barrier();
-	if (span_get(ref) != s)
+	if (UNLIKELY(store_span(ref) != s))
 		return false;
 	*ret = seen;
 	return true;

@@ -220,7 +220,8 @@ static ALWAYS_INLINE struct span *spare_take(struct store *st)
 {
 	uint64_t word = atomic_load_explicit(&spare, memory_order_relaxed);
 
-	if (!word || word >> 32 != process_epoch() || !single_exchange(&spare, &word, 0))
+	if (!word || UNLIKELY(word >> 32 != process_epoch()) ||
+	    UNLIKELY(!single_exchange(&spare, &word, 0)))
 		return NULL;
 	return store_slot(st, (uint32_t)word - 1);
 }
@@ -230,8 +231,9 @@ void slot_put_by(struct store *st, struct span *s)
 	uint64_t word = atomic_load_explicit(&spare, memory_order_relaxed);
 	uint64_t mine = (uint64_t)process_epoch() << 32;
 
-	if ((word && word >> 32 == mine >> 32) || s->next || s->pid != process_pid() ||
-	    atomic_load_explicit(&s->state, memory_order_relaxed) != SLOT_OPEN) {
+	if (UNLIKELY((word && word >> 32 == mine >> 32) || s->next) ||
+	    UNLIKELY(s->pid != process_pid()) ||
+	    UNLIKELY(atomic_load_explicit(&s->state, memory_order_relaxed) != SLOT_OPEN)) {
 		slot_free(st, s);
 		return;
 	}

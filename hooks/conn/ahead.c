@@ -17,10 +17,11 @@ static void closing(struct ahead *a, struct conn *c, const struct io_call *call,
 {
 	a->has_closing = true;
 	a->written.closing = here;
-	if (c->pending_decided && (edits_have_begun(&c->edits) || is_same(a, &c->edits, here)))
+	if (UNLIKELY(c->pending_decided) &&
+	    (edits_have_begun(&c->edits) || is_same(a, &c->edits, here)))
 		return;
 	/* Seen before, and not taken; the application has changed what goes ahead of it. */
-	if (c->pending_decided)
+	if (UNLIKELY(c->pending_decided))
 		request_undecide(c);
 	request_decide(c, call->fd, &a->head, &a->parser, &a->written);
 }
@@ -82,8 +83,8 @@ static ALWAYS_INLINE bool again(struct ahead *a, struct conn *c, const struct io
 {
 	struct repeat *r = &c->request;
 
-	if (!r->len || in.len != a->call.len || !http1_is_fresh(&a->parser) ||
-	    !repeat_is_request(r, in) || !half_borrow(&c->out))
+	if (!r->len || UNLIKELY(in.len != a->call.len || !http1_is_fresh(&a->parser)) ||
+	    UNLIKELY(!repeat_is_request(r, in)) || UNLIKELY(!half_borrow(&c->out)))
 		return false;
 	a->head = r->now;
 	a->head.fields.base = in.ptr;
@@ -119,7 +120,7 @@ static bool look(struct ahead *a, struct conn *c, const struct io_call *call, st
 	struct bytes all = in;
 	struct http1_others others;
 
-	if (again(a, c, call, in, at))
+	if (LIKELY(again(a, c, call, in, at)))
 		return true;
 	if (is_whole(a, &in, &others)) {
 		if (!half_borrow(h))
@@ -200,7 +201,7 @@ bool ahead_look(struct ahead *a, struct conn *c, const struct io_call *call, siz
 	for (size_t i = 0; i < call->count;) {
 		struct bytes in = { call->iov[i].iov_base, call->iov[i].iov_len };
 
-		if (skip >= in.len) {
+		if (UNLIKELY(skip >= in.len)) {
 			skip -= in.len;
 			i++;
 			continue;
@@ -208,10 +209,10 @@ bool ahead_look(struct ahead *a, struct conn *c, const struct io_call *call, siz
 		in = bytes_skip(in, skip);
 		in.len = in.len < LOOK_MAX ? in.len : LOOK_MAX;
 		skip += in.len;
-		if (!can_look(a, in))
+		if (UNLIKELY(!can_look(a, in)))
 			return false;
 		a->seen = at + in.len;
-		if (!look(a, c, call, in, at))
+		if (UNLIKELY(!look(a, c, call, in, at)))
 			break;
 		at += in.len;
 	}

@@ -92,7 +92,7 @@ static ALWAYS_INLINE void lines_ask(const void *from, size_t bytes)
  */
 static ALWAYS_INLINE void conn_prefetch(const struct conn *c, enum conn_role role, bool is_in)
 {
-	bool is_request = (role == CONN_SERVER) == is_in;
+	bool is_request = LIKELY(role == CONN_SERVER) == is_in;
 	uint32_t slot = thread_self.current.slot;
 	const struct store *st = store_get();
 

@@ -30,7 +30,7 @@ extern struct fd_page *_Atomic fd_pages[FD_TABLE_MAX / FD_PAGE]; /* NULL: none y
 
 static ALWAYS_INLINE bool fd_is_ours(int fd)
 {
-	return (unsigned)fd < FD_TABLE_MAX &&
+	return LIKELY((unsigned)fd < FD_TABLE_MAX) &&
 	       (atomic_load_explicit(&fd_bits[(unsigned)fd / 64].tracked, memory_order_relaxed) >>
 		((unsigned)fd % 64)) &
 		       1;

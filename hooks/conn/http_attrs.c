@@ -407,7 +407,7 @@ void attrs_response_header(struct span *s, bool is_server, const struct http1 *p
 void attrs_response(struct span *s, bool is_server, const struct http1 *p)
 {
 	span_set_int(s, ATTR_HTTP_RESPONSE_STATUS_CODE, p->status);
-	if (p->status >= 500 || (!is_server && p->status >= 400)) { /* H12, H13 */
+	if (UNLIKELY(p->status >= (is_server ? 500 : 400))) { /* H12, H13 */
 		char text[3] = { (char)('0' + p->status / 100 % 10),
 				 (char)('0' + p->status / 10 % 10), (char)('0' + p->status % 10) };
 

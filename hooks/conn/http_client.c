@@ -21,9 +21,9 @@ static void count_head(const struct edits *e)
 		stats_inc(STAT_TAG_STALE);
 	if (UNLIKELY(e->facts & (HEAD_FOREIGN | HEAD_SERVED)))
 		tracer_saw_header(e->facts & HEAD_SERVED);
-	if (e->renames)
+	if (UNLIKELY(e->renames))
 		stats_add(STAT_DISCARDED, e->renames);
-	if (e->why_not)
+	if (UNLIKELY(e->why_not))
 		stats_inc((enum stat_id)e->why_not);
 	else if (e->count)
 		stats_inc(e->is_rewrite ? STAT_REWRITTEN : STAT_INJECTED);
@@ -35,7 +35,7 @@ static bool request_sent(struct conn *c)
 	struct exchange x = c->pending;
 
 	count_head(&c->edits);
-	if (!c->has_pending) { /* the end of the head left before we could decide anything */
+	if (UNLIKELY(!c->has_pending)) { /* the head's end left before anything was decided */
 		stats_inc(STAT_INJECT_LATE);
 		x = (struct exchange){ .is_head = h->parser.is_head,
 				       .is_connect = h->parser.is_connect };
@@ -43,7 +43,7 @@ static bool request_sent(struct conn *c)
 	c->has_pending = c->pending_decided = false;
 	edits_clear(&c->edits);
 	c->is_fresh = c->is_connecting = false;
-	if (!exchange_sent(c, &x)) {
+	if (UNLIKELY(!exchange_sent(c, &x))) {
 		span_discard(span_mine(x.span));
 		return false;
 	}
@@ -77,7 +77,7 @@ bool client_foreseen(struct conn *c, const struct ahead *a, size_t len)
 	c->out.bytes += len;
 	if (!a->is_again)
 		c->request.len = a->kept;
-	if (a->has_head && !request_sent(c))
+	if (a->has_head && UNLIKELY(!request_sent(c)))
 		return false;
 	if (a->has_end)
 		body_size_keep(c, &a->parser);
@@ -87,7 +87,7 @@ bool client_foreseen(struct conn *c, const struct ahead *a, size_t len)
 static void response_begun(struct half *h, struct exchange *x)
 {
 	http1_expect(&h->parser, x->is_head, x->is_connect);
-	if (!x->has_begun) /* 1xx responses come ahead of the one */
+	if (LIKELY(!x->has_begun)) /* 1xx responses come ahead of the one */
 		span_add_event_at(span_mine(x->span), EVENT_FIRST_BYTE, clock_monotonic_ns());
 	x->has_begun = true;
 }
@@ -96,7 +96,7 @@ static void response_over(struct conn *c)
 {
 	struct exchange *x = exchange_first(c);
 
-	if (!x)
+	if (UNLIKELY(!x))
 		return;
 	attrs_body_sizes(span_mine(x->span), c, &c->in.parser);
 	http_call_end(c, x, span_mine(x->span));
@@ -111,40 +111,36 @@ static bool peer_closed(struct conn *c)
 	return true;
 }
 
-/* The head of the last response once more (repeat.h): *in is what is behind it. */
-static ALWAYS_INLINE bool head_again(struct conn *c, struct bytes *in)
+/*
+ * The head of the last response once more (repeat.h): returns how long it is, 0: it is another one.
+ * *ret_whole: the whole message has been taken in, since its body is all that is behind it.
+ */
+static ALWAYS_INLINE size_t head_again(struct conn *c, struct bytes in, bool *ret_whole)
 {
 	struct half *h = &c->in;
 	struct exchange *x = exchange_first(c);
 	uint64_t length;
 	size_t n;
 
-	if (!x || x->is_head || x->is_connect)
-		return false;
-	n = repeat_is_response(&c->response, *in, &length);
-	if (!n)
-		return false;
+	*ret_whole = false;
+	if (UNLIKELY(!x || x->is_head || x->is_connect))
+		return 0;
+	n = repeat_is_response(&c->response, in, &length);
+	if (UNLIKELY(!n))
+		return 0;
 	response_begun(h, x);
-	http1_repeat(&h->parser, length);
-	*in = bytes_skip(*in, n);
+	*ret_whole = in.len - n == length && http1_repeat_whole(&h->parser, length);
+	if (!*ret_whole)
+		http1_repeat(&h->parser, length);
 	attrs_response(span_mine(x->span), false, &h->parser);
-	return true;
+	return n;
 }
 
-bool client_read(struct conn *c, struct bytes in)
+/* Step by step.  head: it begins there, NULL: elsewhere. */
+static NO_INLINE bool response_steps(struct conn *c, struct bytes in, const char *head)
 {
 	struct half *h = &c->in;
-	const char *head = NULL;
 
-	if (!in.ptr)
-		return peer_closed(c);
-	if (!c->out.bytes && !exchange_first(c) && !exchange_take(c))
-		return false; /* the server speaks first: not HTTP */
-	h->bytes += in.len;
-	if (http1_is_fresh(&h->parser) && !(c->response.len && head_again(c, &in))) {
-		head = in.ptr;
-		repeat_end(&c->response);
-	}
 	for (;;) {
 		struct exchange *x = exchange_first(c);
 		bool is_whole;
@@ -174,6 +170,32 @@ bool client_read(struct conn *c, struct bytes in)
 		if (e == HTTP1_HEAD_END)
 			half_settle(h);
 	}
+}
+
+bool client_read(struct conn *c, struct bytes in)
+{
+	struct half *h = &c->in;
+	const char *head = NULL;
+	bool is_whole = false;
+	size_t n = 0;
+
+	if (UNLIKELY(!in.ptr))
+		return peer_closed(c);
+	if (UNLIKELY(!c->out.bytes) && !exchange_first(c) && !exchange_take(c))
+		return false; /* the server speaks first: not HTTP */
+	h->bytes += in.len;
+	if (http1_is_fresh(&h->parser)) {
+		n = LIKELY(c->response.len) ? head_again(c, in, &is_whole) : 0;
+		if (LIKELY(is_whole)) {
+			response_over(c);
+			return true;
+		}
+		if (!n) {
+			head = in.ptr;
+			repeat_end(&c->response);
+		}
+	}
+	return response_steps(c, bytes_skip(in, n), head);
 }
 
 void client_over(struct conn *c, bool is_forked)

@@ -158,7 +158,7 @@ void loop_waited(const struct epoll_event *events, int n, int timeout_ms)
 {
 	if (UNLIKELY(!context_is_loop()))
 		return;
-	if (context_tells_timers())
+	if (LIKELY(context_tells_timers()))
 		note_limit(timeout_ms);
 	if (UNLIKELY(any_others(events, n)))
 		context_doubt();

@@ -160,7 +160,7 @@ static NO_INLINE bool is_unsigned(const char *target, const char *end)
 	       !signature_in_target((struct bytes){ target, (size_t)(end - target) });
 }
 
-bool repeat_is_request(struct repeat *r, struct bytes in)
+NO_INLINE bool repeat_is_request(struct repeat *r, struct bytes in)
 {
 	size_t start = r->target.at, end = start + r->target.len, rest = r->len - end;
 	size_t ids = r->ids.len ? r->ids.at - end : 0, behind = r->ids.len ? ids + r->ids.len : 0;
@@ -229,7 +229,7 @@ static ALWAYS_INLINE bool length_at(struct place *w, const struct repeat *r, uin
 	return n != 0;
 }
 
-size_t repeat_is_response(struct repeat *r, struct bytes in, uint64_t *ret_length)
+NO_INLINE size_t repeat_is_response(struct repeat *r, struct bytes in, uint64_t *ret_length)
 {
 	struct place w = { in, 0, 0 };
 	bool date_first = r->date.len && r->date.at < r->length.at;

@@ -49,11 +49,11 @@ static ALWAYS_INLINE bool header_get(const struct conn *c, const struct head *he
 {
 	uint8_t flags;
 
-	if (LIKELY(!(head->fields.traceparents | head->others)))
+	if (!(head->fields.traceparents | head->others))
 		return false;
 	if (UNLIKELY(head->others))
 		return header_get_of_many(c, head, ret_trace, ret_span);
-	return head->fields.traceparents == 1 &&
+	return LIKELY(head->fields.traceparents == 1) &&
 	       traceparent_parse(head_get(head, c->out.scratch->text, HEAD_TRACEPARENT), ret_trace,
 				 ret_span, &flags) != TRACEPARENT_INVALID;
 }
@@ -75,7 +75,7 @@ static struct span_ref cause(const struct conn *c, const struct head *head, stru
 	ret->tag = ret->is_valid ? tag_find(&ret->trace, &ret->span, &tagged) : TAG_UNKNOWN;
 	if (ret->tag == TAG_LIVE)
 		return tagged;
-	if (c->is_fresh && c->is_connecting && context_waits() != c->connect_waits &&
+	if (UNLIKELY(c->is_fresh) && c->is_connecting && context_waits() != c->connect_waits &&
 	    !inherit_has() && !context_is_of_frames())
 		return c->connect_context;
 	return context_current();
@@ -93,7 +93,7 @@ static bool is_passed_on(const struct told *t, struct span_ref from)
 /* A signature covers what would have to be changed. */
 static bool is_signed(const struct head *head)
 {
-	return head->signed_names & SIGNED_TRACEPARENT ||
+	return UNLIKELY(head->signed_names & SIGNED_TRACEPARENT) ||
 	       (UNLIKELY(head->others) && head->signed_names & SIGNED_OTHERS);
 }
 
@@ -103,9 +103,9 @@ static enum header classify(const struct head *head, struct span_ref from, const
 		return HEADER_NONE;
 	if (is_signed(head))
 		return HEADER_FOREIGN;
-	if (!t->is_valid)
+	if (UNLIKELY(!t->is_valid))
 		return HEADER_BAD;
-	return t->tag == TAG_LIVE || is_passed_on(t, from) ? HEADER_OURS : HEADER_FOREIGN;
+	return LIKELY(t->tag == TAG_LIVE) || is_passed_on(t, from) ? HEADER_OURS : HEADER_FOREIGN;
 }
 
 static void set_baggage(struct span *s, struct span_ref from, char *buf)
@@ -123,11 +123,15 @@ static void set_baggage(struct span *s, struct span_ref from, char *buf)
 
 static uint64_t start_of(const struct conn *c, struct span_ref from, uint64_t now)
 {
-	const struct span *server = span_get(from);
+	const struct span *server;
 	uint64_t start = c->connect_ns;
-	uint64_t ready = c->tls.established_ns ? c->tls.established_ns : c->opened_ns;
+	uint64_t ready;
 
-	if (!c->is_fresh || !start || (ready && now - ready > IDLE_NS))
+	if (LIKELY(!c->is_fresh))
+		return now;
+	server = span_get(from);
+	ready = c->tls.established_ns ? c->tls.established_ns : c->opened_ns;
+	if (!start || (ready && now - ready > IDLE_NS))
 		return now;
 	if (server && (start < server->start_ns || !span_is_recording(server)))
 		return now;
@@ -148,20 +152,20 @@ static struct span *open_span(struct conn *c, int fd, const struct head *head,
 	bool has_parent = request_parent(from, &parent, state, TRACESTATE_BYTES);
 	struct span *s;
 
-	if (!has_parent)
+	if (UNLIKELY(!has_parent))
 		c->edits.facts |= HEAD_ROOT;
 	s = span_start_by(SPAN_CLIENT, has_parent ? &parent : NULL, start_of(c, from, now),
 			  rule_of(head, c->out.scratch->text, false));
-	if (c->is_fresh)
+	if (UNLIKELY(c->is_fresh))
 		span_add_event_at(s, EVENT_CONNECTION_OPENED, c->opened_ns ? c->opened_ns : now);
 	else
 		span_add_event_at(s, EVENT_CONNECTION_REUSED, now);
-	if (c->is_fresh && c->tls.established_ns)
+	if (UNLIKELY(c->is_fresh && c->tls.established_ns))
 		span_add_event_at(s, EVENT_TLS_ESTABLISHED, c->tls.established_ns);
-	if (s)
+	if (LIKELY(s != NULL))
 		attrs_client_request(s, c, fd, head, c->out.scratch->text, p);
 	keep_rule_of(s, head, c->out.scratch->text);
-	if (s && config.baggage_keys.len)
+	if (UNLIKELY(config.baggage_keys.len) && s)
 		set_baggage(s, from, c->out.scratch->edit);
 	return s;
 }
@@ -172,11 +176,11 @@ static void edit(struct conn *c, const struct head *head, const struct written *
 	struct span_context ctx;
 	struct carried what = { &ctx, s, from };
 
-	if (!w->can_edit || atomic_load(&c->is_never_edited)) {
+	if (UNLIKELY(!w->can_edit || atomic_load(&c->is_never_edited))) {
 		edits_refuse(&c->edits, STAT_INJECT_REFUSED);
-	} else if (!boundary_has(head, c->out.scratch->text, c->pending.is_connect)) {
+	} else if (UNLIKELY(!boundary_has(head, c->out.scratch->text, c->pending.is_connect))) {
 		edits_refuse(&c->edits, STAT_INJECT_OUTSIDE);
-	} else if (s) {
+	} else if (LIKELY(s != NULL)) {
 		ctx = span_get_context(s);
 		inject_headers(c, head, w, header, &what);
 	} else if (config.sdk_disabled && request_parent(from, &ctx, NULL, 0)) {
@@ -208,20 +212,21 @@ static void decide(struct conn *c, int fd, const struct head *head, const struct
 	c->edits.closing = w->closing;
 	c->edits.traceparents = head->fields.traceparents;
 	c->edits.tracestates = head->tracestates;
-	if (head_is_otlp(head, c->out.scratch->text)) {
+	if (UNLIKELY(head_is_otlp(head, c->out.scratch->text))) {
 		conn_is_telemetry(c);
 		return;
 	}
-	if (told.tag == TAG_STALE)
+	if (UNLIKELY(told.tag == TAG_STALE))
 		c->edits.facts |= HEAD_STALE;
-	else if (header == HEADER_FOREIGN && !is_signed(head))
+	else if (UNLIKELY(header == HEADER_FOREIGN) && !is_signed(head))
 		c->edits.facts |= span_get(from) ? HEAD_SERVED : HEAD_FOREIGN;
-	if (header == HEADER_FOREIGN && is_signed(head))
+	if (UNLIKELY(header == HEADER_FOREIGN) && is_signed(head))
 		edits_refuse(&c->edits, STAT_INJECT_SIGNED);
 	/* What comes in is passed on as it is when nothing is told (E18). */
-	if (header == HEADER_FOREIGN || (config.sdk_disabled && (header || head->tracestates)))
+	if (UNLIKELY(header == HEADER_FOREIGN) ||
+	    (UNLIKELY(config.sdk_disabled) && (header || head->tracestates)))
 		return;
-	if (!config.sdk_disabled)
+	if (LIKELY(!config.sdk_disabled))
 		s = open_span(c, fd, head, p, from);
 	c->pending.span = span_ref(s);
 	edit(c, head, w, header, s, from);
@@ -231,7 +236,7 @@ void request_decide(struct conn *c, int fd, const struct head *head, const struc
 		    const struct written *w)
 {
 	decide(c, fd, head, p, w);
-	if (c->pending_decided)
+	if (LIKELY(c->pending_decided))
 		exchange_offer(c);
 }
 

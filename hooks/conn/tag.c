@@ -94,7 +94,7 @@ void tag_ended(struct span_ref s, const struct span_id *span_id)
 	struct tag_entry *bucket = tag_bucket_of(id);
 
 	for (unsigned i = 0; i < TAG_BUCKET; i++)
-		if (atomic_load_explicit(&bucket[i].ref, memory_order_relaxed) == word) {
+		if (LIKELY(atomic_load_explicit(&bucket[i].ref, memory_order_relaxed) == word)) {
 			single_exchange(&bucket[i].ref, &was, 0);
 			return;
 		}
@@ -132,7 +132,7 @@ enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct
 	}
 	if (!times)
 		return TAG_UNKNOWN;
-	if (times > 1 || !answers(word, trace, id))
+	if (UNLIKELY(times > 1) || UNLIKELY(!answers(word, trace, id)))
 		return TAG_STALE;
 	*ret = (struct span_ref){ (uint32_t)word, (uint32_t)(word >> 32) };
 	return TAG_LIVE;
@@ -262,7 +262,7 @@ bool tag_is_allowed(void)
 
 static bool is_peeked(const struct conn *c, uint64_t at)
 {
-	return atomic_load_explicit(&c->peeks, memory_order_acquire) ||
+	return UNLIKELY(atomic_load_explicit(&c->peeks, memory_order_acquire)) ||
 	       at < atomic_load_explicit(&c->peeked_to, memory_order_acquire);
 }
 

@@ -70,12 +70,12 @@ static bool plan_held(struct write *w, struct conn *c)
 		edits_refuse(e, STAT_INJECT_REFUSED);
 		return false;
 	}
-	if (!ahead_look(&w->ahead, c, call, w->done, w->total))
+	if (UNLIKELY(!ahead_look(&w->ahead, c, call, w->done, w->total)))
 		return false;
 	/* What is told of each call, or carried by it, stays with one call. */
-	if (!call->can_edit && e->done < e->count && e->list[e->done].at < base + len)
+	if (UNLIKELY(!call->can_edit) && e->done < e->count && e->list[e->done].at < base + len)
 		request_give_up(c);
-	if (call->can_edit && w->ahead.limit < base + len && w->ahead.limit > base)
+	if (call->can_edit && UNLIKELY(w->ahead.limit < base + len) && w->ahead.limit > base)
 		len = (size_t)(w->ahead.limit - base);
 	if (e->done < e->count)
 		segment_fill(&w->segment, c, call, w->done, len, &w->ahead);
@@ -120,18 +120,18 @@ static void plan(struct write *w)
 	w->is_more = w->is_kept = false;
 	w->token = w->call->inside ? conn_look_inside(w->call->inside, false) :
 				     conn_look(w->call->fd, false);
-	if (w->token.conn && conn_role(w->token) == CONN_CLIENT) {
+	if (LIKELY(w->token.conn && conn_role(w->token) == CONN_CLIENT)) {
 		struct conn *c = conn_hold(w->token, false, false);
 		bool is_planned = c && plan_held(w, c);
 
-		if (c && !is_planned)
+		if (UNLIKELY(c && !is_planned))
 			conn_set_blind(c);
-		if (c)
+		if (LIKELY(c != NULL))
 			conn_release(c, &c->out);
-		if (!is_planned)
+		if (UNLIKELY(!is_planned))
 			plan_blind(w);
 	}
-	if (!w->is_pass && !s->count)
+	if (UNLIKELY(!w->is_pass && !s->count))
 		segment_plain(s, w->call, w->done, w->total - w->done);
 }
 
@@ -180,7 +180,7 @@ static bool take_in(const struct write *w, struct conn *c, size_t app)
 	const struct io_call *call = w->call;
 	struct cursor at;
 
-	if (is_as_foreseen(w, c, app))
+	if (LIKELY(is_as_foreseen(w, c, app)))
 		return client_foreseen(c, &w->ahead, app);
 	if (w->is_pass)
 		return conn_took(c, call->fd, call->iov, call->count, app);
@@ -203,12 +203,12 @@ static size_t segment_done(struct write *w, ssize_t n, int error)
 	struct conn *c = w->token.conn ? conn_hold(w->token, false, app || is_final) : NULL;
 	bool is_understood = true;
 
-	if (!c) {
+	if (UNLIKELY(!c)) {
 		settle_blind(w, ours);
 		return app;
 	}
 	settle(w, c, ours);
-	if (app) {
+	if (LIKELY(app)) {
 		is_understood = take_in(w, c, app);
 	} else {
 		if (is_final)
@@ -228,7 +228,7 @@ bool write_plan(struct write *w)
 {
 	int error = errno;
 
-	if (!host_is_observed() || !guard_enter()) {
+	if (UNLIKELY(!host_is_observed()) || UNLIKELY(!guard_enter())) {
 		conn_make_blind(w->call->fd);
 		return false;
 	}
@@ -298,15 +298,15 @@ ssize_t conn_write(const struct io_call *call)
 		size_t app;
 		ssize_t n;
 
-		if (!w.total || !write_plan(&w))
+		if (UNLIKELY(!w.total) || UNLIKELY(!write_plan(&w)))
 			return w.done ? (ssize_t)w.done : call->pass(call);
 		TICKS_OUT();
 		n = make(&w);
 		TICKS_IN();
 		app = write_done(&w, n);
-		if (n < 0 && w.done)
+		if (UNLIKELY(n < 0 && w.done))
 			errno = error; /* part of it is out: no error is told */
-		if (n < 0)
+		if (UNLIKELY(n < 0))
 			return w.done ? (ssize_t)w.done : n;
 		if (w.is_pass)
 			return n;

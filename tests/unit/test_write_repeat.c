@@ -225,6 +225,40 @@ static void test_write_repeat_ends_with_another(void **state)
 	rig_end();
 }
 
+/* Also those that nobody takes. */
+static uint64_t over(void)
+{
+	return stats_read(STAT_SPANS_ENDED) + stats_read(STAT_SPANS_QUEUE_FULL);
+}
+
+/* The answer to the like of the last request, in two reads. */
+static void test_write_repeat_answer_at_every_cut(void **state)
+{
+	struct span *server;
+	uint64_t ended;
+
+	(void)state;
+	rig_begin(NULL, 0);
+	server = rig_serve();
+	ended = over();
+	for (size_t cut = 1; cut < sizeof(ANSWER); cut++) {
+		char first[sizeof(ANSWER)];
+
+		memcpy(first, ANSWER, cut);
+		first[cut] = '\0';
+		assert_true(sends(PROXIED));
+		is_answered(first);
+		assert_int_equal(over(), ended + cut - 1 + (cut == sizeof(ANSWER) - 1));
+		if (ANSWER[cut])
+			is_answered(&ANSWER[cut]);
+		assert_int_equal(over(), ended + cut);
+		rig.wire_len = 0;
+	}
+	assert_int_equal(stats_read(STAT_CONNS_OPAQUE), 0);
+	rig_end();
+	span_discard(server);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +267,7 @@ int main(void)
 		cmocka_unit_test(test_write_repeat_leaves_signed_headers_alone),
 		cmocka_unit_test(test_write_repeat_of_what_has_not_left),
 		cmocka_unit_test(test_write_repeat_ends_with_another),
+		cmocka_unit_test(test_write_repeat_answer_at_every_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
