@@ -13,6 +13,8 @@
 #include <stdint.h>
 
 #include "bytes.h"
+#include "compiler.h"
+#include "guard.h"
 #include "span.h"
 
 /* to: room for the digits and a NUL.  0: there is no current span. */
@@ -38,5 +40,11 @@ void said_span_end(uint64_t span);
  * innermost span of its own that is open, or the request itself.
  */
 struct span_ref said_parent(struct span_ref request);
+
+/* Has the calling thread started any span of its own?  False: said_parent() is its argument. */
+static ALWAYS_INLINE bool said_any(void)
+{
+	return thread_self.said.slot != 0;
+}
 
 #endif

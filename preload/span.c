@@ -127,7 +127,10 @@ static ALWAYS_INLINE bool item_add(struct span *s, enum item_type type, unsigned
 		unsigned char *at = span_data(s) + used;
 
 		head_put(at, head);
-		copy_short(at + sizeof(head), value, len);
+		if (__builtin_constant_p(len))
+			memcpy(at + sizeof(head), value, len);
+		else
+			copy_short(at + sizeof(head), value, len);
 	} else if (!item_add_slow(s, head, &(struct bytes){ value, len }, 1)) {
 		return false;
 	}
@@ -155,7 +158,7 @@ size_t span_text_cut(struct bytes value, size_t max)
 {
 	size_t n = max;
 
-	if (value.len <= max)
+	if (LIKELY(value.len <= max))
 		return value.len;
 	/* At most three continuation bytes: more of them is not UTF-8, and any cut is as good. */
 	while (n > 0 && n + 3 > max && ((unsigned char)value.ptr[n] & 0xc0) == 0x80)

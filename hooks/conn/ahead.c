@@ -75,28 +75,6 @@ static ALWAYS_INLINE void whole(struct ahead *a, struct conn *c, const struct io
 }
 
 /*
- * The request that was sent last, once more (repeat.h), and nothing but that: the parser is where
- * it is left by that one, too.  False: it is another one, or there is no memory for its edits.
- */
-static ALWAYS_INLINE bool again(struct ahead *a, struct conn *c, const struct io_call *call,
-				struct bytes in, uint64_t at)
-{
-	struct repeat *r = &c->request;
-
-	if (!r->len || UNLIKELY(in.len != a->call.len || !http1_is_fresh(&a->parser)) ||
-	    UNLIKELY(!repeat_is_request(r, in)) || UNLIKELY(!half_borrow(&c->out)))
-		return false;
-	a->head = r->now;
-	a->head.fields.base = in.ptr;
-	c->is_again = true;
-	whole(a, c, call, at, at + in.len);
-	c->is_again = false;
-	a->end = at + in.len;
-	a->has_end = a->is_again = true;
-	return true;
-}
-
-/*
  * Read now, since another thread may have the answer, and give the bytes back, before the call is
  * over; but what it says is the last one's only when that has left.
  */
@@ -120,8 +98,6 @@ static bool look(struct ahead *a, struct conn *c, const struct io_call *call, st
 	struct bytes all = in;
 	struct http1_others others;
 
-	if (LIKELY(again(a, c, call, in, at)))
-		return true;
 	if (is_whole(a, &in, &others)) {
 		if (!half_borrow(h))
 			return false;
@@ -196,7 +172,6 @@ bool ahead_look(struct ahead *a, struct conn *c, const struct io_call *call, siz
 	a->seen = at;
 	a->has_closing = a->has_start = a->has_head = a->has_end = false;
 	a->is_plain = true;
-	a->is_again = false;
 	a->kept = 0;
 	for (size_t i = 0; i < call->count;) {
 		struct bytes in = { call->iov[i].iov_base, call->iov[i].iov_len };

@@ -25,7 +25,6 @@ struct ahead {
 	bool has_start;   /* of a message; the end of a head; of a message */
 	bool has_head;
 	bool has_end;
-	bool is_again; /* the request that was sent last, once more */
 	bool is_plain; /* not more than one of each, in that order, and all there is was seen */
 };
 

@@ -183,7 +183,7 @@ struct conn {
 	struct exchange pending;
 	bool has_pending;
 	bool pending_decided;
-	bool is_again;         /* its head is what c->request keeps: see struct ahead */
+	bool is_again;         /* its head is what c->request keeps: see write.c */
 	_Atomic uint8_t offer; /* enum offer */
 	struct edits edits;
 	struct repeat request, response; /* who holds the half that carries it */
@@ -428,6 +428,8 @@ void server_over(struct conn *c, bool is_forked);
 bool client_wrote(struct conn *c, struct bytes in);
 /* The same for len bytes of which a has found out all: at most one head and one message ended. */
 bool client_foreseen(struct conn *c, const struct ahead *a, size_t len);
+/* The same of the request that c->request keeps, and nothing but that. */
+bool client_repeated(struct conn *c, size_t len);
 bool client_read(struct conn *c, struct bytes in);
 void client_over(struct conn *c, bool is_forked);
 

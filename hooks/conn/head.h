@@ -91,7 +91,7 @@ static inline struct bytes head_get(const struct head *h, const char *text, enum
 {
 	const char *base = h->fields.base ? h->fields.base : text;
 
-	if (!head_has(h, which))
+	if (UNLIKELY(!head_has(h, which)))
 		return (struct bytes){ NULL, 0 };
 	return (struct bytes){ base + h->fields.piece[which].at, h->fields.piece[which].len };
 }

@@ -191,7 +191,7 @@ static NO_INLINE void set_odd_url(struct span *s, const struct url *u, struct ha
 
 static void set_url(struct span *s, const struct url *u, struct half *h)
 {
-	if (u->form == URL_ODD || u->query.ptr)
+	if (UNLIKELY(u->form == URL_ODD || u->query.ptr))
 		set_odd_url(s, u, h);
 	else
 		span_set_str(s, ATTR_URL_PATH, u->path);
@@ -275,14 +275,19 @@ static void set_server_request(struct span *s, struct conn *c, int fd, const str
 			       const char *text, const struct http1 *p)
 {
 	struct url u = url_split(head_get(h, text, HEAD_TARGET), p->is_connect);
-	struct common_key k = key_of(h, text, p, true);
-	bool is_common = !u.authority.len && !(h->fields.seen & BY_PROXIES);
+	bool is_common = LIKELY(!u.authority.len) && LIKELY(!(h->fields.seen & BY_PROXIES));
+	struct common_key k;
 
 	set_url(s, &u, &c->in);
+	if (LIKELY(is_common && h == &c->request.now && c->request.is_common) &&
+	    LIKELY(!config.http_routes.len)) {
+		span_block_add(s, &c->common.block);
+		set_captured(s, h, text, CAPTURE_SERVER_REQUEST);
+		return;
+	}
+	k = key_of(h, text, p, true);
 	if (!is_common) {
 		set_server_common(s, c, fd, &k, u.authority, told_by_proxies(h, text));
-	} else if (h == &c->request.now && c->request.is_common) {
-		span_block_add(s, &c->common.block);
 	} else if (!common_recall(&c->common, &k, s)) {
 		struct span_mark since = span_mark(s);
 
@@ -362,9 +367,9 @@ static void set_client_request(struct span *s, struct conn *c, int fd, const str
 	struct url u = url_split(head_get(h, text, HEAD_TARGET), p->is_connect);
 	struct common_key k = key_of(h, text, p, opt_in(ATTR_USER_AGENT_ORIGINAL));
 
-	if (u.authority.len) {
+	if (UNLIKELY(u.authority.len)) {
 		set_client_common(s, c, fd, &k, u.authority);
-	} else if (c->is_again && c->request.is_common) {
+	} else if (LIKELY(c->is_again && c->request.is_common)) {
 		span_block_add(s, &c->common.block);
 	} else if (!common_recall(&c->common, &k, s)) {
 		struct span_mark since = span_mark(s);
@@ -376,7 +381,7 @@ static void set_client_request(struct span *s, struct conn *c, int fd, const str
 	c->request.is_common = c->is_again && !u.authority.len && c->common.version;
 	c->pending.common = !u.authority.len && c->common.version ? c->common.serial : 0;
 	c->pending.url_at = (uint16_t)span_mark(s).used;
-	if (!set_plain_url(s, c, &u, k.host))
+	if (UNLIKELY(!set_plain_url(s, c, &u, k.host)))
 		set_full_url(s, c, fd, &u, k.host);
 	set_captured(s, h, text, CAPTURE_CLIENT_REQUEST);
 }

@@ -75,12 +75,20 @@ bool client_foreseen(struct conn *c, const struct ahead *a, size_t len)
 {
 	c->out.parser = a->parser;
 	c->out.bytes += len;
-	if (!a->is_again)
-		c->request.len = a->kept;
+	c->request.len = a->kept;
 	if (a->has_head && UNLIKELY(!request_sent(c)))
 		return false;
 	if (a->has_end)
 		body_size_keep(c, &a->parser);
+	return true;
+}
+
+bool client_repeated(struct conn *c, size_t len)
+{
+	c->out.bytes += len;
+	if (UNLIKELY(!request_sent(c)))
+		return false;
+	body_size_keep(c, &c->out.parser);
 	return true;
 }
 

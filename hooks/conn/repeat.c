@@ -166,7 +166,7 @@ NO_INLINE bool repeat_is_request(struct repeat *r, struct bytes in)
 	size_t ids = r->ids.len ? r->ids.at - end : 0, behind = r->ids.len ? ids + r->ids.len : 0;
 	const char *target = in.ptr + start, *tail = in.ptr + in.len - rest;
 
-	if (UNLIKELY(in.len <= start + rest || in.len > UINT16_MAX / 8) ||
+	if (UNLIKELY(in.len <= start + rest || in.len > REPEAT_MAX) ||
 	    UNLIKELY(!head_is_same(in.ptr, r->head, start)))
 		return false;
 	if (UNLIKELY(!head_is_same(tail, r->head + end, ids)) ||

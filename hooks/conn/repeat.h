@@ -22,7 +22,8 @@
 #include "head.h"
 #include "http1.h"
 
-#define REPEAT_BYTES 512u /* longer heads are parsed each time */
+#define REPEAT_BYTES 512u            /* longer heads are parsed each time */
+#define REPEAT_MAX (UINT16_MAX / 8u) /* with what their holes may have grown to */
 
 /* In the order in which they lie there; at: where, in the head that is kept. */
 struct repeat_hole {

@@ -64,6 +64,7 @@ struct told {
 	struct trace_id trace;
 	struct span_id span;
 	enum tag tag; /* of what a request brought; what one that has ended left is nobody's */
+	struct span_context context; /* TAG_LIVE: of that request's span */
 };
 
 /* The request that this one is made for: design 5, steps 1, 4 and 5. */
@@ -72,7 +73,10 @@ static struct span_ref cause(const struct conn *c, const struct head *head, stru
 	struct span_ref tagged;
 
 	ret->is_valid = header_get(c, head, &ret->trace, &ret->span);
-	ret->tag = ret->is_valid ? tag_find(&ret->trace, &ret->span, &tagged) : TAG_UNKNOWN;
+	ret->tag = TAG_UNKNOWN;
+	if (ret->is_valid)
+		ret->tag = tag_find_context(&ret->trace, &ret->span, &tagged, &ret->context,
+					    c->out.scratch->edit, TRACESTATE_BYTES);
 	if (ret->tag == TAG_LIVE)
 		return tagged;
 	if (UNLIKELY(c->is_fresh) && c->is_connecting && context_waits() != c->connect_waits &&
@@ -143,18 +147,29 @@ bool request_parent(struct span_ref from, struct span_context *ret, char *buf, s
 	return span_ref_context(said_parent(from), ret, buf, cap) || origin_context(ret);
 }
 
-static struct span *open_span(struct conn *c, int fd, const struct head *head,
-			      const struct http1 *p, struct span_ref from)
+/*
+ * The context that this request belongs to, its trace state in c->out.scratch->edit; NULL: none.
+ * What the tag has told of its own request is not asked for once more.
+ */
+static ALWAYS_INLINE const struct span_context *
+parent_of(struct conn *c, struct span_ref from, const struct told *t, struct span_context *buf)
 {
-	struct span_context parent;
-	char *state = c->out.scratch->edit;
+	if (LIKELY(t->tag == TAG_LIVE) && LIKELY(!said_any()))
+		return &t->context;
+	return request_parent(from, buf, c->out.scratch->edit, TRACESTATE_BYTES) ? buf : NULL;
+}
+
+static struct span *open_span(struct conn *c, int fd, const struct head *head,
+			      const struct http1 *p, struct span_ref from, const struct told *told)
+{
+	struct span_context buf;
 	uint64_t now = clock_monotonic_ns();
-	bool has_parent = request_parent(from, &parent, state, TRACESTATE_BYTES);
+	const struct span_context *parent = parent_of(c, from, told, &buf);
 	struct span *s;
 
-	if (UNLIKELY(!has_parent))
+	if (UNLIKELY(!parent))
 		c->edits.facts |= HEAD_ROOT;
-	s = span_start_by(SPAN_CLIENT, has_parent ? &parent : NULL, start_of(c, from, now),
+	s = span_start_by(SPAN_CLIENT, parent, start_of(c, from, now),
 			  rule_of(head, c->out.scratch->text, false));
 	if (UNLIKELY(c->is_fresh))
 		span_add_event_at(s, EVENT_CONNECTION_OPENED, c->opened_ns ? c->opened_ns : now);
@@ -227,7 +242,7 @@ static void decide(struct conn *c, int fd, const struct head *head, const struct
 	    (UNLIKELY(config.sdk_disabled) && (header || head->tracestates)))
 		return;
 	if (LIKELY(!config.sdk_disabled))
-		s = open_span(c, fd, head, p, from);
+		s = open_span(c, fd, head, p, from, &told);
 	c->pending.span = span_ref(s);
 	edit(c, head, w, header, s, from);
 }

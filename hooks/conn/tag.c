@@ -108,17 +108,20 @@ static bool is_same(const struct span_context *c, const struct trace_id *trace,
 }
 
 /* Is the span open, ours, and is that its own id or the one of its caller? */
-static bool answers(uint64_t word, const struct trace_id *trace, const struct span_id *id)
+static ALWAYS_INLINE bool answers(uint64_t word, const struct trace_id *trace,
+				  const struct span_id *id, struct span_context *ret, char *state,
+				  size_t cap)
 {
 	struct span_ref ref = { (uint32_t)word, (uint32_t)(word >> 32) };
-	struct span_context context;
 
-	if (!is_open(word) || !span_ref_context(ref, &context, NULL, 0))
+	if (UNLIKELY(!is_open(word)) || UNLIKELY(!span_ref_context(ref, ret, state, cap)))
 		return false;
-	return is_same(&context, trace, id) || span_ref_is_called_by(ref, trace, id);
+	return LIKELY(is_same(ret, trace, id)) || span_ref_is_called_by(ref, trace, id);
 }
 
-enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct span_ref *ret)
+enum tag tag_find_context(const struct trace_id *trace, const struct span_id *id,
+			  struct span_ref *ret, struct span_context *ret_context, char *state,
+			  size_t cap)
 {
 	uint64_t wanted = id_word(id), word = 0;
 	struct tag_entry *bucket = tag_bucket_of(wanted);
@@ -132,10 +135,17 @@ enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct
 	}
 	if (!times)
 		return TAG_UNKNOWN;
-	if (UNLIKELY(times > 1) || UNLIKELY(!answers(word, trace, id)))
+	if (UNLIKELY(times > 1) || UNLIKELY(!answers(word, trace, id, ret_context, state, cap)))
 		return TAG_STALE;
 	*ret = (struct span_ref){ (uint32_t)word, (uint32_t)(word >> 32) };
 	return TAG_LIVE;
+}
+
+enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct span_ref *ret)
+{
+	struct span_context context;
+
+	return tag_find_context(trace, id, ret, &context, NULL, 0);
 }
 
 /* --- bytes that a call returned --- */

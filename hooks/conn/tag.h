@@ -75,7 +75,13 @@ enum tag {
 	TAG_STALE,   /* that one has ended, or there were several */
 };
 
-/* Which request has brought this header? */
+/*
+ * Which request has brought this header?  *ret_context is the context of its span, with its trace
+ * state in state.
+ */
+enum tag tag_find_context(const struct trace_id *trace, const struct span_id *id,
+			  struct span_ref *ret, struct span_context *ret_context, char *state,
+			  size_t cap);
 enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct span_ref *ret);
 
 /* From now on s is found by that id, its own or its caller's. */

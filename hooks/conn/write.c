@@ -21,6 +21,8 @@
 #include "guard.h"
 #include "host.h"
 #include "http_side.h"
+#include "memory.h"
+#include "repeat.h"
 #include "request.h"
 #include "ticks.h"
 
@@ -53,6 +55,67 @@ static void use_segment(struct write *w, struct conn *c)
 	w->is_more = w->done + s->len < w->total;
 }
 
+/* One value in place of another: what comes before, ours, what comes behind. */
+static ALWAYS_INLINE void segment_replace(struct segment *s, struct bytes in, size_t at,
+					  const struct edit *e)
+{
+	s->iov[0] = (struct iovec){ (void *)(uintptr_t)in.ptr, at };
+	s->iov[1] = (struct iovec){ (void *)(uintptr_t)e->text, e->len };
+	s->iov[2] =
+		(struct iovec){ (void *)(uintptr_t)(in.ptr + at + e->len), in.len - at - e->len };
+	s->vector = s->iov;
+	s->count = 3;
+	s->marks = 1;
+	s->mark[0] = (struct segment_mark){ 1, true };
+	s->len = s->bytes = in.len;
+	s->ours = e->len;
+}
+
+/*
+ * The request that was sent last, once more (repeat.h), and nothing but that, in one piece: what
+ * the parser has found out about that one holds for this one, too, and it is left where it is.
+ * False: it is another one, or it cannot be read, or there is no memory for its edits.
+ */
+static ALWAYS_INLINE bool plan_repeat(struct write *w, struct conn *c)
+{
+	const struct io_call *call = w->call;
+	struct repeat *r = &c->request;
+	struct ahead *a = &w->ahead;
+	struct edits *e = &c->edits;
+	struct bytes in;
+
+	if (!r->len || UNLIKELY(call->count != 1 || !call->can_edit || w->done) ||
+	    UNLIKELY(c->pending_decided || !http1_is_fresh(&c->out.parser)))
+		return false;
+	in = (struct bytes){ call->iov->iov_base, call->iov->iov_len };
+	if (UNLIKELY(in.len > REPEAT_MAX) || UNLIKELY(!memory_is_readable(in.ptr, in.len)) ||
+	    UNLIKELY(!repeat_is_request(r, in)) || UNLIKELY(!half_borrow(&c->out)))
+		return false;
+	a->call = (struct arrival){ call->iov, 1, in.len, c->out.bytes };
+	a->written = (struct written){ .bytes = &a->call,
+				       .lines = c->out.bytes,
+				       .closing = c->out.bytes + in.len - 2,
+				       .is_line_start = true,
+				       .can_edit = true };
+	r->now.fields.base = in.ptr;
+	c->is_again = w->is_repeat = true;
+	request_decide(c, call->fd, &r->now, &c->out.parser, &a->written);
+	c->is_again = false;
+	r->now.fields.base = NULL;
+	if (LIKELY(e->count == 1 && e->list[0].old)) {
+		segment_replace(&w->segment, in, (size_t)(e->list[0].at - c->out.bytes),
+				&e->list[0]);
+	} else if (e->count) {
+		a->has_closing = true;
+		a->seen = c->out.bytes + in.len;
+		segment_fill(&w->segment, c, call, 0, in.len, a);
+	} else {
+		return true;
+	}
+	use_segment(w, c);
+	return true;
+}
+
 /* False: it is not to be looked at any more. */
 static bool plan_held(struct write *w, struct conn *c)
 {
@@ -70,6 +133,8 @@ static bool plan_held(struct write *w, struct conn *c)
 		edits_refuse(e, STAT_INJECT_REFUSED);
 		return false;
 	}
+	if (LIKELY(plan_repeat(w, c)))
+		return true;
 	if (UNLIKELY(!ahead_look(&w->ahead, c, call, w->done, w->total)))
 		return false;
 	/* What is told of each call, or carried by it, stays with one call. */
@@ -115,7 +180,7 @@ static void plan(struct write *w)
 	/* Field by field: clearing the vector would cost more than all the rest. */
 	s->count = s->marks = 0;
 	s->len = w->total - w->done;
-	w->ahead.is_plain = false;
+	w->ahead.is_plain = w->is_repeat = false;
 	w->is_pass = w->done == 0;
 	w->is_more = w->is_kept = false;
 	w->token = w->call->inside ? conn_look_inside(w->call->inside, false) :
@@ -180,7 +245,9 @@ static bool take_in(const struct write *w, struct conn *c, size_t app)
 	const struct io_call *call = w->call;
 	struct cursor at;
 
-	if (LIKELY(is_as_foreseen(w, c, app)))
+	if (LIKELY(w->is_repeat && app == w->total))
+		return client_repeated(c, app);
+	if (is_as_foreseen(w, c, app))
 		return client_foreseen(c, &w->ahead, app);
 	if (w->is_pass)
 		return conn_took(c, call->fd, call->iov, call->count, app);
@@ -243,7 +310,7 @@ void write_plan_again(struct write *w)
 	struct segment *s = &w->segment;
 	struct conn *c = NULL;
 
-	w->is_pass = w->is_more = w->is_kept = w->ahead.is_plain = false;
+	w->is_pass = w->is_more = w->is_kept = w->is_repeat = w->ahead.is_plain = false;
 	s->bytes = SIZE_MAX; /* to be counted when they are out */
 	w->token = (struct conn_token){ 0 };
 	if (guard_enter()) {

@@ -12,6 +12,7 @@ struct write {
 	struct conn_token token;
 	bool is_pass; /* the application's own call, as it is */
 	bool is_more;
+	bool is_repeat; /* the request that was sent last, once more, all of it: without ahead */
 	bool is_kept;   /* nothing was taken, and what was decided will be tried again as it is */
 	uint32_t lines; /* scratch_index of the lines in the segment */
 	struct ahead ahead;

@@ -59,14 +59,15 @@ static size_t scheme_len(struct bytes s)
 static void split_path(struct url *u, struct bytes rest)
 {
 	u->path = take(&rest, find_end(rest, false));
-	if (rest.len && *rest.ptr == '?') {
+	if (LIKELY(!rest.len))
+		return;
+	if (*rest.ptr == '?') {
 		rest = bytes_skip(rest, 1);
 		u->query = bytes_split(&rest, '#');
 		u->fragment = rest;
 		return;
 	}
-	if (rest.len)
-		u->fragment = bytes_skip(rest, 1);
+	u->fragment = bytes_skip(rest, 1);
 }
 
 struct url url_split(struct bytes target, bool is_connect)
@@ -74,15 +75,15 @@ struct url url_split(struct bytes target, bool is_connect)
 	struct url u = { .form = URL_ODD };
 	size_t n;
 
-	if (is_connect) {
+	if (UNLIKELY(is_connect)) {
 		u.form = URL_AUTHORITY;
 		u.authority = target;
+	} else if (LIKELY(target.len && *target.ptr == '/')) {
+		u.form = URL_ORIGIN;
+		split_path(&u, target);
 	} else if (bytes_equal(target, BYTES("*"))) {
 		u.form = URL_ASTERISK;
 		u.path = target;
-	} else if (target.len && *target.ptr == '/') {
-		u.form = URL_ORIGIN;
-		split_path(&u, target);
 	} else if ((n = scheme_len(target))) {
 		u.form = URL_ABSOLUTE;
 		u.scheme = take(&target, n);
