@@ -113,13 +113,17 @@ static struct waiting *nest_of(uint64_t key)
 	return waiting[(key >> 1) % NESTS];
 }
 
-static bool is_alive(uint64_t entry)
+/* What has its session is still found, should that be freed where no hook sees it. */
+enum use { USE_NONE, USE_BOUND, USE_WAITS };
+
+static enum use use_of(uint64_t entry)
 {
 	struct conn *c = entry >= CLAIMED ? NULL : conn_pin_entry(entry);
+	bool is_bound = c && conn_is_tls(c);
 
 	if (c)
 		conn_unpin(c);
-	return c != NULL;
+	return !c ? USE_NONE : is_bound ? USE_BOUND : USE_WAITS;
 }
 
 /*
@@ -141,20 +145,21 @@ static bool room_claim(struct waiting *room, uint64_t seen)
 }
 
 /*
- * Room for one more: where nobody waits any more, or else where it hits somebody at random.  NULL:
- * others want the same.  Both ends of a connection in one process come for one nest at one time.
+ * Room for one more: whose connection is gone, or has its session, or else where it hits somebody
+ * at random.  NULL: others want the same.  Both ends of a connection in one process come for one
+ * nest at one time.
  */
 static struct waiting *room_in(struct waiting *nest, uint64_t key)
 {
-	struct waiting *any = &nest[(key >> 32) % NEST];
+	for (enum use u = USE_NONE; u <= USE_WAITS; u++)
+		for (unsigned i = 0; i < NEST; i++) {
+			struct waiting *room = &nest[((key >> 32) + i) % NEST];
+			uint64_t seen = atomic_load(&room->entry);
 
-	for (unsigned i = 0; i < NEST; i++) {
-		uint64_t seen = atomic_load(&nest[i].entry);
-
-		if (!is_alive(seen) && room_claim(&nest[i], seen))
-			return &nest[i];
-	}
-	return room_claim(any, atomic_load(&any->entry)) ? any : NULL;
+			if (use_of(seen) <= u && room_claim(room, seen))
+				return room;
+		}
+	return NULL;
 }
 
 /* Who else waits for the like; true: somebody does, and is told of as little as we are. */
@@ -167,7 +172,7 @@ static bool is_twice(struct waiting *nest, const struct waiting *but, uint64_t k
 
 		if (w == but || atomic_load(&w->key) != key)
 			continue;
-		if (entry != AMBIGUOUS && !is_alive(entry))
+		if (entry != AMBIGUOUS && use_of(entry) == USE_NONE)
 			continue;
 		atomic_compare_exchange_strong(&w->entry, &entry, AMBIGUOUS);
 		is_so = true;

@@ -317,9 +317,58 @@ static void test_tls_table_has_an_end(void **state)
 	tls_forget(&many[0]);
 }
 
+/* --- where there is little room --- */
+
+#define NEST_FD 130
+#define NEST 4u
+
+/* All of them are looked for in one place, and begin there at the same one. */
+static void nest_random(uint8_t *to, unsigned who)
+{
+	memset(to, 0, TLS_RANDOM);
+	to[0] = 1;
+	to[2] = (uint8_t)(who + 1);
+}
+
+static void nest_hello(unsigned who)
+{
+	char hello[HELLO];
+
+	hello_fill(hello, 0);
+	nest_random((uint8_t *)hello + 11, who);
+	conn_accepted(NEST_FD + (int)who);
+	moves(NEST_FD + (int)who, true, hello, HELLO);
+}
+
+static bool nest_binds(const void *session, unsigned who)
+{
+	uint8_t random[TLS_RANDOM];
+
+	nest_random(random, who);
+	return tls_bind(tls_of(session), random, CONN_SERVER);
+}
+
+/* Whatever is held by those that have theirs: so many may wait at once. */
+static void test_tls_who_has_a_session_makes_room(void **state)
+{
+	int sessions[3 * NEST];
+
+	(void)state;
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < NEST; i++)
+			nest_hello(round * NEST + i);
+		for (unsigned i = 0; i < NEST; i++)
+			assert_true(nest_binds(&sessions[round * NEST + i], round * NEST + i));
+	}
+	for (unsigned i = 0; i < 3 * NEST; i++) {
+		conn_fd_closing(NEST_FD + (int)i);
+		tls_forget(&sessions[i]);
+	}
+}
+
 /* --- two at a time --- */
 
-#define RACE_FD 130
+#define RACE_FD 150
 #define RACE_ROUNDS 20000u
 
 static pthread_barrier_t race;
@@ -378,6 +427,7 @@ int main(void)
 		cmocka_unit_test(test_tls_glance_is_of_what_is_established),
 		cmocka_unit_test(test_tls_ciphertext_of_a_call_is_passed_by),
 		cmocka_unit_test(test_tls_call_that_was_left_passes_nothing_by),
+		cmocka_unit_test(test_tls_who_has_a_session_makes_room),
 		cmocka_unit_test(test_tls_two_that_wait_at_once_are_found),
 		cmocka_unit_test(test_tls_table_has_an_end),
 	};
