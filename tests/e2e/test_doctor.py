@@ -202,6 +202,7 @@ class ProgramTest(unittest.TestCase):
 
 class ProcessTest(unittest.TestCase):
     handed = ()
+    maxDiff = None
 
     @classmethod
     def setUpClass(cls):
