@@ -34,6 +34,7 @@
 #define COLLECT_MAX 64u /* slots in one go */
 #define READ_AHEAD 4u   /* slots on their way from the producer's processor */
 #define TOO_LATE_NS (20 * MS_NS)
+#define LOOKS_IN_VAIN 3u
 #define SURVEY_NS (1000ull * MS_NS)
 #define LOOK_NS (50ull * MS_NS)     /* between two looks for the host */
 #define SPOOL_NS (30000ull * MS_NS) /* after spans were sent: no timer */
@@ -136,11 +137,12 @@ static size_t wanted_now(struct worker *w, bool to_the_end)
 /*
  * At most as many as were waiting when it began: producers that never pause do not keep a flush
  * from ending.  What the deadline cuts off stays in the store, for a survivor, or for whoever
- * counts.  to_the_end: whatever waits, and several exporters are waited for, too.
+ * counts.  to_the_end: whatever waits, and several exporters are waited for, too.  False: there was
+ * nothing.
  */
-static void drain(struct worker *w, bool to_the_end)
+static bool drain(struct worker *w, bool to_the_end)
 {
-	size_t left = wanted_now(w, to_the_end);
+	size_t left = wanted_now(w, to_the_end), all = 0;
 
 	while (left && !is_too_late(w->x)) {
 		size_t n = collect(w, left);
@@ -148,8 +150,10 @@ static void drain(struct worker *w, bool to_the_end)
 		if (n == 0)
 			break;
 		left -= n < left ? n : left;
+		all += n;
 	}
 	sinks_flush(&w->sinks, to_the_end);
+	return all != 0;
 }
 
 /* --- what dead processes have left --- */
@@ -323,7 +327,7 @@ static enum exporter_end serve(struct worker *w)
 
 		if (is_hurried(x)) {
 			survey(w);
-			drain(w, true);
+			(void)drain(w, true);
 			tell_spool(w);
 			metrics_turn(&w->metrics, true);
 			flush_answer(x->store, seen.flush);
@@ -333,7 +337,7 @@ static enum exporter_end serve(struct worker *w)
 			return EXPORTER_ASKED;
 		has_host = wait_for_work(w, seen);
 		survey(w);
-		drain(w, !has_host);
+		(void)drain(w, !has_host);
 		tell_spool(w);
 		metrics_turn(&w->metrics, !has_host);
 		remote_poll_turn(&w->poll);
@@ -380,21 +384,23 @@ static struct worker *worker_get(struct exporter *x, unsigned int std_kept)
 
 /*
  * Once the word says that nobody delivers, a producer that finds no owner starts another exporter;
- * one that looked just before relied on us.  So we look again, and own it again for what came late.
+ * one that looked just before relied on us.  So we look again, and own it again for what came late;
+ * and for what came while we did that, until it is nothing, or others would keep us for ever.
  */
 static void leave(struct worker *w)
 {
 	struct store *st = w->x->store;
+	uint64_t until = clock_monotonic_ns() + w->x->config->shutdown_timeout_ms * (uint64_t)MS_NS;
 
 	owner_release(st);
 	SHAKE();
-	while (atomic_load(&st->done) && !is_too_late(w->x) && owner_take(st)) {
-		uint32_t before = atomic_load(&st->done);
-
-		drain(w, true);
-		owner_release(st);
-		if (atomic_load(&st->done) >= before)
+	for (unsigned in_vain = 0; atomic_load(&st->done) && in_vain < LOOKS_IN_VAIN;) {
+		if (is_too_late(w->x) || clock_monotonic_ns() >= until || !owner_take(st))
 			break;
+		/* In vain: it is about to be there, and its producer may rely on us by now. */
+		in_vain = drain(w, true) ? 0 : in_vain + 1;
+		owner_release(st);
+		SHAKE();
 	}
 }
 
@@ -413,6 +419,7 @@ static enum exporter_end run_quiet(struct exporter *x, unsigned int std_kept)
 	}
 	end = serve(w);
 	leave(w);
+	atomic_store(&x->has_left, true);
 	sinks_end(&w->sinks);
 	metrics_end(&w->metrics);
 	remote_poll_end(&w->poll);

@@ -40,6 +40,8 @@ struct exporter {
 	 */
 	_Atomic bool main_gone;
 	_Atomic uint32_t accepted; /* batches, by a receiver */
+	/* By the thread: it owns the store no more, and has seen to all that relied on it. */
+	_Atomic bool has_left;
 };
 
 /*

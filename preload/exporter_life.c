@@ -156,6 +156,7 @@ static void start(struct store *st)
 	exporter.is_alone = is_alone;
 	exporter.quiesce = &process_words()->quiesce;
 	atomic_store(&exporter.stop, 0);
+	atomic_store(&exporter.has_left, false);
 	/* Without a main thread it must not be there for long. */
 	atomic_store(&exporter.deadline_ns,
 		     atomic_load(&exporter.main_gone) ?
@@ -323,11 +324,10 @@ static bool must_deliver(struct store *st, enum host_end how)
 static void retire(struct store *st, uint64_t until_ns)
 {
 	struct timespec pause = { 0, 50000 };
-	uint32_t who = atomic_load(&tid);
 
 	atomic_store(&exporter.stop, 1);
 	wake(st);
-	while (life_get() != ABSENT && who && (atomic_load(&st->owner) & STORE_OWNER_TID) == who &&
+	while (life_get() != ABSENT && !atomic_load(&exporter.has_left) &&
 	       clock_monotonic_ns() < until_ns)
 		raw_syscall3(SYS_nanosleep, (long)&pause, 0, 0);
 }

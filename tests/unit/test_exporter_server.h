@@ -30,6 +30,7 @@ struct server {
 	pthread_t thread;
 	const char *const *script; /* NULL ends it */
 	int stop[2];               /* a pipe: closed to stop */
+	void (*asked)(void);       /* on its thread, before it answers; NULL: nothing */
 	_Atomic int connections;
 	_Atomic int requests;
 	char head[4096];
@@ -127,6 +128,8 @@ static void *server_run(void *arg)
 			if (!goes_on && s->script[which] != SERVER_RESET)
 				break;
 			s->requests++;
+			if (s->asked)
+				s->asked();
 			if (s->script[which] == SERVER_RESET)
 				server_reset(fd);
 			goes_on = server_answer(s, fd, which);

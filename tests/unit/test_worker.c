@@ -434,6 +434,52 @@ static void test_worker_leaves_no_owner(void **state)
 	assert_int_equal(stats_read(STAT_SPANS_EXPORTED), 3);
 }
 
+/* Another process, say, that relied on us while we delivered what the last one had. */
+static void one_more(void)
+{
+	if (server.requests < 5)
+		spans(1);
+}
+
+static void test_worker_leaves_when_nobody_relies_on_it(void **state)
+{
+	(void)state;
+	server.asked = one_more;
+	cfg.shutdown_timeout_ms = 5000;
+	launch_idle();
+	spans(1);
+	assert_int_equal(stop(), EXPORTER_ASKED);
+	server.asked = NULL;
+	assert_int_equal(server.requests, 5);
+	assert_int_equal(atomic_load(&st->owner), 0);
+	assert_int_equal(atomic_load(&st->done), 0);
+	assert_int_equal(stats_read(STAT_SPANS_EXPORTED), 5);
+}
+
+/* But not for ever. */
+static void one_more_always(void)
+{
+	spans(1);
+	usleep(10000);
+}
+
+static void test_worker_leaves_in_time(void **state)
+{
+	uint64_t begin;
+
+	(void)state;
+	server.asked = one_more_always;
+	cfg.shutdown_timeout_ms = 200;
+	launch_idle();
+	spans(1);
+	begin = clock_monotonic_ns();
+	assert_int_equal(stop(), EXPORTER_ASKED);
+	assert_true(clock_monotonic_ns() - begin >= 200u * MS);
+	server.asked = NULL;
+	assert_int_equal(atomic_load(&st->owner), 0);
+	assert_int_equal(stats_read(STAT_SPANS_EXPORTED), server.requests);
+}
+
 static void test_worker_counts_what_went_with_the_last_owner(void **state)
 {
 	(void)state;
@@ -714,6 +760,8 @@ int main(void)
 		TEST(never_wakes_when_idle),
 		TEST(sleeps_without_q),
 		TEST(leaves_no_owner),
+		TEST(leaves_when_nobody_relies_on_it),
+		TEST(leaves_in_time),
 		TEST(counts_what_went_with_the_last_owner),
 		TEST(stop_keeps_its_deadline),
 		TEST(leaves_when_alone),
