@@ -45,8 +45,8 @@ struct conn_token io_look_out(int fd)
 	return look(fd, false);
 }
 
-static ALWAYS_INLINE void saw(int fd, struct conn_token t, const struct iovec *iov, size_t count,
-			      ssize_t n, size_t wanted)
+void io_saw(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
+	    size_t wanted)
 {
 	int error = errno;
 
@@ -54,12 +54,6 @@ static ALWAYS_INLINE void saw(int fd, struct conn_token t, const struct iovec *i
 	    (UNLIKELY(n < 0) && error == EAGAIN && conn_role(t) == CONN_SERVER))
 		return;
 	OBSERVE(conn_read_done(fd, t, iov, count, n, wanted, error));
-}
-
-void io_saw(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
-	    size_t wanted)
-{
-	saw(fd, t, iov, count, n, wanted);
 }
 
 /* What MSG_PEEK shows is not taken in; that it was shown matters. */
@@ -86,33 +80,33 @@ void io_peek_done(int fd, struct conn_token t, ssize_t n)
 }
 
 /* A read into one buffer: the shape of most. */
-#define READ_ONE(call, fd, buf, len, flags)                                         \
-	do {                                                                        \
-		const int flags_ = (flags);                                         \
-		struct conn_token token_;                                           \
-		struct iovec iov_;                                                  \
-		ssize_t n_;                                                         \
-                                                                                    \
-		heir_reads(fd);                                                     \
-		if (UNLIKELY(!fd_is_ours(fd)))                                      \
-			return call;                                                \
-		if (UNLIKELY(flags_ & IO_UNSEEN)) {                                 \
-			token_ = io_peek_begin(fd, flags_);                         \
-			n_ = call;                                                  \
-			io_peek_done(fd, token_, n_);                               \
-			return n_;                                                  \
-		}                                                                   \
-		TICKS_IN();                                                         \
-		token_ = look(fd, true);                                            \
-		TICKS_OUT();                                                        \
-		n_ = call;                                                          \
-		TICKS_IN();                                                         \
-		iov_ = (struct iovec){ (void *)(buf), (len) };                      \
-		thread_self.caller = CALLER();                                      \
-		saw(fd, token_, (flags_ & MSG_TRUNC) ? NULL : &iov_, 1, n_, (len)); \
-		thread_self.caller = NULL;                                          \
-		TICKS_OUT();                                                        \
-		return n_;                                                          \
+#define READ_ONE(call, fd, buf, len, flags)                                                    \
+	do {                                                                                   \
+		const int flags_ = (flags);                                                    \
+		struct conn_token token_;                                                      \
+		struct iovec iov_;                                                             \
+		ssize_t n_;                                                                    \
+                                                                                               \
+		if (UNLIKELY(flags_ & IO_UNSEEN)) {                                            \
+			token_ = io_peek_begin(fd, flags_);                                    \
+			n_ = call;                                                             \
+			io_peek_done(fd, token_, n_);                                          \
+			return n_;                                                             \
+		}                                                                              \
+		TICKS_IN();                                                                    \
+		token_ = look(fd, true);                                                       \
+		TICKS_OUT();                                                                   \
+		n_ = call;                                                                     \
+		TICKS_IN();                                                                    \
+		iov_ = (struct iovec){ (void *)(buf), (len) };                                 \
+		thread_self.caller = CALLER();                                                 \
+		if (LIKELY(token_.conn && n_ > 0 && !(flags_ & MSG_TRUNC)))                    \
+			OBSERVE(conn_read_some(fd, token_, &iov_, (size_t)n_));                \
+		else                                                                           \
+			io_saw(fd, token_, (flags_ & MSG_TRUNC) ? NULL : &iov_, 1, n_, (len)); \
+		thread_self.caller = NULL;                                                     \
+		TICKS_OUT();                                                                   \
+		return n_;                                                                     \
 	} while (0)
 
 /*
@@ -120,18 +114,24 @@ void io_peek_done(int fd, struct conn_token t, ssize_t n)
  * that the usual case saves no registers.
  */
 #define READS(name, params, args, how)                                                            \
-	static NO_INLINE ssize_t name##_seldom params                                             \
+	static NO_INLINE ssize_t name##_ours params                                               \
 	{                                                                                         \
 		how;                                                                              \
+	}                                                                                         \
+	static NO_INLINE ssize_t name##_seldom params                                             \
+	{                                                                                         \
+		heir_reads(fd);                                                                   \
+		return fd_is_ours(fd) ? name##_ours args : REAL(name) args;                       \
 	}                                                                                         \
 	EXPORT ssize_t name params                                                                \
 	{                                                                                         \
 		void *real = atomic_load_explicit(&real_slot[HOOK_##name], memory_order_relaxed); \
                                                                                                   \
-		if (LIKELY(real != NULL) && LIKELY(!fd_is_ours(fd) || tls_is_inside(fd)) &&       \
-		    !inherit_has())                                                               \
+		if (UNLIKELY(real == NULL) || inherit_has())                                      \
+			return name##_seldom args;                                                \
+		if (LIKELY(!fd_is_ours(fd) || tls_is_inside(fd)))                                 \
 			return ((__typeof__(&name))real)args;                                     \
-		return name##_seldom args;                                                        \
+		return name##_ours args;                                                          \
 	}
 
 READS(read, (int fd, void *buf, size_t len), (fd, buf, len),
@@ -169,9 +169,6 @@ size_t io_vector_len(const struct iovec *iov, size_t count)
 		struct conn_token token_;                                    \
 		ssize_t n_;                                                  \
                                                                              \
-		heir_reads(fd);                                              \
-		if (LIKELY(!fd_is_ours(fd)))                                 \
-			return call;                                         \
 		token_ = io_look_in(fd);                                     \
 		n_ = call;                                                   \
 		if (n_ >= 0) /* the kernel has read the vector: so can we */ \
@@ -205,7 +202,11 @@ static ALWAYS_INLINE void wrote(int fd, struct conn_token t, const struct iovec 
 {
 	int error = errno;
 
-	if (t.conn)
+	if (!t.conn)
+		return;
+	if (LIKELY(n > 0))
+		OBSERVE(conn_wrote_some(fd, t, iov, count, (size_t)n));
+	else
 		OBSERVE(conn_wrote(fd, t, iov, count, n, error));
 }
 
@@ -340,62 +341,48 @@ static ssize_t pass_send(const struct io_call *c)
 		return n_;                                                                \
 	} while (0)
 
-/* As READS(): all but a descriptor that is not ours is out of line. */
-#define WRITE_USUAL(name, fd, args)                                                                \
-	do {                                                                                       \
-		void *real_ = atomic_load_explicit(&real_slot[HOOK_##name], memory_order_relaxed); \
-                                                                                                   \
-		if (LIKELY(real_ != NULL) && LIKELY(!fd_is_ours(fd) || tls_is_inside(fd)))         \
-			return ((__typeof__(&name))real_)args;                                     \
-	} while (0)
+/* As READS(): a descriptor that is ours is out of line. */
+#define WRITES(name, params, args)                                \
+	EXPORT ssize_t name params                                \
+	{                                                         \
+		if (LIKELY(!fd_is_ours(fd) || tls_is_inside(fd))) \
+			return REAL(name) args;                   \
+		return name##_ours args;                          \
+	}
 
-static NO_INLINE ssize_t write_seldom(int fd, const void *buf, size_t len)
+static NO_INLINE ssize_t write_ours(int fd, const void *buf, size_t len)
 {
 	struct iovec iov = { (void *)(uintptr_t)buf, len };
 
-	if (UNLIKELY(!fd_is_ours(fd)))
-		return REAL(write)(fd, buf, len);
 	WRITE_ONE(REAL(write)(fd, buf, len), fd, &iov, 1, .fd = fd, .iov = &iov, .count = 1,
 		  .can_edit = true, .caller = CALLER(), .pass = pass_write, .send = again_writev);
 }
 
-EXPORT ssize_t write(int fd, const void *buf, size_t len)
-{
-	WRITE_USUAL(write, fd, (fd, buf, len));
-	return write_seldom(fd, buf, len);
-}
+WRITES(write, (int fd, const void *buf, size_t len), (fd, buf, len))
 
-static NO_INLINE ssize_t writev_seldom(int fd, const struct iovec *iov, int count)
+static NO_INLINE ssize_t writev_ours(int fd, const struct iovec *iov, int count)
 {
-	if (UNLIKELY(!fd_is_ours(fd) || count <= 0 || count > 1024))
+	if (UNLIKELY(count <= 0 || count > 1024))
 		return REAL(writev)(fd, iov, count);
 	WRITE_ONE(REAL(writev)(fd, iov, count), fd, iov, (size_t)count, .fd = fd, .iov = iov,
 		  .count = (size_t)count, .has_vector = true, .can_edit = true, .caller = CALLER(),
 		  .pass = pass_writev, .send = again_writev);
 }
 
-EXPORT ssize_t writev(int fd, const struct iovec *iov, int count)
-{
-	WRITE_USUAL(writev, fd, (fd, iov, count));
-	return writev_seldom(fd, iov, count);
-}
+WRITES(writev, (int fd, const struct iovec *iov, int count), (fd, iov, count))
 
-static NO_INLINE ssize_t send_seldom(int fd, const void *buf, size_t len, int flags)
+static NO_INLINE ssize_t send_ours(int fd, const void *buf, size_t len, int flags)
 {
 	struct iovec iov = { (void *)(uintptr_t)buf, len };
 
-	if (UNLIKELY(!fd_is_ours(fd)) || io_is_unordered(fd, flags))
+	if (io_is_unordered(fd, flags))
 		return REAL(send)(fd, buf, len, flags);
 	WRITE_ONE(REAL(send)(fd, buf, len, flags), fd, &iov, 1, .fd = fd, .iov = &iov, .count = 1,
 		  .can_edit = !(flags & ~IO_EDITABLE), .flags = flags, .caller = CALLER(),
 		  .pass = pass_send, .send = io_again);
 }
 
-EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
-{
-	WRITE_USUAL(send, fd, (fd, buf, len, flags));
-	return send_seldom(fd, buf, len, flags);
-}
+WRITES(send, (int fd, const void *buf, size_t len, int flags), (fd, buf, len, flags))
 
 struct sendto_args {
 	const struct sockaddr *to;

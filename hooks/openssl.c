@@ -224,7 +224,7 @@ static ALWAYS_INLINE void read_told(SSL *ssl, const struct library_copy *copy,
 		read_nothing(ssl, copy, g, buf, len, n);
 		return;
 	}
-	OBSERVE(conn_read_done(g->tls->fd, g->token, &iov, 1, n, len, 0));
+	OBSERVE(conn_read_some(g->tls->fd, g->token, &iov, (size_t)n));
 }
 
 static NO_INLINE int read_seldom(SSL *ssl, void *buf, int len, struct target t)

@@ -157,7 +157,7 @@ static ALWAYS_INLINE void wrote(SSL *ssl, const struct library_copy *copy,
 		errno = error;
 		return;
 	}
-	OBSERVE(conn_wrote(g->tls->fd, g->token, &iov, 1, n, 0));
+	OBSERVE(conn_wrote_some(g->tls->fd, g->token, &iov, 1, (size_t)n));
 }
 
 static NO_INLINE int write_seldom(SSL *ssl, const void *buf, int len, struct target t)

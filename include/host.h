@@ -59,6 +59,12 @@ void host_ends(enum host_end how);
 void host_goes_quiet(void);
 
 /*
+ * Of the connections' room: the settings are taken, and what other rooms make of them is made.
+ * Once, or by tests; until then nothing is taken for usual (usual.h).
+ */
+void conn_take_settings(void);
+
+/*
  * Of the connections' room: the process ends, and with it what is open, as by close(2).  A request
  * that is being served then has the error `process_exited`.  By the only thread of the process,
  * inside the guard; signal-safe.

@@ -90,6 +90,7 @@ static void come_up(char *const *envp)
 		keep_take_mode();
 		sampler_init();
 		keep_init();
+		conn_take_settings();
 		if (config.process_spans && !config.sdk_disabled)
 			process_span_begin(runtime_program(envp));
 		stats_inc(STAT_LOADED);

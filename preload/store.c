@@ -14,6 +14,7 @@
 #include "rawsys.h"
 #include "shake.h"
 #include "single.h"
+#include "spare.h"
 #include "spool.h"
 #include "stats.h"
 
@@ -209,12 +210,7 @@ static void index_free(struct store *st, uint32_t index)
 
 /* --- the slot at hand --- */
 
-/*
- * The epoch of the process whose it is, and its number + 1; 0: there is none.  What a child finds
- * here is its parent's.  In the maps it is taken; of a process that was killed an orphan
- * (orphan.c).
- */
-static _Atomic uint64_t spare;
+_Atomic uint64_t spare;
 
 static ALWAYS_INLINE struct span *spare_take(struct store *st)
 {
@@ -223,7 +219,7 @@ static ALWAYS_INLINE struct span *spare_take(struct store *st)
 	if (!word || UNLIKELY(word >> 32 != process_epoch()) ||
 	    UNLIKELY(!single_exchange(&spare, &word, 0)))
 		return NULL;
-	return store_slot(st, (uint32_t)word - 1);
+	return store_slot(st, ((uint32_t)word & ~SPARE_BARE) - 1);
 }
 
 void slot_put_by(struct store *st, struct span *s)
@@ -266,24 +262,13 @@ struct span *slot_take(struct store *st)
 			return NULL;
 		s = store_slot(st, index);
 	}
-	SHAKE();
-	/*
-	 * From here on references to its last span are dead.  Raised by who takes it, since who
-	 * frees it may be the exporter, and must not take its lines away.
-	 */
-	atomic_store_explicit(&s->generation,
-			      atomic_load_explicit(&s->generation, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
-	write_barrier();
-	SHAKE();
+	(void)slot_raise(s);
 	/* All behind the generation. */
 	memset((char *)s + offsetof(struct span, next), 0,
 	       sizeof(*s) - offsetof(struct span, next));
 	s->pid = process_pid();
 	s->slots = 1;
-	SHAKE();
-	/* Pairs with span_get(), which may look at any slot at any time. */
-	atomic_store_explicit(&s->state, SLOT_OPEN, memory_order_release);
+	slot_open(s);
 	return s;
 }
 

@@ -52,29 +52,6 @@ static NO_INLINE void rng_seed(uint32_t epoch)
 	thread_self.rng_owner = epoch;
 }
 
-/* Returns the counter and moves it on. */
-static ALWAYS_INLINE uint64_t counter_step(void)
-{
-#if defined(__x86_64__)
-	uint64_t step = thread_self.rng[RNG_STEP];
-
-	/*
-	 * No lock prefix: against signals one instruction is enough, and no other thread comes
-	 * here.
-	 */
-	__asm__ volatile("xaddq %0, %1" : "+r"(step), "+m"(thread_self.rng[RNG_COUNTER]) : : "cc");
-	return step;
-#else
-	return __atomic_fetch_add(&thread_self.rng[RNG_COUNTER], thread_self.rng[RNG_STEP],
-				  __ATOMIC_RELAXED);
-#endif
-}
-
-static ALWAYS_INLINE uint64_t random_word(void)
-{
-	return rng_word(counter_step());
-}
-
 static ALWAYS_INLINE void rng_ready(void)
 {
 	uint32_t epoch = process_epoch();
@@ -89,8 +66,8 @@ void trace_id_new(struct trace_id *ret_id)
 
 	rng_ready();
 	do {
-		w[0] = random_word();
-		w[1] = random_word();
+		w[0] = rng_next();
+		w[1] = rng_next();
 	} while (UNLIKELY((w[0] | w[1]) == 0));
 	memcpy(ret_id->bytes, w, sizeof(w));
 }
@@ -101,7 +78,7 @@ void span_id_new(struct span_id *ret_id)
 
 	rng_ready();
 	do
-		w = random_word();
+		w = rng_next();
 	while (UNLIKELY(w == 0));
 	memcpy(ret_id->bytes, &w, sizeof(w));
 }

@@ -326,6 +326,9 @@ void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t
 		    size_t wanted, int error);
 void conn_wrote(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
 		int error);
+/* The same, tokens not empty, of n bytes that are not none; and were read into one piece. */
+void conn_read_some(int fd, struct conn_token t, const struct iovec *iov, size_t n);
+void conn_wrote_some(int fd, struct conn_token t, const struct iovec *iov, size_t count, size_t n);
 
 /*
  * Around a call that shows bytes and leaves them where they are: n as it returned.  What has been
@@ -334,6 +337,13 @@ void conn_wrote(int fd, struct conn_token t, const struct iovec *iov, size_t cou
 struct conn_token conn_peek_begin(int fd);
 struct conn_token conn_peek_begin_inside(uint64_t entry);
 void conn_peek_done(int fd, struct conn_token t, ssize_t n);
+
+/* May the application have seen the byte at that position of what it reads? */
+static ALWAYS_INLINE bool conn_is_peeked(const struct conn *c, uint64_t at)
+{
+	return UNLIKELY(atomic_load_explicit(&c->peeks, memory_order_acquire)) ||
+	       UNLIKELY(at < atomic_load_explicit(&c->peeked_to, memory_order_acquire));
+}
 
 /*
  * The parts of conn_wrote(), for who holds the half: takes n bytes in (false: they make no sense);

@@ -11,6 +11,7 @@
 #include "rawsys.h"
 #include "stats.h"
 #include "tls.h"
+#include "usual.h"
 
 /* rest: see server_wrote(). */
 static ALWAYS_INLINE bool take(struct conn *c, int fd, bool is_in, struct bytes in, size_t *rest)
@@ -108,58 +109,102 @@ static void read_again(struct conn_token t, int error)
 	conn_unpin(c);
 }
 
+/* What a call has read, or why it has not. */
+struct moved {
+	const struct iovec *iov; /* NULL: nobody saw it */
+	size_t count;
+	ssize_t n;
+	size_t wanted;
+	int error; /* of n < 0 */
+};
+
+/* Under the lock of the half; false: it makes no sense. */
+static NO_INLINE bool read_held(struct conn *c, int fd, const struct moved *m)
+{
+	bool ok;
+
+	/* A body that goes on, an answer, or their end: the request it belongs to goes on, too. */
+	context_touched(conn_bound(c));
+	if (UNLIKELY(m->n < 0)) {
+		c->error = m->error;
+		return true;
+	}
+	if (UNLIKELY(m->n == 0 && m->wanted)) {
+		c->is_eof = true;
+		return c->role != CONN_CLIENT || client_read(c, (struct bytes){ NULL, 0 });
+	}
+	c->is_read_again = false;
+	if (UNLIKELY(atomic_load_explicit(&c->is_timed_out, memory_order_relaxed)))
+		conn_waited(fd, false);
+	c->arrival = &(struct arrival){ m->iov, m->iov ? m->count : 0, (size_t)m->n, c->in.bytes };
+	ok = take_in(c, fd, true, m->iov, m->count, (size_t)m->n);
+	c->arrival = NULL;
+	return ok;
+}
+
+void conn_read_some(int fd, struct conn_token t, const struct iovec *iov, size_t n)
+{
+	struct conn *c = t.conn;
+	bool ok = true;
+
+	if (UNLIKELY(!half_hold(&c->in, t, true)))
+		return;
+	if (!LIKELY(usual_read(c, fd, iov->iov_base, n)))
+		ok = read_held(c, fd, &(struct moved){ iov, 1, (ssize_t)n, n, 0 });
+	finish(c, &c->in, fd, ok);
+}
+
 void conn_read_done(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
 		    size_t wanted, int error)
 {
-	struct conn *c;
-	bool ok = true;
+	struct conn *c = t.conn;
 
-	if (UNLIKELY(!t.conn))
+	if (UNLIKELY(!c))
 		return;
 	if (UNLIKELY(n < 0) && !error_is_final(error)) {
 		read_again(t, error);
 		return;
 	}
-	c = t.conn;
-	if (UNLIKELY(!half_hold(&c->in, t, true)))
-		return;
-	/* A body that goes on, an answer, or their end: the request it belongs to goes on, too. */
+	if (iov && count == 1 && n > 0)
+		conn_read_some(fd, t, iov, (size_t)n);
+	else if (half_hold(&c->in, t, true))
+		finish(c, &c->in, fd,
+		       read_held(c, fd, &(struct moved){ iov, count, n, wanted, error }));
+}
+
+static NO_INLINE bool wrote_held(struct conn *c, int fd, const struct moved *m)
+{
+	if (LIKELY(m->n >= 0))
+		return took(c, fd, m->iov, m->count, (size_t)m->n);
 	context_touched(conn_bound(c));
-	if (UNLIKELY(n < 0)) {
-		c->error = error;
-	} else if (UNLIKELY(n == 0 && wanted)) {
-		c->is_eof = true;
-		if (c->role == CONN_CLIENT)
-			ok = client_read(c, (struct bytes){ NULL, 0 });
-	} else {
-		c->is_read_again = false;
-		if (UNLIKELY(atomic_load_explicit(&c->is_timed_out, memory_order_relaxed)))
-			conn_waited(fd, false);
-		c->arrival = &(struct arrival){ iov, iov ? count : 0, (size_t)n, c->in.bytes };
-		ok = take_in(c, fd, true, iov, count, (size_t)n);
-		c->arrival = NULL;
-	}
-	finish(c, &c->in, fd, ok);
+	c->error = m->error;
+	return true;
+}
+
+void conn_wrote_some(int fd, struct conn_token t, const struct iovec *iov, size_t count, size_t n)
+{
+	struct conn *c = t.conn;
+	bool ok = true;
+
+	if (UNLIKELY(!half_hold(&c->out, t, true)))
+		return;
+	if (!LIKELY(usual_wrote(c, iov, n)))
+		ok = wrote_held(c, fd, &(struct moved){ iov, count, (ssize_t)n, 0, 0 });
+	finish(c, &c->out, fd, ok);
 }
 
 void conn_wrote(int fd, struct conn_token t, const struct iovec *iov, size_t count, ssize_t n,
 		int error)
 {
-	struct conn *c;
-	bool ok = true;
+	struct conn *c = t.conn;
 
-	if (UNLIKELY(!t.conn) || (UNLIKELY(n < 0) && !error_is_final(error)))
+	if (UNLIKELY(!c) || (UNLIKELY(n < 0) && !error_is_final(error)))
 		return;
-	c = t.conn;
-	if (UNLIKELY(!half_hold(&c->out, t, true)))
-		return;
-	if (UNLIKELY(n < 0)) {
-		context_touched(conn_bound(c));
-		c->error = error;
-	} else {
-		ok = took(c, fd, iov, count, (size_t)n);
-	}
-	finish(c, &c->out, fd, ok);
+	if (iov && count && n > 0)
+		conn_wrote_some(fd, t, iov, count, (size_t)n);
+	else if (half_hold(&c->out, t, true))
+		finish(c, &c->out, fd,
+		       wrote_held(c, fd, &(struct moved){ iov, count, n, 0, error }));
 }
 
 /* Unpins it. */

@@ -80,6 +80,7 @@ static ALWAYS_INLINE void conn_let_go(struct conn *c, struct half *h)
 
 static ALWAYS_INLINE void lines_ask(const void *from, size_t bytes)
 {
+#pragma GCC unroll 16
 	for (size_t i = 0; i < bytes; i += LINE_BYTES)
 		__builtin_prefetch((const char *)from + i);
 }

@@ -198,37 +198,22 @@ static ALWAYS_INLINE void make_known(struct conn *c, const struct exchange *x,
 	tag_remember(x->span, id);
 }
 
-/* Is there nothing in the settings, and in what is known of the program, that asks for more? */
-static ALWAYS_INLINE bool is_usual(void)
-{
-	size_t more = config.excluded_urls.len | config.force_baggage.len | sampler_has_rules |
-		      keep_has_rules | config.sdk_disabled;
-
-	return !more && config.trust_inbound && context_is_loop() && !tracer_is_here();
-}
-
-/*
- * usual: in a loop, as is_usual() says, a request of which repeat.h knows.  Then most of what
- * follows need not be asked for.
- */
-static ALWAYS_INLINE bool begun(struct conn *c, int fd, const struct asked *a, bool usual)
+static NO_INLINE bool request_begun(struct conn *c, int fd, const struct asked *a)
 {
 	struct half *h = &c->in;
 	struct exchange x = { .is_head = h->parser.is_head, .is_connect = h->parser.is_connect };
-	bool is_excluded = !usual && head_is_excluded(a->head, a->text);
-	bool is_others = !usual && tracer_is_here() && config.yield_to_sdk;
-	bool is_disabled = !usual && config.sdk_disabled;
-	const struct span_context *parent =
-		a->caller && (usual || config.trust_inbound) ? a->caller : NULL;
-	bool is_forced = !usual && (force_has(a->head, a->text) || (parent && parent->is_debug));
+	bool is_excluded = head_is_excluded(a->head, a->text);
+	bool is_others = tracer_is_here() && config.yield_to_sdk;
+	const struct span_context *parent = a->caller && config.trust_inbound ? a->caller : NULL;
+	bool is_forced = force_has(a->head, a->text) || (parent && parent->is_debug);
 	struct span_context own;
 	struct span *s = NULL;
 
 	/* The loops that we know close by close(), and a tenth of a microsecond matters there. */
-	if (!usual && !context_is_loop() && !conn_is_still(c, fd))
+	if (!context_is_loop() && !conn_is_still(c, fd))
 		return false;
 	origin_end();
-	if (!usual && UNLIKELY(a->head->is_full))
+	if (UNLIKELY(a->head->is_full))
 		stats_inc(STAT_LIST_LOST);
 	if (is_excluded)
 		stats_inc(STAT_REQUESTS_EXCLUDED);
@@ -236,17 +221,12 @@ static ALWAYS_INLINE bool begun(struct conn *c, int fd, const struct asked *a, b
 		stats_inc(STAT_REQUESTS_YIELDED);
 	if (UNLIKELY(head_is_otlp(a->head, a->text)))
 		conn_is_telemetry(c);
-	else if (!(is_disabled || is_others) || parent)
+	else if (!(config.sdk_disabled || is_others) || parent)
 		s = span_start_by(SPAN_SERVER, parent, 0,
-				  is_forced ? SAMPLER_FORCED :
-				  usual     ? 0 :
-					      rule_of(a->head, a->text, true));
+				  is_forced ? SAMPLER_FORCED : rule_of(a->head, a->text, true));
 	if (LIKELY(s != NULL)) {
-		x.is_stand_in = is_disabled || is_excluded || is_others;
-		if (usual)
-			attrs_server_request(s, c, fd, a->head, a->text, &h->parser);
-		else
-			describe(c, fd, s, &x, a);
+		x.is_stand_in = config.sdk_disabled || is_excluded || is_others;
+		describe(c, fd, s, &x, a);
 		if (is_forced && !x.is_stand_in)
 			span_set_forced(s);
 		if (!x.is_stand_in)
@@ -269,15 +249,10 @@ static ALWAYS_INLINE bool begun(struct conn *c, int fd, const struct asked *a, b
 		x.span = (struct span_ref){ 0 };
 		context_request_unseen();
 	}
-	context_request_read(x.span, s && (usual || is_synchronous(c, fd)));
+	context_request_read(x.span, s && is_synchronous(c, fd));
 	head_forget(&h->head);
 	half_settle(h);
 	return true;
-}
-
-static NO_INLINE bool request_begun(struct conn *c, int fd, const struct asked *a)
-{
-	return begun(c, fd, a, false);
 }
 
 static bool head_over(struct conn *c, int fd)
@@ -315,7 +290,7 @@ static bool read_again(struct conn *c, int fd, struct bytes in, bool *ret_ok)
 		a.ids_at = h->bytes + r->now.fields.piece[HEAD_TRACEPARENT].at;
 	}
 	h->bytes += in.len;
-	*ret_ok = LIKELY(is_usual()) ? begun(c, fd, &a, true) : request_begun(c, fd, &a);
+	*ret_ok = request_begun(c, fd, &a);
 	body_size_keep(c, &h->parser);
 	return true;
 }

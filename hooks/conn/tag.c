@@ -17,25 +17,6 @@
 
 _Alignas(64) struct tag_entry tag_table[TAG_BUCKETS][TAG_BUCKET];
 
-static uint64_t id_word(const struct span_id *id)
-{
-	uint64_t w;
-
-	memcpy(&w, id->bytes, sizeof(w));
-	return w;
-}
-
-/* Where in its bucket the search for room begins, so that ended ids stay known for a while. */
-static unsigned first_of(uint64_t id)
-{
-	return (unsigned)(id / TAG_BUCKETS % TAG_BUCKET);
-}
-
-static uint64_t ref_word(struct span_ref ref)
-{
-	return (uint64_t)ref.generation << 32 | ref.slot;
-}
-
 /*
  * Is it an open span of this process?  Those of the process that forked us are not ours.  The slot
  * may be changing hands: span_ref_context() tells.
@@ -77,27 +58,28 @@ static void entry_force(struct tag_entry *bucket, struct tag_entry *e, uint64_t 
 	atomic_store_explicit(&e->id, id, memory_order_release);
 }
 
-void tag_remember(struct span_ref s, const struct span_id *span_id)
+void tag_remember_elsewhere(struct span_ref s, const struct span_id *span_id)
 {
-	uint64_t id = id_word(span_id), word = ref_word(s);
+	uint64_t id = tag_word(span_id), word = tag_ref_word(s);
 	struct tag_entry *bucket = tag_bucket_of(id);
 
 	for (unsigned i = 0; i < 2 * TAG_BUCKET; i++)
-		if (entry_take(&bucket[(first_of(id) + i) % TAG_BUCKET], id, word, i >= TAG_BUCKET))
+		if (entry_take(&bucket[(tag_first(id) + i) % TAG_BUCKET], id, word,
+			       i >= TAG_BUCKET))
 			return;
-	entry_force(bucket, &bucket[first_of(id)], id, word);
+	entry_force(bucket, &bucket[tag_first(id)], id, word);
 }
 
-void tag_ended(struct span_ref s, const struct span_id *span_id)
+void tag_ended_elsewhere(uint64_t id, uint64_t word)
 {
-	uint64_t id = id_word(span_id), word = ref_word(s), was = word;
 	struct tag_entry *bucket = tag_bucket_of(id);
 
-	for (unsigned i = 0; i < TAG_BUCKET; i++)
-		if (LIKELY(atomic_load_explicit(&bucket[i].ref, memory_order_relaxed) == word)) {
-			single_exchange(&bucket[i].ref, &was, 0);
+	for (unsigned i = 0; i < TAG_BUCKET; i++) {
+		uint64_t was = word;
+
+		if (single_exchange(&bucket[i].ref, &was, 0))
 			return;
-		}
+	}
 }
 
 static bool is_same(const struct span_context *c, const struct trace_id *trace,
@@ -123,7 +105,7 @@ enum tag tag_find_context(const struct trace_id *trace, const struct span_id *id
 			  struct span_ref *ret, struct span_context *ret_context, char *state,
 			  size_t cap)
 {
-	uint64_t wanted = id_word(id), word = 0;
+	uint64_t wanted = tag_word(id), word = 0;
 	struct tag_entry *bucket = tag_bucket_of(wanted);
 	unsigned times = 0;
 
@@ -260,8 +242,6 @@ static bool is_apart(const struct arrival *a)
 
 /* --- the tag --- */
 
-#define PARENT_AT 36u
-
 /* More pieces than anybody reads a head into: not worth comparing each with each. */
 #define PIECES_MAX 64u
 
@@ -270,24 +250,18 @@ bool tag_is_allowed(void)
 	return config.header_tag;
 }
 
-static bool is_peeked(const struct conn *c, uint64_t at)
-{
-	return UNLIKELY(atomic_load_explicit(&c->peeks, memory_order_acquire)) ||
-	       at < atomic_load_explicit(&c->peeked_to, memory_order_acquire);
-}
-
 static void write_id(const struct arrival *a, uint64_t at, const struct span_id *id)
 {
 	char hex[SPAN_ID_HEX];
 	size_t run;
-	char *to = arrival_at(a, at + PARENT_AT, &run);
+	char *to = arrival_at(a, at + TRACEPARENT_SPAN_AT, &run);
 
 	if (LIKELY(to && run >= sizeof(hex))) {
 		hex_encode_8(to, id->bytes);
 		return;
 	}
 	hex_encode_8(hex, id->bytes);
-	copy_at(a, at + PARENT_AT, hex, sizeof(hex), true);
+	copy_at(a, at + TRACEPARENT_SPAN_AT, hex, sizeof(hex), true);
 }
 
 static void write_all(const struct arrival *a, uint64_t at, size_t len,
@@ -338,7 +312,7 @@ static bool write_tag(struct conn *c, const struct span_context *own, bool is_al
 	}
 	if (!find(a, h, value, &at))
 		return false;
-	if (is_peeked(c, at)) {
+	if (conn_is_peeked(c, at)) {
 		stats_inc(STAT_TAG_PEEKED);
 		return false;
 	}
@@ -363,14 +337,12 @@ bool tag_write(const struct conn *c, char *value, uint64_t at, const struct span
 {
 	if (UNLIKELY(!tag_is_allowed()))
 		return false;
-	if (UNLIKELY(is_peeked(c, at))) {
+	if (UNLIKELY(conn_is_peeked(c, at))) {
 		stats_inc(STAT_TAG_PEEKED);
 		return false;
 	}
+	tag_write_id(value, &own->span);
 	if (UNLIKELY(is_all))
 		traceparent_format(value, &own->trace, &own->span, own->flags);
-	else
-		hex_encode_8(value + PARENT_AT, own->span.bytes);
-	stats_inc(STAT_TAGGED);
 	return true;
 }

@@ -27,8 +27,11 @@
 
 #include "bytes.h"
 #include "compiler.h"
+#include "single.h"
 #include "span.h"
+#include "stats.h"
 #include "trace_id.h"
+#include "traceparent.h"
 
 struct conn;
 
@@ -69,6 +72,13 @@ const struct span_id *tag_request(struct conn *c, const struct span_context *own
 bool tag_write(const struct conn *c, char *value, uint64_t at, const struct span_context *own,
 	       bool is_all);
 
+/* The same where a peek cannot either, and tag_is_allowed(). */
+static ALWAYS_INLINE void tag_write_id(char *value, const struct span_id *id)
+{
+	hex_encode_8(value + TRACEPARENT_SPAN_AT, id->bytes);
+	stats_inc(STAT_TAGGED);
+}
+
 enum tag {
 	TAG_UNKNOWN, /* no request has brought it, as far as we remember: somebody else's */
 	TAG_LIVE,    /* *ret is the open span of the one request that has brought it */
@@ -83,15 +93,6 @@ enum tag tag_find_context(const struct trace_id *trace, const struct span_id *id
 			  struct span_ref *ret, struct span_context *ret_context, char *state,
 			  size_t cap);
 enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct span_ref *ret);
-
-/* From now on s is found by that id, its own or its caller's. */
-void tag_remember(struct span_ref s, const struct span_id *id);
-
-/*
- * s ends: its id answers for nobody, as it would anyway, but whoever wants its place need not look
- * at the span for that.  Does nothing where it is not remembered by that id.
- */
-void tag_ended(struct span_ref s, const struct span_id *id);
 
 /*
  * Ids are random, so some of their bits choose the bucket: one line of the cache.  Whose ref it is
@@ -111,6 +112,55 @@ extern struct tag_entry tag_table[TAG_BUCKETS][TAG_BUCKET];
 static ALWAYS_INLINE struct tag_entry *tag_bucket_of(uint64_t id)
 {
 	return tag_table[id % TAG_BUCKETS];
+}
+
+/* Where in its bucket the search for room begins, so that ended ids stay known for a while. */
+static ALWAYS_INLINE unsigned tag_first(uint64_t id)
+{
+	return (unsigned)(id / TAG_BUCKETS % TAG_BUCKET);
+}
+
+static ALWAYS_INLINE uint64_t tag_word(const struct span_id *id)
+{
+	uint64_t w;
+
+	memcpy(&w, id->bytes, sizeof(w));
+	return w;
+}
+
+static ALWAYS_INLINE uint64_t tag_ref_word(struct span_ref ref)
+{
+	return (uint64_t)ref.generation << 32 | ref.slot;
+}
+
+/* The same two wherever in its bucket there is room, or it is. */
+void tag_remember_elsewhere(struct span_ref s, const struct span_id *id);
+void tag_ended_elsewhere(uint64_t id, uint64_t word);
+
+/* From now on s is found by that id, its own or its caller's. */
+static ALWAYS_INLINE void tag_remember(struct span_ref s, const struct span_id *span_id)
+{
+	uint64_t id = tag_word(span_id), none = 0;
+	struct tag_entry *e = &tag_bucket_of(id)[tag_first(id)];
+
+	if (LIKELY(!atomic_load_explicit(&e->ref, memory_order_relaxed)) &&
+	    LIKELY(atomic_load_explicit(&e->id, memory_order_relaxed) != id) &&
+	    LIKELY(single_exchange(&e->ref, &none, tag_ref_word(s))))
+		atomic_store_explicit(&e->id, id, memory_order_release);
+	else
+		tag_remember_elsewhere(s, span_id);
+}
+
+/*
+ * s ends: its id answers for nobody, as it would anyway, but whoever wants its place need not look
+ * at the span for that.  Does nothing where it is not remembered by that id.
+ */
+static ALWAYS_INLINE void tag_ended(struct span_ref s, const struct span_id *span_id)
+{
+	uint64_t id = tag_word(span_id), word = tag_ref_word(s), was = word;
+
+	if (UNLIKELY(!single_exchange(&tag_bucket_of(id)[tag_first(id)].ref, &was, 0)))
+		tag_ended_elsewhere(id, word);
 }
 
 #endif

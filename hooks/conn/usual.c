@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "usual.h"
+
+#include "calls.h"
+#include "config.h"
+#include "context.h"
+#include "host.h"
+#include "http_attrs.h"
+#include "http_side.h"
+#include "keep.h"
+#include "opt_in.h"
+#include "sampler.h"
+#include "spare.h"
+#include "stats.h"
+#include "traceparent.h"
+#include "tracer.h"
+
+static bool is_default; /* as far as it matters here */
+
+void conn_take_settings(void)
+{
+	bool is_more = config.excluded_urls.len || config.force_header.len ||
+		       config.force_baggage.len || sampler_has_rules || keep_has_rules ||
+		       config.sdk_disabled || opt_in(ATTR_HTTP_REQUEST_BODY_SIZE) ||
+		       opt_in(ATTR_HTTP_RESPONSE_BODY_SIZE);
+
+	is_default = !is_more && config.trust_inbound && tag_is_allowed() &&
+		     config.traces_sampler & SAMPLER_PARENTBASED;
+}
+
+/* Does nobody else know better than to take it for a server's connection of HTTP/1? */
+static ALWAYS_INLINE bool is_served(const struct conn *c)
+{
+	uint32_t usual = atomic_load_explicit(&c->usual, memory_order_relaxed);
+
+	_Static_assert(CONN_SERVER == 0, "of the bytes of usual the layer may be another");
+	return LIKELY(is_default) && LIKELY(!(usual & 0xffffff));
+}
+
+/* Does this program act on an event by touching its descriptor, and nobody trace in it but us? */
+static ALWAYS_INLINE bool is_plain_loop(void)
+{
+	uint32_t flags = context_flags();
+
+	return LIKELY(flags & RUNTIME_LOOPS) &&
+	       LIKELY(!(flags & (RUNTIME_MANY_TASKS | RUNTIME_TRACER)));
+}
+
+/* --- requests --- */
+
+/* Not where another is under way; with what it is asked for known. */
+static ALWAYS_INLINE void push(struct conn *c, struct span_ref span)
+{
+	uint32_t tail = atomic_load_explicit(&c->exchanges.tail, memory_order_relaxed);
+
+	atomic_store_explicit(&c->exchanges.from, tail, memory_order_relaxed);
+	c->exchanges.at[0] = (struct exchange){ .span = span, .is_head = c->in.parser.is_head };
+	/* As exchange_push() does. */
+	atomic_store_explicit(&c->exchanges.tail, tail + 1, memory_order_release);
+}
+
+static ALWAYS_INLINE bool is_idle(const struct conn *c)
+{
+	return atomic_load_explicit(&c->exchanges.head, memory_order_acquire) ==
+	       atomic_load_explicit(&c->exchanges.tail, memory_order_relaxed);
+}
+
+/* What is asked for is in c->request.now, the caller's context in *caller; NULL: it has none. */
+static ALWAYS_INLINE struct span *open_span(struct conn *c, int fd, const char *text,
+					    const struct span_context *caller,
+					    struct span_ref *ret_ref)
+{
+	bool is_dropped = LIKELY(caller) && !(caller->flags & TRACE_FLAG_SAMPLED) && !keep_is_set;
+	struct span *s = is_dropped ? span_start_bare(caller, ret_ref) : NULL;
+
+	if (LIKELY(s))
+		return s;
+	s = span_start_by(SPAN_SERVER, caller, 0, 0);
+	attrs_server_request(s, c, fd, &c->request.now, text, &c->in.parser);
+	*ret_ref = span_ref(s);
+	return s;
+}
+
+bool usual_read(struct conn *c, int fd, char *buf, size_t n)
+{
+	struct half *h = &c->in;
+	struct repeat *r = &c->request;
+	struct span_context caller = { .is_remote = true };
+	struct span *s;
+	struct span_ref ref;
+	char *ids = NULL;
+
+	if (UNLIKELY(!is_served(c)) || UNLIKELY(!r->len) || UNLIKELY(!is_plain_loop()) ||
+	    UNLIKELY(!is_idle(c)) || UNLIKELY(!http1_is_fresh(&h->parser)) ||
+	    UNLIKELY(atomic_load_explicit(&c->is_timed_out, memory_order_relaxed)))
+		return false;
+	/* Of a POST it would have to be known whether it brings somebody's telemetry. */
+	if (UNLIKELY(*buf == 'P') || UNLIKELY(!repeat_is_request(r, (struct bytes){ buf, n })))
+		return false;
+	if (LIKELY(r->ids.len)) {
+		ids = buf + r->now.fields.piece[HEAD_TRACEPARENT].at;
+		if (UNLIKELY(conn_is_peeked(c, h->bytes + (size_t)(ids - buf))) ||
+		    UNLIKELY(!traceparent_usual(ids, &caller.trace, &caller.span, &caller.flags)))
+			return false;
+	}
+	h->bytes += n;
+	s = open_span(c, fd, buf, LIKELY(ids) ? &caller : NULL, &ref);
+	if (LIKELY(s && ids)) {
+		tag_write_id(ids, &s->id);
+		tag_remember(ref, &s->id);
+	}
+	/* From here on who answers may end the span. */
+	push(c, ref);
+	thread_self.inherited = (struct span_ref){ 0, 0 };
+	thread_self.current = ref;
+	return true;
+}
+
+/* --- answers --- */
+
+/* The only request under way; NULL: there is none, or there are several. */
+static ALWAYS_INLINE struct exchange *only(struct conn *c)
+{
+	uint32_t head = atomic_load_explicit(&c->exchanges.head, memory_order_relaxed);
+	uint32_t tail = atomic_load_explicit(&c->exchanges.tail, memory_order_acquire);
+
+	if (UNLIKELY(tail - head != 1))
+		return NULL;
+	head -= atomic_load_explicit(&c->exchanges.from, memory_order_relaxed);
+	return &c->exchanges.at[head % CONN_EXCHANGES];
+}
+
+static ALWAYS_INLINE void end_span(struct span_ref ref, const struct http1 *p)
+{
+	struct span *s = span_mine(ref);
+
+	if (UNLIKELY(!s))
+		return;
+	if (LIKELY(s->has_parent))
+		tag_ended(ref, &s->id);
+	if (s->verdict == VERDICT_DROP) {
+		calls_close(s, false);
+		if (LIKELY(span_end_bare(s, ref)))
+			return;
+	}
+	attrs_response(s, true, p);
+	span_end(s);
+}
+
+bool usual_wrote(struct conn *c, const struct iovec *iov, size_t n)
+{
+	struct half *h = &c->out;
+	struct exchange *x = only(c);
+	struct bytes first = { iov->iov_base, iov->iov_len < n ? iov->iov_len : n };
+	uint64_t length;
+	size_t head;
+
+	if (UNLIKELY(!is_served(c)) || UNLIKELY(!c->response.len) || UNLIKELY(!x) ||
+	    UNLIKELY(x->is_head | x->is_connect | x->is_stand_in) ||
+	    UNLIKELY(!http1_is_fresh(&h->parser)) || UNLIKELY(c->first_byte_ns))
+		return false;
+	head = repeat_is_response(&c->response, first, &length);
+	if (UNLIKELY(!head) || UNLIKELY(n - head != length) ||
+	    UNLIKELY(!http1_repeat_whole(&h->parser, length)))
+		return false;
+	h->bytes += n;
+	end_span(x->span, &h->parser);
+	exchange_pop(c);
+	context_touched((struct span_ref){ 0, 0 });
+	return true;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SPARE_H
+#define SPARE_H
+/*
+ * The slot at hand: what slot_put_by() keeps for slot_take(); and the bare spans, which a program
+ * that samples little has one after the other in it: SERVER spans below a caller that are not
+ * recorded, and have their ids and nothing else.  All that such spans have in common stays where it
+ * is.
+ *
+ * All functions: any thread, async-signal-safe, no lock.
+ */
+#include "barrier.h"
+#include "process.h"
+#include "rng.h"
+#include "shake.h"
+#include "single.h"
+#include "stats.h"
+#include "store.h"
+
+/*
+ * The epoch of the process whose it is, and its number + 1; 0: there is none.  What a child finds
+ * here is its parent's.  In the maps it is taken; of a process that was killed an orphan
+ * (orphan.c).
+ */
+extern _Atomic uint64_t spare;
+
+#define SPARE_BARE (1u << 31) /* its last span was bare */
+_Static_assert(STORE_MAX_SLOTS < SPARE_BARE, "beside its number");
+
+/*
+ * From here on references to its last span are dead.  Raised by who takes it, since who frees it
+ * may be the exporter, and must not take its lines away.
+ */
+static ALWAYS_INLINE uint32_t slot_raise(struct span *s)
+{
+	uint32_t generation = atomic_load_explicit(&s->generation, memory_order_relaxed) + 1;
+
+	SHAKE();
+	atomic_store_explicit(&s->generation, generation, memory_order_relaxed);
+	write_barrier();
+	SHAKE();
+	return generation;
+}
+
+static ALWAYS_INLINE void slot_open(struct span *s)
+{
+	SHAKE();
+	/* Pairs with span_get(), which may look at any slot at any time. */
+	atomic_store_explicit(&s->state, SLOT_OPEN, memory_order_release);
+}
+
+/* All of a bare span that is another one each time, as a word that its bytes from kind on are. */
+#define BARE_FLAGS ((uint64_t)UINT8_MAX << 24)
+#define BARE_KINDS (SPAN_SERVER | VERDICT_DROP << 16 | 1ull << 32 | 1ull << 40)
+#define BARE_COUNTS (1u << 16) /* of slots */
+
+static ALWAYS_INLINE bool span_is_bare(const struct span *s)
+{
+	uint64_t kinds;
+	uint32_t counts, lists;
+
+	_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "their order in a word");
+	_Static_assert(
+		offsetof(struct span, has_parent) == offsetof(struct span, kind) + 4 &&
+			offsetof(struct span, attrs) == offsetof(struct span, kind) + 6 &&
+			offsetof(struct span, slots) == offsetof(struct span, dropped_attrs) + 2 &&
+			offsetof(struct span, http_status) == offsetof(struct span, lists) + 2,
+		"so they lie there");
+	memcpy(&kinds, &s->kind, sizeof(kinds));
+	memcpy(&counts, &s->dropped_attrs, sizeof(counts));
+	memcpy(&lists, &s->lists, sizeof(lists));
+	return (kinds & ~BARE_FLAGS) == BARE_KINDS && counts == BARE_COUNTS &&
+	       !(lists | s->used | s->next);
+}
+
+/*
+ * span_start() for a SERVER span of which it is decided that it is not recorded, below a caller
+ * without a trace state; NULL: the slot at hand is none that had a bare one.
+ */
+static ALWAYS_INLINE struct span *span_start_bare(const struct span_context *caller,
+						  struct span_ref *ret_ref)
+{
+	uint64_t word = atomic_load_explicit(&spare, memory_order_relaxed), id;
+	uint32_t epoch = process_epoch();
+	struct span *s;
+
+	if (UNLIKELY(!(word & SPARE_BARE)) || UNLIKELY(word >> 32 != epoch) ||
+	    UNLIKELY(thread_self.rng_owner != epoch) ||
+	    UNLIKELY(!single_exchange(&spare, &word, 0)))
+		return NULL;
+	ret_ref->slot = (uint32_t)word & ~SPARE_BARE;
+	s = store_slot(store_get(), ret_ref->slot - 1);
+	ret_ref->generation = slot_raise(s);
+	s->trace = caller->trace;
+	s->parent = caller->span;
+	do
+		id = rng_next();
+	while (UNLIKELY(id == 0));
+	memcpy(&s->id, &id, sizeof(id));
+	s->flags = caller->flags & TRACE_FLAG_RANDOM; /* C20, C21 */
+	s->tid = thread_self.tid;
+	slot_open(s);
+	stats_inc(STAT_SPANS_STARTED);
+	return s;
+}
+
+/* An open one of this process, after calls_close(); false: it is for span_end(). */
+static ALWAYS_INLINE bool span_end_bare(struct span *s, struct span_ref ref)
+{
+	uint64_t word = atomic_load_explicit(&spare, memory_order_relaxed);
+
+	if (UNLIKELY(word) || UNLIKELY(!span_is_bare(s)))
+		return false;
+	atomic_store_explicit(&s->state, SLOT_SPARE, memory_order_relaxed);
+	SHAKE();
+	if (!single_exchange(&spare, &word,
+			     (uint64_t)process_epoch() << 32 | SPARE_BARE | ref.slot))
+		slot_free(store_get(), s);
+	stats_inc(STAT_SPANS_UNSAMPLED);
+	return true;
+}
+
+#endif
