@@ -155,6 +155,10 @@ struct span_mark span_mark(const struct span *s);
 MUST_USE bool span_block_take(struct span_block *ret, const struct span *s, struct span_mark since);
 void span_block_add(struct span *s, const struct span_block *b);
 
+/* A text, and then those, of a span that is recorded; false: as span_set_joined(). */
+MUST_USE bool span_set_with_block(struct span *s, enum attr key, struct bytes text,
+				  const struct span_block *b);
+
 /*
  * An attribute whose key is that of `prefix` and a name of the application's behind it; packed as
  * store.h says of ITEM_ELEMENT.  Elements of one name become one array of strings (H35).

@@ -75,9 +75,9 @@ static ALWAYS_INLINE bool span_is_bare(const struct span *s)
 
 /*
  * span_start() for a SERVER span of which it is decided that it is not recorded, below a caller
- * without a trace state; NULL: the slot at hand is none that had a bare one.
+ * without a trace state, with these flags; NULL: the slot at hand is none that had a bare one.
  */
-static ALWAYS_INLINE struct span *span_start_bare(const struct span_context *caller,
+static ALWAYS_INLINE struct span *span_start_bare(const struct span_context *caller, uint8_t flags,
 						  struct span_ref *ret_ref)
 {
 	uint64_t word = atomic_load_explicit(&spare, memory_order_relaxed), id;
@@ -97,7 +97,7 @@ static ALWAYS_INLINE struct span *span_start_bare(const struct span_context *cal
 		id = rng_next();
 	while (UNLIKELY(id == 0));
 	memcpy(&s->id, &id, sizeof(id));
-	s->flags = caller->flags & TRACE_FLAG_RANDOM; /* C20, C21 */
+	s->flags = flags;
 	s->tid = thread_self.tid;
 	slot_open(s);
 	stats_inc(STAT_SPANS_STARTED);

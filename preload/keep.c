@@ -136,7 +136,7 @@ __attribute__((no_sanitize("thread"))) static struct peek peek(const struct span
 
 void keep_begin(struct span *s, const struct span_context *parent)
 {
-	const struct span *local = parent ? span_get(parent->local) : NULL;
+	const struct span *local = parent && parent->local.slot ? span_get(parent->local) : NULL;
 	struct peek seen;
 
 	atomic_store_explicit(&s->holds, 0, memory_order_relaxed);
@@ -359,7 +359,10 @@ void keep_settle(struct store *st, struct span *s, bool is_sent)
 
 	if (s->root.slot)
 		return;
-	number = (uint32_t)atomic_fetch_or(&s->held, HELD_CLOSED) & HELD_NUMBER;
+	number = (uint32_t)atomic_load(&s->held);
+	if (!(number & HELD_CLOSED)) /* by keep_end() */
+		number = (uint32_t)atomic_fetch_or(&s->held, HELD_CLOSED);
+	number &= HELD_NUMBER;
 	while (number && left--) {
 		struct span *h = held_get(st, number, root);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sampler.h"
 
+#include <endian.h>
 #include <stdatomic.h>
 
 #include "clock.h"
@@ -19,6 +20,7 @@
 
 bool sampler_is_set;
 bool sampler_has_rules;
+bool sampler_is_by_parent;
 
 struct rule {
 	struct sampling_rule is;
@@ -42,11 +44,10 @@ static struct decision decision(enum verdict verdict, enum sampler_state state)
 /* The last seven bytes of the trace id, which are random on their own (C19, E55). */
 static uint64_t random_of(const struct trace_id *trace)
 {
-	uint64_t w = 0;
+	uint64_t w;
 
-	for (size_t i = 9; i < sizeof(trace->bytes); i++)
-		w = w << 8 | trace->bytes[i];
-	return w;
+	memcpy(&w, trace->bytes + sizeof(trace->bytes) - sizeof(w), sizeof(w));
+	return be64toh(w) & UINT64_MAX >> 8;
 }
 
 /* E53-E56, E58: kept or not, the trace state says no more than what is so. */
@@ -74,6 +75,8 @@ static enum sampler_state ratio_state(const struct span_context *parent, bool is
 
 	if (!parent)
 		return is_kept ? STATE_SET : STATE_KEEP;
+	if (LIKELY(!parent->tracestate.len))
+		return STATE_KEEP;
 	ot_member_find(parent->tracestate, &m);
 	if (!m.has_threshold)
 		return STATE_KEEP;
@@ -83,12 +86,13 @@ static enum sampler_state ratio_state(const struct span_context *parent, bool is
 /* E36: the id alone decides. */
 static struct decision by_ratio(const struct sampler_case *c)
 {
-	static atomic_flag is_told = ATOMIC_FLAG_INIT;
+	static _Atomic bool is_told;
 	bool is_kept = random_of(c->trace) >= threshold;
 	struct decision d =
 		decision(is_kept ? VERDICT_SAMPLE : VERDICT_DROP, ratio_state(c->parent, is_kept));
 
-	if (c->parent && !atomic_flag_test_and_set(&is_told)) /* E47 */
+	if (c->parent && UNLIKELY(!atomic_load(&is_told)) && !atomic_exchange(&is_told, true))
+		/* E47 */
 		LOG(BYTES("traceidratio decides about traces that others began: "
 			  "parts of them may be missing"));
 	d.threshold = threshold;
@@ -273,6 +277,7 @@ void sampler_init(void)
 	take_remote();
 	take_rules();
 	take_limit();
+	sampler_is_by_parent = config.traces_sampler & SAMPLER_PARENTBASED;
 	sampler_is_set = config.traces_sampler != (SAMPLER_ALWAYS_ON | SAMPLER_PARENTBASED) ||
 			 sampler_has_rules || limit.interval_ns || config.force_header.len ||
 			 config.force_baggage.len;

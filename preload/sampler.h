@@ -9,6 +9,8 @@
  *   the sampler       OTEL_TRACES_SAMPLER
  *   the limit         OTEL_INTERSPAN_TRACES_PER_SECOND, of traces that begin here
  *
+ * What is left out is recorded all the same where its end may select it (keep.h).
+ *
  * sampler_init() is for load.c; all else: any thread, async-signal-safe, no lock.
  */
 #include <stdbool.h>
@@ -16,6 +18,7 @@
 
 #include "bytes.h"
 #include "compiler.h"
+#include "keep.h"
 #include "span.h"
 #include "trace_id.h"
 
@@ -49,6 +52,7 @@ void sampler_init(void);
 /* Is anything set but the default, parentbased_always_on without rules and limit? */
 extern bool sampler_is_set;
 extern bool sampler_has_rules;
+extern bool sampler_is_by_parent; /* one of the parentbased_ forms, as the default is */
 
 /* Of the span, as far as its beginning has told. */
 struct sampler_name {
@@ -64,6 +68,20 @@ unsigned sampler_rule(struct bytes method, struct bytes path, struct sampler_nam
 
 struct decision sampler_decide_as_set(const struct sampler_case *c);
 
+static ALWAYS_INLINE uint8_t sampler_asks(const struct span_context *caller)
+{
+	return caller->flags & TRACE_FLAG_SAMPLED ? VERDICT_SAMPLE : VERDICT_DROP;
+}
+
+static ALWAYS_INLINE struct decision sampler_decided(struct decision d, uint8_t *flags)
+{
+	if (d.verdict == VERDICT_SAMPLE)
+		*flags |= TRACE_FLAG_SAMPLED;
+	else if (UNLIKELY(keep_is_set) && d.verdict == VERDICT_DROP)
+		d.verdict = VERDICT_RECORD;
+	return d;
+}
+
 /*
  * *flags: TRACE_FLAG_* to propagate; in: those of the parent, or of a fresh trace, without SAMPLED.
  * SAMPLED is set exactly when the verdict is VERDICT_SAMPLE (E45).
@@ -74,11 +92,29 @@ static ALWAYS_INLINE struct decision sampler_decide(const struct sampler_case *c
 
 	if (sampler_is_set)
 		d = sampler_decide_as_set(c);
-	else if (c->parent && !(c->parent->flags & TRACE_FLAG_SAMPLED))
-		d.verdict = VERDICT_DROP;
-	if (d.verdict == VERDICT_SAMPLE)
-		*flags |= TRACE_FLAG_SAMPLED;
-	return d;
+	else if (c->parent)
+		d.verdict = sampler_asks(c->parent);
+	return sampler_decided(d, flags);
 }
+
+/* The same where nothing but the caller, who has not deferred it, and the sampler are asked. */
+static ALWAYS_INLINE struct decision sampler_decide_below(const struct span_context *caller,
+							  uint8_t *flags)
+{
+	struct decision d = { VERDICT_SAMPLE, STATE_KEEP, 0 };
+
+	if (UNLIKELY(!sampler_is_by_parent))
+		d = sampler_decide_as_set(&(struct sampler_case){ caller, &caller->trace, 0, 0 });
+	else
+		d.verdict = sampler_asks(caller);
+	return sampler_decided(d, flags);
+}
+
+/*
+ * span_start() of a SERVER span below a valid caller, whose trace state is empty, with what
+ * sampler_decide() has said.
+ */
+struct span *span_start_decided(const struct span_context *caller, struct decision d,
+				uint8_t flags);
 
 #endif

@@ -180,34 +180,6 @@ static bool context_is_valid(const struct span_context *c)
 	return c && LIKELY(!trace_id_is_zero(&c->trace)) && LIKELY(!span_id_is_zero(&c->span));
 }
 
-/*
- * Ids and flags: the parent's trace or a new one, then the sampler, always a fresh span id (E44).
- */
-static ALWAYS_INLINE struct decision identity_set(struct span *s, const struct span_context *parent,
-						  uint64_t now, unsigned rule)
-{
-	struct sampler_case c = { parent, &s->trace, now, rule };
-	uint8_t flags = TRACE_FLAG_RANDOM; /* C19 */
-	struct decision d;
-
-	if (LIKELY(parent != NULL)) {
-		s->trace = parent->trace;
-		s->parent = parent->span;
-		s->has_parent = 1;
-		s->parent_is_remote = parent->is_remote;
-		flags = parent->flags & TRACE_FLAG_RANDOM; /* C20, C21 */
-	} else {
-		trace_id_new(&s->trace);
-	}
-	span_id_new(&s->id);
-	d = sampler_decide(&c, &flags);
-	if (UNLIKELY(d.verdict == VERDICT_DROP && keep_is_set))
-		d.verdict = VERDICT_RECORD;
-	s->verdict = d.verdict;
-	s->flags = flags;
-	return d;
-}
-
 /* First of all items, where span_tracestate() looks; also of an unsampled span (C46). */
 static NO_INLINE void tracestate_add(struct span *s, struct bytes list, struct decision d)
 {
@@ -226,22 +198,29 @@ static ALWAYS_INLINE void set_start(struct span *s, uint64_t monotonic_ns)
 	s->start_unix_ns = monotonic_ns + anchor_get(monotonic_ns);
 }
 
-struct span *span_start_by(enum span_kind kind, const struct span_context *parent,
-			   uint64_t monotonic_ns, unsigned rule)
+/* Always a fresh span id (E44). */
+static ALWAYS_INLINE struct span *open_span(enum span_kind kind, const struct span_context *parent,
+					    const struct trace_id *trace, uint64_t monotonic_ns,
+					    struct decision d, uint8_t flags)
 {
 	struct store *st = store_open();
 	struct span *s = st ? slot_take(st) : NULL;
-	struct decision d;
 
 	if (UNLIKELY(!s)) {
 		stats_inc(STAT_SPANS_NO_SLOT);
 		return NULL;
 	}
-	if (parent && UNLIKELY(!context_is_valid(parent)))
-		parent = NULL;
-	d = identity_set(s, parent, monotonic_ns, rule);
+	s->trace = *trace;
+	if (LIKELY(parent != NULL)) {
+		s->parent = parent->span;
+		s->has_parent = 1;
+		s->parent_is_remote = parent->is_remote;
+	}
+	span_id_new(&s->id);
 	s->tid = thread_self.tid; /* known since the id was made */
 	s->kind = (uint8_t)kind;
+	s->verdict = d.verdict;
+	s->flags = flags;
 	if (LIKELY(d.verdict != VERDICT_DROP))
 		set_start(s, monotonic_ns);
 	if (UNLIKELY(d.state == STATE_SET) || (parent && UNLIKELY(parent->tracestate.len)))
@@ -250,6 +229,32 @@ struct span *span_start_by(enum span_kind kind, const struct span_context *paren
 		keep_begin(s, parent);
 	stats_inc(STAT_SPANS_STARTED);
 	return s;
+}
+
+/* Ids and flags: the parent's trace or a new one, then the sampler. */
+struct span *span_start_by(enum span_kind kind, const struct span_context *parent,
+			   uint64_t monotonic_ns, unsigned rule)
+{
+	struct trace_id fresh;
+	uint8_t flags = TRACE_FLAG_RANDOM; /* C19 */
+	struct sampler_case c = { parent, &fresh, monotonic_ns, rule };
+	struct decision d;
+
+	if (parent && UNLIKELY(!context_is_valid(parent)))
+		c.parent = NULL;
+	if (LIKELY(c.parent != NULL)) {
+		c.trace = &parent->trace;
+		flags = parent->flags & TRACE_FLAG_RANDOM; /* C20, C21 */
+	} else {
+		trace_id_new(&fresh);
+	}
+	d = sampler_decide(&c, &flags);
+	return open_span(kind, c.parent, c.trace, monotonic_ns, d, flags);
+}
+
+struct span *span_start_decided(const struct span_context *caller, struct decision d, uint8_t flags)
+{
+	return open_span(SPAN_SERVER, caller, &caller->trace, 0, d, flags);
 }
 
 struct span *span_start_at(enum span_kind kind, const struct span_context *parent,

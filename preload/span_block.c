@@ -37,6 +37,24 @@ bool span_set_joined(struct span *s, enum attr key, const struct bytes *pieces, 
 	return true;
 }
 
+bool span_set_with_block(struct span *s, enum attr key, struct bytes text,
+			 const struct span_block *b)
+{
+	uint64_t head = ITEM_STR | (uint64_t)key << 16 | (uint64_t)text.len << 32;
+	size_t len = sizeof(head) + text.len;
+	unsigned char *to = span_data(s) + s->used;
+
+	_Static_assert(sizeof(struct item_head) == sizeof(head), "as it lies there (head_put())");
+	if (UNLIKELY(text.len > STORE_VALUE_MAX) ||
+	    UNLIKELY(!has_room(s, len + b->len, b->attrs + 1u)))
+		return false;
+	memcpy(to, &head, sizeof(head));
+	copy_short(to + sizeof(head), text.ptr, text.len);
+	copy_short(to + len, b->items, b->len);
+	count(s, len + b->len, b->attrs + 1u);
+	return true;
+}
+
 struct span_mark span_mark(const struct span *s)
 {
 	return s ? (struct span_mark){ s->used, s->attrs } : (struct span_mark){ 0, 0 };

@@ -14,6 +14,7 @@
 #include "stats.h"
 #include "traceparent.h"
 #include "tracer.h"
+#include "url.h"
 
 static bool is_default; /* as far as it matters here */
 
@@ -21,11 +22,10 @@ void conn_take_settings(void)
 {
 	bool is_more = config.excluded_urls.len || config.force_header.len ||
 		       config.force_baggage.len || sampler_has_rules || keep_has_rules ||
-		       config.sdk_disabled || opt_in(ATTR_HTTP_REQUEST_BODY_SIZE) ||
-		       opt_in(ATTR_HTTP_RESPONSE_BODY_SIZE);
+		       config.sdk_disabled || config.http_routes.len ||
+		       opt_in(ATTR_HTTP_REQUEST_BODY_SIZE) || opt_in(ATTR_HTTP_RESPONSE_BODY_SIZE);
 
-	is_default = !is_more && config.trust_inbound && tag_is_allowed() &&
-		     config.traces_sampler & SAMPLER_PARENTBASED;
+	is_default = !is_more && config.trust_inbound && tag_is_allowed();
 }
 
 /* Does nobody else know better than to take it for a server's connection of HTTP/1? */
@@ -65,18 +65,37 @@ static ALWAYS_INLINE bool is_idle(const struct conn *c)
 	       atomic_load_explicit(&c->exchanges.tail, memory_order_relaxed);
 }
 
+/* What of it is told is what was told of the last one, but for its path. */
+static ALWAYS_INLINE bool describe_as_last(struct span *s, const struct conn *c, const char *text)
+{
+	struct bytes target = head_get(&c->request.now, text, HEAD_TARGET);
+
+	return LIKELY(c->request.is_common) && LIKELY(url_is_path(target)) &&
+	       LIKELY(span_set_with_block(s, ATTR_URL_PATH, target, &c->common.block));
+}
+
 /* What is asked for is in c->request.now, the caller's context in *caller; NULL: it has none. */
 static ALWAYS_INLINE struct span *open_span(struct conn *c, int fd, const char *text,
 					    const struct span_context *caller,
 					    struct span_ref *ret_ref)
 {
-	bool is_dropped = LIKELY(caller) && !(caller->flags & TRACE_FLAG_SAMPLED) && !keep_is_set;
-	struct span *s = is_dropped ? span_start_bare(caller, ret_ref) : NULL;
+	struct span *s;
 
-	if (LIKELY(s))
-		return s;
-	s = span_start_by(SPAN_SERVER, caller, 0, 0);
-	attrs_server_request(s, c, fd, &c->request.now, text, &c->in.parser);
+	if (LIKELY(caller)) {
+		uint8_t flags = caller->flags & TRACE_FLAG_RANDOM; /* C20, C21 */
+		struct decision d = sampler_decide_below(caller, &flags);
+
+		if (LIKELY(d.verdict == VERDICT_DROP && d.state != STATE_SET)) {
+			s = span_start_bare(caller, flags, ret_ref);
+			if (LIKELY(s))
+				return s;
+		}
+		s = span_start_decided(caller, d, flags);
+	} else {
+		s = span_start_by(SPAN_SERVER, NULL, 0, 0);
+	}
+	if (LIKELY(span_is_recording(s)) && !describe_as_last(s, c, text))
+		attrs_server_request(s, c, fd, &c->request.now, text, &c->in.parser);
 	*ret_ref = span_ref(s);
 	return s;
 }

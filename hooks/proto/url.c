@@ -98,6 +98,11 @@ struct url url_split(struct bytes target, bool is_connect)
 	return u;
 }
 
+bool url_is_path(struct bytes target)
+{
+	return target.len && *target.ptr == '/' && find_end(target, false) == target.len;
+}
+
 /* --- secrets --- */
 
 /* Length of "user:password@"; the last @ ends it, so that none can hide a part of it. */

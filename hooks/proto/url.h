@@ -34,6 +34,9 @@ struct url {
 
 struct url url_split(struct bytes target, bool is_connect);
 
+/* Is it of the origin form, and nothing but a path? */
+bool url_is_path(struct bytes target);
+
 /*
  * url.full by form (H47).  scheme and host are those of the connection and of the Host header; the
  * absolute form brings its own.  keys: comma list.  Returns the length written.

@@ -464,10 +464,10 @@ static void test_usual_bare_is_of_one_process(void **state)
 	warm();
 	child = fork();
 	if (!child)
-		_exit(span_start_bare(&caller, &ref) != NULL);
+		_exit(span_start_bare(&caller, 0, &ref) != NULL);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
-	span_end(span_start_bare(&caller, &ref));
+	span_end(span_start_bare(&caller, 0, &ref));
 }
 
 /* Who keeps by outcome records what is not sampled; the answer decides. */
@@ -488,6 +488,42 @@ static void test_usual_unsampled_is_kept(void **state)
 	}
 	config.keep = BYTES("none");
 	keep_init();
+}
+
+/* E36: whatever the caller has decided, the last seven bytes of the id are asked. */
+static void test_usual_asks_the_sampler(void **state)
+{
+	static const struct {
+		const char *trace;
+		bool is_sampled;
+	} rows[] = {
+		{ "4bf92f3577b34da6a380000000000000", true },
+		{ "4bf92f3577b34da6a37fffffffffffff", false },
+		{ "4bf92f3577b34da6ffffffffffffffff", true },
+		{ "4bf92f3577b34da6ff00000000000000", false },
+	};
+
+	(void)state;
+	warm();
+	config.traces_sampler = SAMPLER_TRACEIDRATIO;
+	config.traces_sampler_arg = BYTES("0.5");
+	sampler_init();
+	conn_take_settings();
+	for (size_t i = 0; i < 8; i++) {
+		bool is_sampled = rows[i % 4].is_sampled;
+		char get[200];
+
+		snprintf(get, sizeof(get),
+			 "GET /a HTTP/1.1\r\nHost: h\r\ntraceparent: 00-%s-" PARENT "-%s\r\n\r\n",
+			 rows[i % 4].trace, is_sampled ? "00" : "01");
+		moves(get, true);
+		assert_int_equal(span_verdict(served()),
+				 is_sampled ? VERDICT_SAMPLE : VERDICT_DROP);
+		assert_int_equal(served()->flags, is_sampled ? TRACE_FLAG_SAMPLED : 0);
+		answers("200");
+	}
+	config_parse(&config, NULL);
+	sampler_init();
 }
 
 /* What has been shown is never another one (MSG_PEEK). */
@@ -553,6 +589,7 @@ int main(void)
 		IN_A_LOOP(test_usual_bare_has_ids_alone),
 		IN_A_LOOP(test_usual_bare_is_of_one_process),
 		IN_A_LOOP(test_usual_unsampled_is_kept),
+		IN_A_LOOP(test_usual_asks_the_sampler),
 		IN_A_LOOP(test_usual_leaves_what_was_peeked),
 		IN_A_LOOP(test_usual_side_by_side),
 		/* Last, since nobody takes what they fill the store with. */
