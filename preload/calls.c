@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "calls_first.h"
 #include "calls_impl.h"
 
 #include <stdatomic.h>
@@ -40,6 +41,7 @@ _Static_assert(ENTRIES == 1u << (OWNER_SHIFT - ENTRY_SHIFT) && WAYS == 1u << WAY
 struct table {
 	_Atomic uint64_t words[ENTRIES];
 	_Atomic uint64_t given[ENTRIES / 64]; /* a bit for each entry that is some word's */
+	struct first firsts[ENTRIES];
 	struct entry entries[ENTRIES];
 };
 
@@ -103,6 +105,16 @@ static ALWAYS_INLINE bool is_elsewhere(struct table *t, struct span_ref ref)
 	       is_owner(atomic_load(&t->words[place(ref, 3)]), owner_of(ref, 3));
 }
 
+static ALWAYS_INLINE bool has_entry(struct table *t, struct span_ref ref)
+{
+	return is_owner(atomic_load(&t->words[place(ref, 0)]), owner_of(ref, 0));
+}
+
+static ALWAYS_INLINE struct first *first_of(struct table *t, struct span_ref ref)
+{
+	return &t->firsts[place(ref, 0)];
+}
+
 /* --- entries --- */
 
 /* ENTRIES: all are given out. */
@@ -139,43 +151,6 @@ static void entry_return(struct table *t, uint32_t entry)
 static bool entry_is_given(struct table *t, uint32_t entry)
 {
 	return atomic_load_explicit(&t->given[entry / 64], memory_order_relaxed) >> entry % 64 & 1;
-}
-
-static NO_INLINE void folded_clear(struct folded *f)
-{
-	atomic_store_explicit(&f->count, 0, memory_order_relaxed);
-	atomic_store_explicit(&f->failed, 0, memory_order_relaxed);
-	atomic_store_explicit(&f->duration_ns, 0, memory_order_relaxed);
-	atomic_store_explicit(&f->slowest_ns, 0, memory_order_relaxed);
-	atomic_store_explicit(&f->start_before, 0, memory_order_relaxed);
-	atomic_store_explicit(&f->end_ns, 0, memory_order_relaxed);
-}
-
-static ALWAYS_INLINE bool has_folded(const struct folded *f)
-{
-	return atomic_load_explicit(&f->count, memory_order_relaxed) != 0;
-}
-
-static NO_INLINE void entry_clear(struct entry *e)
-{
-	for (struct group *g = e->groups; g < e->groups + GROUPS; g++) {
-		if (!atomic_load_explicit(&g->hash, memory_order_relaxed))
-			break;
-		atomic_store_explicit(&g->duration_ns, 0, memory_order_relaxed);
-		atomic_store_explicit(&g->end_ns, 0, memory_order_relaxed);
-		atomic_store_explicit(&g->start_before, 0, memory_order_relaxed);
-		atomic_store_explicit(&g->count, 0, memory_order_relaxed);
-		atomic_store_explicit(&g->overlapped, 0, memory_order_relaxed);
-		atomic_store_explicit(&g->text_state, TEXT_NONE, memory_order_relaxed);
-		if (UNLIKELY(has_folded(&g->folded)))
-			folded_clear(&g->folded);
-		atomic_store_explicit(&g->hash, 0, memory_order_relaxed);
-	}
-	atomic_store_explicit(&e->other_ns, 0, memory_order_relaxed);
-	atomic_store_explicit(&e->count, 0, memory_order_relaxed);
-	atomic_store_explicit(&e->other, 0, memory_order_relaxed);
-	if (UNLIKELY(has_folded(&e->folded)))
-		folded_clear(&e->folded);
 }
 
 /* In a child of this thread's, made by a signal handler in our midst, it is not ours any more. */
@@ -279,144 +254,37 @@ static struct entry *entry_join(struct table *t, struct span_ref ref, uint32_t *
 	return NULL;
 }
 
-/* --- which call --- */
+/* --- */
 
-static uint64_t mix(uint64_t a, uint64_t b)
+/* Not the first, or none for whom there is a place. */
+static NO_INLINE bool add_to_entry(struct table *t, struct span_ref parent, const struct call *call,
+				   uint64_t hash)
 {
-	unsigned __int128 p = (unsigned __int128)a * b;
+	struct call before;
+	uint64_t first;
+	uint32_t way;
+	struct entry *e = entry_join(t, parent, &way);
+	bool is_folded;
 
-	return (uint64_t)p ^ (uint64_t)(p >> 64);
-}
-
-/*
- * Eight bytes a step; the length goes in as well, for texts that end in zeros and where they meet.
- */
-static uint64_t hash_bytes(uint64_t h, struct bytes b)
-{
-	uint64_t w = b.len;
-
-	for (; b.len >= sizeof(w); b = bytes_skip(b, sizeof(w))) {
-		uint64_t next;
-
-		memcpy(&next, b.ptr, sizeof(next));
-		h = mix(h ^ next, 0x9e3779b97f4a7c15u);
+	if (UNLIKELY(!e)) {
+		stats_inc(STAT_CALLS_FULL);
+		return false;
 	}
-	for (size_t i = 0; i < b.len; i++)
-		w = w << 8 | (unsigned char)b.ptr[i];
-	return mix(h ^ w, 0xd6e8feb86659fd93u);
-}
-
-uint64_t calls_hash(const struct call *c)
-{
-	uint64_t h = hash_bytes(0xcbf29ce484222325u, c->peer);
-
-	return hash_bytes(hash_bytes(h, c->operation), c->summary) | 1;
-}
-
-static uint8_t text_put(struct group *g, size_t at, struct bytes from, size_t max)
-{
-	size_t n = from.len < max ? from.len : max;
-
-	while (n && n < from.len && ((unsigned char)from.ptr[n] & 0xc0) == 0x80)
-		n--;
-	copy_short(g->text + at, from.ptr, n);
-	return (uint8_t)n;
-}
-
-/* Once, by whoever comes first. */
-static void text_set(struct group *g, const struct call *c)
-{
-	uint64_t none = atomic_load_explicit(&g->text_state, memory_order_relaxed);
-
-	if (none != TEXT_NONE || !single_exchange(&g->text_state, &none, TEXT_CLAIMED))
-		return;
-	g->peer = text_put(g, 0, c->peer, CALLS_PEER_MAX);
-	g->operation = text_put(g, g->peer, c->operation, CALLS_OPERATION_MAX);
-	g->summary = text_put(g, (size_t)g->peer + g->operation, c->summary, CALLS_SUMMARY_MAX);
-	/* Pairs with has_text(). */
-	atomic_store_explicit(&g->text_state, TEXT_WHOLE, memory_order_release);
-}
-
-/* NULL: all are others'.  is_named: it gets its text even where this is the first of its kind. */
-static ALWAYS_INLINE struct group *group_get(struct entry *e, const struct call *c, uint64_t hash,
-					     bool is_named)
-{
-	for (struct group *g = e->groups; g < e->groups + GROUPS; g++) {
-		uint64_t seen = atomic_load(&g->hash);
-		bool is_first = !seen && single_exchange(&g->hash, &seen, hash);
-
-		if (!is_first && seen != hash)
-			continue;
-		if (UNLIKELY(!is_first || is_named))
-			text_set(g, c);
-		return g;
-	}
-	return NULL;
-}
-
-/* Returns what it was before. */
-static uint64_t raise_to(_Atomic uint64_t *to, uint64_t value)
-{
-	uint64_t seen = atomic_load(to);
-
-	while (seen < value && !single_exchange(to, &seen, value))
-		;
-	return seen;
-}
-
-/*
- * Of two that overlap the one that comes second to end_ns is counted.  Of two that do not, but are
- * told in the wrong order by threads that know nothing of each other, none.
- */
-static bool is_overlapped(struct group *g, const struct call *c)
-{
-	uint64_t before = raise_to(&g->start_before, UINT64_MAX - c->start_ns);
-	uint64_t end = raise_to(&g->end_ns, c->end_ns);
-
-	return end > c->start_ns && (!before || UINT64_MAX - before < c->end_ns);
-}
-
-static NO_INLINE void fold(struct entry *e, struct group *g, const struct call *c, uint64_t took)
-{
-	struct folded *f = g ? &g->folded : &e->folded;
-
-	if (g)
-		text_set(g, c);
-	atomic_fetch_add(&f->count, 1);
-	atomic_fetch_add(&f->failed, c->has_failed);
-	atomic_fetch_add(&f->duration_ns, took);
-	raise_to(&f->slowest_ns, took);
-	raise_to(&f->start_before, UINT64_MAX - c->start_ns);
-	raise_to(&f->end_ns, c->end_ns);
-}
-
-/* True: it is one too many. */
-static ALWAYS_INLINE bool add(struct entry *e, const struct call *c, uint64_t hash, bool is_named)
-{
-	uint64_t took = c->end_ns > c->start_ns ? c->end_ns - c->start_ns : 0;
-	struct group *g = group_get(e, c, hash, is_named);
-	bool is_folded = single_add_small(&e->count, 1) >= config.max_spans_per_request;
-
-	if (UNLIKELY(is_folded))
-		fold(e, g, c, took);
-	if (!g) {
-		single_add(&e->other_ns, took);
-		single_add_small(&e->other, 1);
-		return is_folded;
-	}
-	single_add_small(&g->count, 1);
-	single_add(&g->duration_ns, took);
-	if (is_overlapped(g, c))
-		single_add_small(&g->overlapped, 1);
+	SHAKE();
+	if (first_take(first_of(t, parent), first_owner(parent), first_owner(parent) | FIRST_MOVED,
+		       &before, &first))
+		(void)entry_add(e, &before, first, false);
+	/*
+	 * Of those that are the same, but in two entries, one has the text that they are told by.
+	 */
+	is_folded = entry_add(e, call, hash, way != 0);
+	leave(t, place(parent, way), owner_of(parent, way));
 	return is_folded;
 }
 
 bool calls_add_hashed(struct span_ref parent, const struct call *call, uint64_t hash)
 {
 	struct table *t = atomic_load_explicit(&the_table, memory_order_acquire);
-	struct entry *e;
-	bool is_folded;
-	uint32_t way;
 
 	if (!parent.slot)
 		return false;
@@ -424,20 +292,15 @@ bool calls_add_hashed(struct span_ref parent, const struct call *call, uint64_t 
 		stats_inc(STAT_CALLS_LATE);
 		return false;
 	}
-	if (UNLIKELY(!t))
-		t = table_create();
-	e = t ? entry_join(t, parent, &way) : NULL;
-	if (UNLIKELY(!e)) {
+	if (UNLIKELY(!t) && !(t = table_create())) {
 		stats_inc(STAT_CALLS_FULL);
 		return false;
 	}
-	SHAKE();
-	/*
-	 * Of those that are the same, but in two entries, one has the text that they are told by.
-	 */
-	is_folded = add(e, call, hash, way != 0);
-	leave(t, place(parent, way), owner_of(parent, way));
-	return is_folded;
+	return LIKELY(!has_entry(t, parent)) &&
+			       LIKELY(first_keep(first_of(t, parent), first_owner(parent), call,
+						 hash)) ?
+		       false :
+		       add_to_entry(t, parent, call, hash);
 }
 
 bool calls_add(struct span_ref parent, const struct call *call)
@@ -466,7 +329,9 @@ static NO_INLINE uint32_t close_elsewhere(struct table *t, struct span_ref ref, 
 	return ways;
 }
 
-static NO_INLINE void close_found(struct table *t, struct span *s, bool is_told)
+/* With its first one, where that has not gone there: the last of it came from elsewhere. */
+static NO_INLINE void close_entries(struct table *t, struct span *s, const struct call *first,
+				    uint64_t hash, bool is_told)
 {
 	struct span_ref ref = span_ref(s);
 	struct found f;
@@ -476,11 +341,27 @@ static NO_INLINE void close_found(struct table *t, struct span *s, bool is_told)
 	ways = close_one(t, ref, 0, &f);
 	if (UNLIKELY(is_elsewhere(t, ref)))
 		ways |= close_elsewhere(t, ref, &f);
+	if (first && f.n)
+		(void)entry_add(f.entries[0], first, hash, false);
 	if (is_told && f.n)
 		calls_tell(s, &f);
 	for (uint32_t i = 0; ways >> i; i++)
 		if (ways >> i & 1)
 			leave(t, place(ref, i), owner_of(ref, i));
+	first_forget(first_of(t, ref), first_owner(ref));
+}
+
+static NO_INLINE void close_found(struct table *t, struct span *s, bool is_told)
+{
+	struct span_ref ref = span_ref(s);
+	struct call first;
+	uint64_t hash = 0;
+	bool has_first = first_take(first_of(t, ref), first_owner(ref), 0, &first, &hash);
+
+	if (UNLIKELY(has_entry(t, ref)) || UNLIKELY(is_elsewhere(t, ref)))
+		close_entries(t, s, has_first ? &first : NULL, hash, is_told);
+	else if (LIKELY(has_first && is_told))
+		calls_tell_first(s, &first);
 }
 
 void calls_close(struct span *s, bool is_told)

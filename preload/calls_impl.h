@@ -49,6 +49,15 @@ struct entry {
 	struct folded folded; /* of those */
 };
 
+/*
+ * By who uses the entry; true: it is one too many.  is_named: its kind gets its text even where
+ * this is the first of them.
+ */
+bool entry_add(struct entry *e, const struct call *c, uint64_t hash, bool is_named);
+
+/* By who has it alone. */
+void entry_clear(struct entry *e);
+
 /* Entries of one request: one, or for threads that began at the same time more. */
 struct found {
 	struct entry *entries[WAYS];
@@ -57,5 +66,7 @@ struct found {
 
 /* What they are becomes attributes of s, and what was folded spans below it. */
 void calls_tell(struct span *s, const struct found *f);
+/* The same of the only call that there was. */
+void calls_tell_first(struct span *s, const struct call *first);
 
 #endif

@@ -192,27 +192,16 @@ static bool has_folded(const struct found *f)
 	return false;
 }
 
-/* As a proxy's: no other call of the request, in no other entry, and not folded. */
-static ALWAYS_INLINE bool is_single(const struct found *f)
+void calls_tell_first(struct span *s, const struct call *first)
 {
-	const struct entry *e = f->entries[0];
+	uint64_t took = first->end_ns > first->start_ns ? first->end_ns - first->start_ns : 0;
 
-	return f->n == 1 && atomic_load(&e->count) == 1 && !atomic_load(&e->groups[1].hash) &&
-	       config.max_spans_per_request;
-}
-
-static void tell_single(struct span *s, const struct group *g)
-{
 	span_set_int(s, ATTR_CALLS_COUNT, 1);
-	span_set_int(s, ATTR_CALLS_DURATION, (int64_t)(atomic_load(&g->duration_ns) / 1000));
+	span_set_int(s, ATTR_CALLS_DURATION, (int64_t)(took / 1000));
 }
 
 void calls_tell(struct span *s, const struct found *f)
 {
-	if (LIKELY(is_single(f))) {
-		tell_single(s, &f->entries[0]->groups[0]);
-		return;
-	}
 	tell_sums(s, f);
 	if (UNLIKELY(has_folded(f)))
 		tell_folded(s, f);

@@ -27,6 +27,7 @@
 
 #include "bytes.h"
 #include "compiler.h"
+#include "hex.h"
 #include "single.h"
 #include "span.h"
 #include "stats.h"

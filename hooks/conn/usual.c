@@ -119,7 +119,9 @@ bool usual_read(struct conn *c, int fd, char *buf, size_t n)
 	if (LIKELY(r->ids.len)) {
 		ids = buf + r->now.fields.piece[HEAD_TRACEPARENT].at;
 		if (UNLIKELY(conn_is_peeked(c, h->bytes + (size_t)(ids - buf))) ||
-		    UNLIKELY(!traceparent_usual(ids, &caller.trace, &caller.span, &caller.flags)))
+		    UNLIKELY(traceparent_parse((struct bytes){ ids, TRACEPARENT_LEN },
+					       &caller.trace, &caller.span,
+					       &caller.flags) == TRACEPARENT_INVALID))
 			return false;
 	}
 	h->bytes += n;

@@ -5,8 +5,6 @@
 #include <stdint.h>
 
 #include "bytes.h"
-#include "compiler.h"
-#include "hex.h"
 #include "trace_id.h"
 #include "word.h"
 
@@ -27,41 +25,7 @@ enum traceparent traceparent_parse(struct bytes value, struct trace_id *ret_trac
 				   struct span_id *ret_span, uint8_t *ret_flags);
 
 /* 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01 */
-#define TRACEPARENT_TRACE_AT 3
 #define TRACEPARENT_SPAN_AT 36
-#define TRACEPARENT_FLAGS_AT 53
-
-static ALWAYS_INLINE bool traceparent_has_dashes(const char *s)
-{
-	return s[TRACEPARENT_TRACE_AT - 1] == '-' && s[TRACEPARENT_SPAN_AT - 1] == '-' &&
-	       s[TRACEPARENT_FLAGS_AT - 1] == '-';
-}
-
-/*
- * Of TRACEPARENT_LEN, as nearly all are: version 00, no flag that is not known, no blanks.  False:
- * it is for traceparent_parse().
- */
-static ALWAYS_INLINE bool traceparent_usual(const char *s, struct trace_id *ret_trace,
-					    struct span_id *ret_span, uint8_t *ret_flags)
-{
-	uint8_t flags = (uint8_t)(s[TRACEPARENT_FLAGS_AT + 1] - '0');
-	hex_digits wrong = { 0 };
-	struct trace_id trace;
-	struct span_id span;
-
-	if (memcmp(s, "00", 2) != 0 || s[TRACEPARENT_FLAGS_AT] != '0' || flags > 3 ||
-	    !traceparent_has_dashes(s))
-		return false;
-	hex_decode_8(trace.bytes, s + TRACEPARENT_TRACE_AT, &wrong);
-	hex_decode_8(trace.bytes + 8, s + TRACEPARENT_TRACE_AT + 16, &wrong);
-	hex_decode_8(span.bytes, s + TRACEPARENT_SPAN_AT, &wrong);
-	if (!hex_is_right(wrong) || trace_id_is_zero(&trace) || span_id_is_zero(&span))
-		return false;
-	*ret_trace = trace;
-	*ret_span = span;
-	*ret_flags = flags;
-	return true;
-}
 
 /* Version 00, no NUL.  Flags other than TRACE_FLAG_* are sent as 0 (C21). */
 void traceparent_format(char to[static TRACEPARENT_LEN], const struct trace_id *trace,

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <pthread.h>
 
+#include "calls_first.h"
 #include "calls_impl.h"
 #include "compiler.h"
 #include "config.h"
@@ -341,9 +342,10 @@ static void test_calls_stay_where_they_are(void **state)
 	assert_int_equal(span_ref(spans[APART]).slot - span_ref(spans[0]).slot, APART);
 	config.max_spans_per_request = 2;
 	assert_false(calls_add(span_ref(spans[0]), &c));
+	assert_false(calls_add(span_ref(spans[0]), &c));
 	assert_false(calls_add(span_ref(spans[APART]), &c));
 	receive(spans[0]);
-	assert_number(ATTR_CALLS_COUNT, 1);
+	assert_number(ATTR_CALLS_COUNT, 2);
 	assert_false(calls_add(span_ref(spans[APART]), &c));
 	assert_true(calls_add(span_ref(spans[APART]), &c)); /* the third */
 	span_end(spans[APART]);
@@ -358,6 +360,30 @@ static void test_calls_stay_where_they_are(void **state)
 		assert_text(ATTR_CALLS_REPEATED_SUMMARY, "s");
 	}
 	store_give_back(st, index, 2);
+	for (size_t i = 1; i < APART; i++)
+		span_discard(spans[i]);
+}
+
+/* The same of one that has called nothing else. */
+static void test_calls_first_stays_where_it_is(void **state)
+{
+	enum { APART = 1024 };
+	static struct span *spans[APART + 1];
+	struct call c = { BYTES("p"), BYTES("o"), BYTES("s"), US, 2 * US, false };
+
+	(void)state;
+	for (size_t i = 0; i <= APART; i++)
+		spans[i] = span_start(SPAN_SERVER, NULL);
+	assert_false(calls_add(span_ref(spans[0]), &c));
+	assert_false(calls_add(span_ref(spans[APART]), &c));
+	receive(spans[0]);
+	assert_number(ATTR_CALLS_COUNT, 1);
+	assert_number(ATTR_CALLS_DURATION, 1);
+	assert_false(calls_add(span_ref(spans[APART]), &c));
+	receive(spans[APART]);
+	assert_number(ATTR_CALLS_COUNT, 2);
+	assert_number(ATTR_CALLS_DURATION, 2);
+	assert_text(ATTR_CALLS_REPEATED_SUMMARY, "s");
 	for (size_t i = 1; i < APART; i++)
 		span_discard(spans[i]);
 }
@@ -568,10 +594,45 @@ static void test_calls_are_never_anothers(void **state)
 		pthread_join(threads[i], NULL);
 }
 
+/* The place of the only call: one request's at a time, until it has moved on or is told. */
+static void test_calls_first_has_a_place(void **state)
+{
+	struct call call = { .start_ns = 100, .end_ns = 300 }, got = { 0 };
+	struct span *one = span_start(SPAN_SERVER, NULL), *two = span_start(SPAN_SERVER, NULL);
+	uint64_t owner = first_owner(span_ref(one)), other = first_owner(span_ref(two)), hash;
+	struct first f = { 0 };
+
+	(void)state;
+	assert_true(first_keep(&f, owner, &call, 7));
+	assert_false(first_keep(&f, owner, &call, 8));
+	assert_false(first_keep(&f, other, &call, 9)); /* while that one lives */
+	assert_false(first_take(&f, other, 0, &got, &hash));
+	assert_true(first_take(&f, owner, owner | FIRST_MOVED, &got, &hash));
+	assert_int_equal(hash, 7);
+	assert_int_equal(got.end_ns - got.start_ns, 200);
+	assert_false(first_take(&f, owner, 0, &got, &hash));
+	assert_false(first_keep(&f, owner, &call, 10)); /* its calls are in its entry */
+	first_forget(&f, other);
+	assert_int_equal(f.word, owner | FIRST_MOVED);
+	first_forget(&f, owner);
+	assert_int_equal(f.word, 0);
+	assert_true(first_keep(&f, owner, &call, 11));
+	f.word |= FIRST_BUSY;
+	span_discard(one);
+	assert_false(first_keep(&f, other, &call, 12)); /* somebody is at it */
+	f.word &= ~FIRST_BUSY;
+	assert_true(first_keep(&f, other, &call, 13)); /* nobody's any more */
+	assert_true(first_take(&f, other, 0, &got, &hash));
+	assert_int_equal(hash, 13);
+	span_discard(two);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_calls_tell_the_most_repeated),
+		cmocka_unit_test(test_calls_first_has_a_place),
+		cmocka_unit_test(test_calls_first_stays_where_it_is),
 		cmocka_unit_test(test_calls_say_nothing_where_there_were_none),
 		cmocka_unit_test(test_calls_overlap_or_not),
 		cmocka_unit_test(test_calls_differ_by_each_part),

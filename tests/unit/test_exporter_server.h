@@ -28,9 +28,9 @@ struct server {
 	int listener;
 	uint16_t port;
 	pthread_t thread;
-	const char *const *script; /* NULL ends it */
-	int stop[2];               /* a pipe: closed to stop */
-	void (*asked)(void);       /* on its thread, before it answers; NULL: nothing */
+	const char *const *script;   /* NULL ends it */
+	int stop[2];                 /* a pipe: closed to stop */
+	void (*_Atomic asked)(void); /* on its thread, before it answers; NULL: nothing */
 	_Atomic int connections;
 	_Atomic int requests;
 	char head[4096];
@@ -120,6 +120,7 @@ static void *server_run(void *arg)
 
 	while (server_wait(s, s->listener)) {
 		int fd = accept(s->listener, NULL, NULL);
+		void (*asked)(void);
 		bool goes_on = true;
 
 		s->connections++;
@@ -128,8 +129,9 @@ static void *server_run(void *arg)
 			if (!goes_on && s->script[which] != SERVER_RESET)
 				break;
 			s->requests++;
-			if (s->asked)
-				s->asked();
+			asked = s->asked;
+			if (asked)
+				asked();
 			if (s->script[which] == SERVER_RESET)
 				server_reset(fd);
 			goes_on = server_answer(s, fd, which);
