@@ -216,7 +216,7 @@ static NO_INLINE ssize_t write_of_client(const struct io_call *call, struct conn
 
 	if (!call->has_vector || memory_is_readable(call->iov, call->count * sizeof(*call->iov))) {
 		thread_self.caller = call->caller;
-		n = conn_write(call);
+		n = conn_write_looked(call, t);
 		thread_self.caller = NULL;
 		TICKS_OUT();
 		return n;

@@ -34,7 +34,7 @@ static inline bool cursor_hop(struct cursor *c)
 __attribute__((no_sanitize("thread"))) static ALWAYS_INLINE void
 span_peek(unsigned char *to, const uint8_t *from, size_t n)
 {
-	typedef uint32_t word __attribute__((may_alias, aligned(1)));
+	typedef uint64_t word __attribute__((may_alias, aligned(1)));
 
 	for (size_t i = 0; i < n; i += sizeof(word))
 		*(word *)(to + i) = *(const volatile word *)(from + i);

@@ -149,7 +149,8 @@ void conn_read_some(int fd, struct conn_token t, const struct iovec *iov, size_t
 
 	if (UNLIKELY(!half_hold(&c->in, t, true)))
 		return;
-	if (!LIKELY(usual_read(c, fd, iov->iov_base, n)))
+	if (!(c->role == CONN_SERVER ? LIKELY(usual_read(c, fd, iov->iov_base, n)) :
+				       LIKELY(usual_answered(c, iov->iov_base, n))))
 		ok = read_held(c, fd, &(struct moved){ iov, 1, (ssize_t)n, n, 0 });
 	finish(c, &c->in, fd, ok);
 }

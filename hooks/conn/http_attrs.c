@@ -337,14 +337,19 @@ static void set_client_common(struct span *s, struct conn *c, int fd, const stru
 		span_set_str(s, ATTR_USER_AGENT_ORIGINAL, k->agent);
 }
 
-/* A path on a host, with nothing to hide: as nearly all are. */
+static bool host_is_plain(struct bytes host)
+{
+	return host.len && !memchr(host.ptr, '@', host.len);
+}
+
+/* A path on such a host, with nothing to hide: as nearly all are. */
 static bool set_plain_url(struct span *s, const struct conn *c, const struct url *u,
 			  struct bytes host)
 {
-	struct bytes pieces[] = { scheme_of(c), BYTES("://"), host, u->path };
+	struct bytes scheme = conn_is_tls(c) ? BYTES("https://") : BYTES("http://");
+	struct bytes pieces[] = { scheme, host, u->path };
 
-	return u->form == URL_ORIGIN && !u->query.ptr && !u->fragment.ptr && host.len &&
-	       !memchr(host.ptr, '@', host.len) &&
+	return u->form == URL_ORIGIN && !u->query.ptr && !u->fragment.ptr &&
 	       span_set_joined(s, ATTR_URL_FULL, pieces, ARRAY_LEN(pieces));
 }
 
@@ -366,10 +371,12 @@ static void set_client_request(struct span *s, struct conn *c, int fd, const str
 {
 	struct url u = url_split(head_get(h, text, HEAD_TARGET), p->is_connect);
 	struct common_key k = key_of(h, text, p, opt_in(ATTR_USER_AGENT_ORIGINAL));
+	/* Then of the host, too, all is known: it was plain. */
+	bool is_common = LIKELY(c->is_again && c->request.is_common);
 
 	if (UNLIKELY(u.authority.len)) {
 		set_client_common(s, c, fd, &k, u.authority);
-	} else if (LIKELY(c->is_again && c->request.is_common)) {
+	} else if (LIKELY(is_common)) {
 		span_block_add(s, &c->common.block);
 	} else if (!common_recall(&c->common, &k, s)) {
 		struct span_mark since = span_mark(s);
@@ -378,10 +385,12 @@ static void set_client_request(struct span *s, struct conn *c, int fd, const str
 		common_keep(&c->common, &k, s, since);
 	}
 	/* What is parsed anew ends both. */
-	c->request.is_common = c->is_again && !u.authority.len && c->common.version;
+	c->request.is_common = c->is_again && !u.authority.len && c->common.version &&
+			       (is_common || host_is_plain(k.host));
 	c->pending.common = !u.authority.len && c->common.version ? c->common.serial : 0;
 	c->pending.url_at = (uint16_t)span_mark(s).used;
-	if (UNLIKELY(!set_plain_url(s, c, &u, k.host)))
+	if (!(LIKELY(is_common) || host_is_plain(k.host)) ||
+	    UNLIKELY(!set_plain_url(s, c, &u, k.host)))
 		set_full_url(s, c, fd, &u, k.host);
 	set_captured(s, h, text, CAPTURE_CLIENT_REQUEST);
 }

@@ -176,13 +176,10 @@ static ALWAYS_INLINE bool add(struct last_call *last, const struct exchange *x,
 	return add_other(last, x, s, url, &c);
 }
 
-void http_call_end(struct conn *c, const struct exchange *x, struct span *s)
+void http_call_end_at(struct conn *c, const struct exchange *x, struct span *s, uint64_t now)
 {
-	uint64_t now;
-
 	if (!s)
 		return;
-	now = clock_monotonic_ns();
 	if (x->parent.slot && span_is_recording(s) && add(&c->last_call, x, s, now))
 		span_fold(s);
 	else

@@ -199,6 +199,7 @@ static enum tls_sent part(struct tls_call *call, size_t done, size_t *ret_n)
 		w.call = &io;
 		w.total = call->len;
 		w.done = done;
+		w.looked.conn = NULL;
 		w.segment.marks = w.segment.count = 0;
 		if (!write_plan(&w)) {
 			enum tls_sent how =

@@ -2,10 +2,12 @@
 #include "usual.h"
 
 #include "calls.h"
+#include "clock.h"
 #include "config.h"
 #include "context.h"
 #include "host.h"
 #include "http_attrs.h"
+#include "http_call.h"
 #include "http_side.h"
 #include "keep.h"
 #include "opt_in.h"
@@ -28,13 +30,13 @@ void conn_take_settings(void)
 	is_default = !is_more && config.trust_inbound && tag_is_allowed();
 }
 
-/* Does nobody else know better than to take it for a server's connection of HTTP/1? */
-static ALWAYS_INLINE bool is_served(const struct conn *c)
+/* Has it that role, and is looked at? */
+static ALWAYS_INLINE bool is_usual(const struct conn *c, enum conn_role role)
 {
 	uint32_t usual = atomic_load_explicit(&c->usual, memory_order_relaxed);
 
-	_Static_assert(CONN_SERVER == 0, "of the bytes of usual the layer may be another");
-	return LIKELY(is_default) && LIKELY(!(usual & 0xffffff));
+	/* All but its layer. */
+	return LIKELY(is_default) && LIKELY((usual & 0xffffff) == (uint32_t)role);
 }
 
 /* Does this program act on an event by touching its descriptor, and nobody trace in it but us? */
@@ -109,8 +111,9 @@ bool usual_read(struct conn *c, int fd, char *buf, size_t n)
 	struct span_ref ref;
 	char *ids = NULL;
 
-	if (UNLIKELY(!is_served(c)) || UNLIKELY(!r->len) || UNLIKELY(!is_plain_loop()) ||
-	    UNLIKELY(!is_idle(c)) || UNLIKELY(!http1_is_fresh(&h->parser)) ||
+	if (UNLIKELY(!is_usual(c, CONN_SERVER)) || UNLIKELY(!r->len) ||
+	    UNLIKELY(!is_plain_loop()) || UNLIKELY(!is_idle(c)) ||
+	    UNLIKELY(!http1_is_fresh(&h->parser)) ||
 	    UNLIKELY(atomic_load_explicit(&c->is_timed_out, memory_order_relaxed)))
 		return false;
 	/* Of a POST it would have to be known whether it brings somebody's telemetry. */
@@ -151,6 +154,21 @@ static ALWAYS_INLINE struct exchange *only(struct conn *c)
 	return &c->exchanges.at[head % CONN_EXCHANGES];
 }
 
+/* The last answer once more to x, in n bytes that begin with these, and nothing but that. */
+static ALWAYS_INLINE bool is_last_again(struct conn *c, struct half *h, const struct exchange *x,
+					struct bytes first, size_t n)
+{
+	uint64_t length;
+	size_t head;
+
+	if (UNLIKELY(!c->response.len) || UNLIKELY(x->is_head | x->is_connect | x->is_stand_in) ||
+	    UNLIKELY(!http1_is_fresh(&h->parser)))
+		return false;
+	head = repeat_is_response(&c->response, first, &length);
+	return LIKELY(head) && LIKELY(n - head == length) &&
+	       LIKELY(http1_repeat_whole(&h->parser, length));
+}
+
 static ALWAYS_INLINE void end_span(struct span_ref ref, const struct http1 *p)
 {
 	struct span *s = span_mine(ref);
@@ -173,20 +191,39 @@ bool usual_wrote(struct conn *c, const struct iovec *iov, size_t n)
 	struct half *h = &c->out;
 	struct exchange *x = only(c);
 	struct bytes first = { iov->iov_base, iov->iov_len < n ? iov->iov_len : n };
-	uint64_t length;
-	size_t head;
 
-	if (UNLIKELY(!is_served(c)) || UNLIKELY(!c->response.len) || UNLIKELY(!x) ||
-	    UNLIKELY(x->is_head | x->is_connect | x->is_stand_in) ||
-	    UNLIKELY(!http1_is_fresh(&h->parser)) || UNLIKELY(c->first_byte_ns))
-		return false;
-	head = repeat_is_response(&c->response, first, &length);
-	if (UNLIKELY(!head) || UNLIKELY(n - head != length) ||
-	    UNLIKELY(!http1_repeat_whole(&h->parser, length)))
+	if (UNLIKELY(!is_usual(c, CONN_SERVER)) || UNLIKELY(!x) || UNLIKELY(c->first_byte_ns) ||
+	    UNLIKELY(!is_last_again(c, h, x, first, n)))
 		return false;
 	h->bytes += n;
 	end_span(x->span, &h->parser);
 	exchange_pop(c);
 	context_touched((struct span_ref){ 0, 0 });
+	return true;
+}
+
+bool usual_answered(struct conn *c, const char *buf, size_t n)
+{
+	struct half *h = &c->in;
+	struct exchange *x = only(c);
+	struct span *s;
+
+	if (UNLIKELY(!is_usual(c, CONN_CLIENT)) || UNLIKELY(!x) || UNLIKELY(x->has_begun) ||
+	    UNLIKELY(c->wire != NULL) ||
+	    UNLIKELY(atomic_load_explicit(&c->is_timed_out, memory_order_relaxed)) ||
+	    UNLIKELY(!is_last_again(c, h, x, (struct bytes){ buf, n }, n)))
+		return false;
+	h->bytes += n;
+	c->is_read_again = false;
+	context_touched(x->parent);
+	s = span_mine(x->span);
+	if (LIKELY(s)) {
+		uint64_t now = clock_monotonic_ns();
+
+		span_add_event_at(s, EVENT_FIRST_BYTE, now);
+		attrs_response(s, false, &h->parser);
+		http_call_end_at(c, x, s, now);
+	}
+	exchange_pop(c);
 	return true;
 }

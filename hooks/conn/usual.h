@@ -19,6 +19,9 @@
 /* n bytes that the application has read, all of them at buf: a request; in a loop that we know. */
 MUST_USE bool usual_read(struct conn *c, int fd, char *buf, size_t n);
 
+/* n bytes that it has read as a client, all of them at buf: an answer, with its body. */
+MUST_USE bool usual_answered(struct conn *c, const char *buf, size_t n);
+
 /* n bytes that it has written: an answer, with its body. */
 MUST_USE bool usual_wrote(struct conn *c, const struct iovec *iov, size_t n);
 

@@ -183,8 +183,10 @@ static void plan(struct write *w)
 	w->ahead.is_plain = w->is_repeat = false;
 	w->is_pass = w->done == 0;
 	w->is_more = w->is_kept = false;
-	w->token = w->call->inside ? conn_look_inside(w->call->inside, false) :
-				     conn_look(w->call->fd, false);
+	w->token = LIKELY(w->looked.conn != NULL) ? w->looked :
+		   w->call->inside                ? conn_look_inside(w->call->inside, false) :
+						    conn_look(w->call->fd, false);
+	w->looked.conn = NULL;
 	if (LIKELY(w->token.conn && conn_role(w->token) == CONN_CLIENT)) {
 		struct conn *c = conn_hold(w->token, false, false);
 		bool is_planned = c && plan_held(w, c);
@@ -355,10 +357,16 @@ size_t write_done(struct write *w, ssize_t n)
 
 ssize_t conn_write(const struct io_call *call)
 {
+	return conn_write_looked(call, (struct conn_token){ 0 });
+}
+
+ssize_t conn_write_looked(const struct io_call *call, struct conn_token t)
+{
 	int error = errno;
 	struct write w;
 
 	w.call = call;
+	w.looked = t;
 	w.total = total_len(call);
 	w.done = 0;
 	for (;;) {
@@ -389,6 +397,7 @@ bool conn_pay(const struct io_call *call)
 	struct write w;
 
 	w.call = call;
+	w.looked.conn = NULL;
 	w.total = w.done = 0;
 	for (;;) {
 		ssize_t n;

@@ -11,6 +11,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "conn.h"
+
 struct io_call {
 	int fd;
 	uint64_t inside;         /* plaintext of the connection with that entry; 0: not of TLS */
@@ -33,6 +35,8 @@ struct io_call {
  * longjmp.  errno is the real call's.
  */
 ssize_t conn_write(const struct io_call *call);
+/* t: of its descriptor, by who has looked for it just now. */
+ssize_t conn_write_looked(const struct io_call *call, struct conn_token t);
 
 /*
  * Ahead of bytes that leave without being seen: what is owed of a line of ours.  A call without a

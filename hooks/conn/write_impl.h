@@ -10,7 +10,8 @@ struct write {
 	const struct io_call *call;
 	size_t total, done; /* the application's bytes: all, and those that are out */
 	struct conn_token token;
-	bool is_pass; /* the application's own call, as it is */
+	struct conn_token looked; /* by the caller, for the first plan; empty: not */
+	bool is_pass;             /* the application's own call, as it is */
 	bool is_more;
 	bool is_repeat; /* the request that was sent last, once more, all of it: without ahead */
 	bool is_kept;   /* nothing was taken, and what was decided will be tried again as it is */
