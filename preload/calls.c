@@ -329,7 +329,7 @@ static NO_INLINE uint32_t close_elsewhere(struct table *t, struct span_ref ref, 
 	return ways;
 }
 
-/* With its first one, where that has not gone there: the last of it came from elsewhere. */
+/* first: its first call, where that has not gone to an entry; NULL: it has, or there is none. */
 static NO_INLINE void close_entries(struct table *t, struct span *s, const struct call *first,
 				    uint64_t hash, bool is_told)
 {
