@@ -61,6 +61,12 @@ struct span_ref {
 	uint32_t generation;
 };
 
+/* The same as a word, for who exchanges it at once. */
+static inline uint64_t span_ref_word(struct span_ref ref)
+{
+	return (uint64_t)ref.generation << 32 | ref.slot;
+}
+
 /* What travels: W3C Trace Context.  Texts are borrowed. */
 struct span_context {
 	struct trace_id trace;

@@ -271,8 +271,8 @@ static NO_INLINE bool add_to_entry(struct table *t, struct span_ref parent, cons
 		return false;
 	}
 	SHAKE();
-	if (first_take(first_of(t, parent), first_owner(parent), first_owner(parent) | FIRST_MOVED,
-		       &before, &first))
+	if (first_take(first_of(t, parent), span_ref_word(parent),
+		       span_ref_word(parent) | FIRST_MOVED, &before, &first))
 		(void)entry_add(e, &before, first, false);
 	/*
 	 * Of those that are the same, but in two entries, one has the text that they are told by.
@@ -297,7 +297,7 @@ bool calls_add_hashed(struct span_ref parent, const struct call *call, uint64_t 
 		return false;
 	}
 	return LIKELY(!has_entry(t, parent)) &&
-			       LIKELY(first_keep(first_of(t, parent), first_owner(parent), call,
+			       LIKELY(first_keep(first_of(t, parent), span_ref_word(parent), call,
 						 hash)) ?
 		       false :
 		       add_to_entry(t, parent, call, hash);
@@ -348,7 +348,7 @@ static NO_INLINE void close_entries(struct table *t, struct span *s, const struc
 	for (uint32_t i = 0; ways >> i; i++)
 		if (ways >> i & 1)
 			leave(t, place(ref, i), owner_of(ref, i));
-	first_forget(first_of(t, ref), first_owner(ref));
+	first_forget(first_of(t, ref), span_ref_word(ref));
 }
 
 static NO_INLINE void close_found(struct table *t, struct span *s, bool is_told)
@@ -356,7 +356,7 @@ static NO_INLINE void close_found(struct table *t, struct span *s, bool is_told)
 	struct span_ref ref = span_ref(s);
 	struct call first;
 	uint64_t hash = 0;
-	bool has_first = first_take(first_of(t, ref), first_owner(ref), 0, &first, &hash);
+	bool has_first = first_take(first_of(t, ref), span_ref_word(ref), 0, &first, &hash);
 
 	if (UNLIKELY(has_entry(t, ref)) || UNLIKELY(is_elsewhere(t, ref)))
 		close_entries(t, s, has_first ? &first : NULL, hash, is_told);

@@ -28,11 +28,6 @@ struct first {
 	uint64_t start_ns, end_ns;
 };
 
-static ALWAYS_INLINE uint64_t first_owner(struct span_ref ref)
-{
-	return (uint64_t)ref.generation << 32 | ref.slot;
-}
-
 /* Of a request that has ended without that it was taken. */
 static ALWAYS_INLINE bool first_is_stale(uint64_t word)
 {
@@ -41,7 +36,7 @@ static ALWAYS_INLINE bool first_is_stale(uint64_t word)
 	return !(word & FIRST_BUSY) && !store_span(ref);
 }
 
-/* False: it is not the first, or there is no place for it. */
+/* owner: span_ref_word().  False: it is not the first, or there is no place for it. */
 static ALWAYS_INLINE bool first_keep(struct first *f, uint64_t owner, const struct call *c,
 				     uint64_t hash)
 {

@@ -68,7 +68,8 @@ unsigned sampler_rule(struct bytes method, struct bytes path, struct sampler_nam
 
 struct decision sampler_decide_as_set(const struct sampler_case *c);
 
-static ALWAYS_INLINE uint8_t sampler_asks(const struct span_context *caller)
+/* What its flag says. */
+static ALWAYS_INLINE uint8_t sampler_by_caller(const struct span_context *caller)
 {
 	return caller->flags & TRACE_FLAG_SAMPLED ? VERDICT_SAMPLE : VERDICT_DROP;
 }
@@ -93,7 +94,7 @@ static ALWAYS_INLINE struct decision sampler_decide(const struct sampler_case *c
 	if (sampler_is_set)
 		d = sampler_decide_as_set(c);
 	else if (c->parent)
-		d.verdict = sampler_asks(c->parent);
+		d.verdict = sampler_by_caller(c->parent);
 	return sampler_decided(d, flags);
 }
 
@@ -106,7 +107,7 @@ static ALWAYS_INLINE struct decision sampler_decide_below(const struct span_cont
 	if (UNLIKELY(!sampler_is_by_parent))
 		d = sampler_decide_as_set(&(struct sampler_case){ caller, &caller->trace, 0, 0 });
 	else
-		d.verdict = sampler_asks(caller);
+		d.verdict = sampler_by_caller(caller);
 	return sampler_decided(d, flags);
 }
 

@@ -60,7 +60,7 @@ static void entry_force(struct tag_entry *bucket, struct tag_entry *e, uint64_t 
 
 void tag_remember_elsewhere(struct span_ref s, const struct span_id *span_id)
 {
-	uint64_t id = tag_word(span_id), word = tag_ref_word(s);
+	uint64_t id = tag_word(span_id), word = span_ref_word(s);
 	struct tag_entry *bucket = tag_bucket_of(id);
 
 	for (unsigned i = 0; i < 2 * TAG_BUCKET; i++)

@@ -129,11 +129,6 @@ static ALWAYS_INLINE uint64_t tag_word(const struct span_id *id)
 	return w;
 }
 
-static ALWAYS_INLINE uint64_t tag_ref_word(struct span_ref ref)
-{
-	return (uint64_t)ref.generation << 32 | ref.slot;
-}
-
 /* The same two wherever in its bucket there is room, or it is. */
 void tag_remember_elsewhere(struct span_ref s, const struct span_id *id);
 void tag_ended_elsewhere(uint64_t id, uint64_t word);
@@ -146,7 +141,7 @@ static ALWAYS_INLINE void tag_remember(struct span_ref s, const struct span_id *
 
 	if (LIKELY(!atomic_load_explicit(&e->ref, memory_order_relaxed)) &&
 	    LIKELY(atomic_load_explicit(&e->id, memory_order_relaxed) != id) &&
-	    LIKELY(single_exchange(&e->ref, &none, tag_ref_word(s))))
+	    LIKELY(single_exchange(&e->ref, &none, span_ref_word(s))))
 		atomic_store_explicit(&e->id, id, memory_order_release);
 	else
 		tag_remember_elsewhere(s, span_id);
@@ -158,7 +153,7 @@ static ALWAYS_INLINE void tag_remember(struct span_ref s, const struct span_id *
  */
 static ALWAYS_INLINE void tag_ended(struct span_ref s, const struct span_id *span_id)
 {
-	uint64_t id = tag_word(span_id), word = tag_ref_word(s), was = word;
+	uint64_t id = tag_word(span_id), word = span_ref_word(s), was = word;
 
 	if (UNLIKELY(!single_exchange(&tag_bucket_of(id)[tag_first(id)].ref, &was, 0)))
 		tag_ended_elsewhere(id, word);

@@ -11,7 +11,6 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -380,6 +379,7 @@ static void test_usual_unsampled_is_passed_on(void **state)
 		if (i > 3) /* in the same slot */
 			assert_true(atomic_load(&spare) == 0);
 		answers("200");
+		assert_true(atomic_load(&spare) & SPARE_BARE); /* by the short way */
 		assert_null(span_get(now));
 		assert_int_equal(context_current().slot, 0);
 		assert_true(hook_counts(i + 1, i + 1));
@@ -417,57 +417,6 @@ static void test_usual_unsampled_leaves_nothing(void **state)
 		assert_int_equal(served()->start_ns, 0);
 		answers("200");
 	}
-}
-
-/* Whatever more than ids it has, it is no bare one. */
-static void test_usual_bare_has_ids_alone(void **state)
-{
-	struct span_context caller = { .trace = { { 1 } }, .span = { { 2 } }, .is_remote = true };
-
-	(void)state;
-	for (int i = 0; i < 7; i++) {
-		struct span *s = span_start(SPAN_SERVER, &caller);
-
-		if (i == 1)
-			span_keep_baggage(s, BYTES("a=b"));
-		if (i == 2)
-			span_set_error(s, BYTES("x"));
-		if (i == 3)
-			span_count_dropped(s, 1);
-		if (i == 4)
-			span_keep_caller(s, &caller.trace, &caller.span);
-		if (i == 5)
-			span_set_debug(s);
-		if (i == 6)
-			s->verdict = VERDICT_RECORD;
-		assert_true(span_is_bare(s) == !i);
-		span_end(s);
-	}
-	caller.flags = TRACE_FLAG_SAMPLED;
-	for (int i = 0; i < 3; i++) {
-		struct span *s = span_start(i ? SPAN_CLIENT : SPAN_SERVER, i == 2 ? NULL : &caller);
-
-		assert_false(span_is_bare(s));
-		span_end(s);
-	}
-}
-
-/* The slot at hand lies in memory that both have, and is one's. */
-static void test_usual_bare_is_of_one_process(void **state)
-{
-	struct span_context caller = { .trace = { { 1 } }, .span = { { 2 } }, .is_remote = true };
-	struct span_ref ref;
-	int status;
-	pid_t child;
-
-	(void)state;
-	warm();
-	child = fork();
-	if (!child)
-		_exit(span_start_bare(&caller, 0, &ref) != NULL);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
-	span_end(span_start_bare(&caller, 0, &ref));
 }
 
 /* Who keeps by outcome records what is not sampled; the answer decides. */
@@ -586,8 +535,6 @@ int main(void)
 		IN_A_LOOP(test_usual_heeds_the_settings),
 		IN_A_LOOP(test_usual_unsampled_is_passed_on),
 		IN_A_LOOP(test_usual_unsampled_leaves_nothing),
-		IN_A_LOOP(test_usual_bare_has_ids_alone),
-		IN_A_LOOP(test_usual_bare_is_of_one_process),
 		IN_A_LOOP(test_usual_unsampled_is_kept),
 		IN_A_LOOP(test_usual_asks_the_sampler),
 		IN_A_LOOP(test_usual_leaves_what_was_peeked),
