@@ -330,7 +330,7 @@ unit: $(UNIT)
 	@mkdir -p $(dir $(RESULTS))
 	@$(RUN) --programs unit$(if $(SAN),-$(SAN)) $(UNIT)
 
-house: $(LIB)
+house: $(LIB) $(BUILD)/bench/bench_load $(BUILD)/bench/bench_sink
 	@mkdir -p $(dir $(RESULTS))
 	@$(RUN) --programs house scripts/check-*
 

@@ -16,12 +16,9 @@ import faults
 import flow
 import fork_hosts
 import storm
-from kit.procfs import threads_ns
-from kit.subject import count_spans
 from support import progs
 from support.progs import BUILD, OBJECT, ROOT, Lab
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 ROWS = []
 
 
@@ -119,67 +116,6 @@ def bench_idle():
     woken = sum(after.values()) - sum(before.values())
     row("wake-ups in 5 s, idle after an export", "0", str(woken),
         f"{len(after)} threads; wanted 0")
-
-
-class Nginx:
-    """One nginx with one worker under load, bare or traced."""
-
-    def __init__(self, bare):
-        # A queue for a burst; the default is for programs that pause now and then.
-        self.lab = Lab(bare=bare, OTEL_BSP_MAX_QUEUE_SIZE="32768").__enter__()
-        self.lab.collector.take = lambda *_: None  # decoded afterwards
-        self.front = start_nginx(self.lab)
-        self.pid = worker_of(self.front)
-        self.bare, self.sent = bare, 0
-
-    def load(self, seconds):
-        """CPU of one request in microseconds: exporter thread, worker."""
-        before = threads_ns(self.pid)
-        text = command(["wrk", "-t1", "-c64", f"-d{seconds}s", "-s", f"{HERE}/pace.lua",
-                        self.front.url("/1k.html")])
-        after = threads_ns(self.pid)
-        count = int(re.search(r"(\d+) requests in", text)[1])
-        assert "Non-2xx" not in text and "Socket errors" not in text, text
-        self.sent += count
-        return [(b - a) / count / 1000 for a, b in zip(before, after)]
-
-    def finish(self):
-        """Everything that was answered must have arrived."""
-        self.front.stop()
-        time.sleep(0.3)
-        received = sum(count_spans(body) for _, _, body in self.lab.collector.requests)
-        dropped = {k: v for line in self.lab.counters() for k, v in line.items()
-                   if k.startswith("spans_dropped") and v != "0"}
-        started = self.lab.total("spans_started")
-        self.lab.__exit__()
-        if self.bare:
-            assert received == 0
-            return 0
-        assert not dropped, dropped
-        assert received == started, f"received {received} of {started} spans"
-        # wrk ends in the middle of at most one answer for each of its connections and rounds.
-        assert 0 <= received - self.sent <= 64 * 10, f"{received} spans, {self.sent} answers"
-        return received
-
-
-def bench_nginx():
-    both = [Nginx(True), Nginx(False)]
-    rounds = []
-    try:
-        for n in both:
-            n.load(1)
-        for number in range(6):
-            # The order alternates, too: a machine that warms up favours neither.
-            order = both if number % 2 else both[::-1]
-            got = {n.bare: n.load(2) for n in order}
-            rounds.append((got[True][1], got[False][1], got[False][0]))
-    finally:
-        received = [n.finish() for n in both][1]
-    bare, ours, exporter = (statistics.median(r[i] for r in rounds) for i in range(3))
-    ratio = statistics.median(r[1] / r[0] for r in rounds)
-    row("nginx 1 KiB keep-alive, worker us a request", f"{bare:.2f}", f"{ours:.2f}",
-        f"ratio {ratio:.3f}; wanted <= 1.10; {received} spans, all received")
-    row("  exporter thread, us a request", "0", f"{exporter:.2f}", "its own thread")
 
 
 def bench_starts():
@@ -284,7 +220,7 @@ def bench_workers():
 BY_NAME = {"project", "forkhosts"}
 # By name, with the seconds that each takes, about.
 BASICS = {"start": (bench_starts, 5), "pipe": (bench_pipe, 3), "idle": (bench_idle, 8),
-          "nginx": (bench_nginx, 35), "ship": (bench_ship, 6), "stack": (bench_stack, 0),
+          "ship": (bench_ship, 6), "stack": (bench_stack, 0),
           "fork": (bench_fork, 40), "workers": (bench_workers, 10), "project": (bench_project, 300),
           "forkhosts": (lambda: fork_hosts.bench_fork_hosts(row), 40),
           "rate": (lambda: flow.bench_rate(row), 31), "private": (lambda: flow.bench_private(row), 20),

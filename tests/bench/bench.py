@@ -27,7 +27,7 @@ from kit import procfs, raw, report, stats, turns
 from support.progs import BUILD, OBJECT, ROOT
 
 COMPARED = ("nginx static", "nginx https", "nginx proxy", "nginx proxy, edge", "haproxy", "redis", "/bin/true")
-START_S = {"java": 25, "gunicorn + flask": 12, "node": 8}  # a round of starts; what is not here: 2
+START_S = {"java": 12, "gunicorn + flask": 5, "node": 5}  # a round of starts; what is not here: 2
 
 
 def output(*argv):
@@ -79,10 +79,11 @@ class Plan:
         s = sum(basics.BASICS[name][1] for name in self.basics)
         for b in self.servers:
             count = {"usual": 6 + bool(b.agent) + b.keeps, "opaque": 3, "edge": 2}[b.kind]
-            s += (5 if self.old else count) * (self.pairs * b.turn_s() + 1)
+            processes, rounds = b.lives(self.pairs)
+            s += ((5 if self.old else count) + bool(b.rounds)) * processes * (rounds * b.turn_s() + 0.15)
             if b.starts and not self.old:
                 s += min(self.pairs, turns.STARTS) * START_S.get(b.name, 2)
-        s += sum(5 * self.pairs * b.turn_s() for b in self.commands)
+        s += sum((5 if self.old else 4) * self.pairs * b.turn_s() for b in self.commands)
         return s + 12 * len(self.counts)
 
 

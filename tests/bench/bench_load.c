@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_load PORT CONNECTIONS COUNT PERIOD_US REPLY [STATUS [plain|tls [WARM]]] <request
+ * bench_load PORT CONNECTIONS REPLY STATUS plain|tls REQUEST
  *
- * Sends exactly COUNT copies of the request and waits for as many answers.  Each connection has
- * times of its own, PERIOD_US apart, between those of the others, so that requests come evenly (0:
- * each upon the answer, the server is saturated); who has no answer by then asks upon it.
- * Connections that waited for so long after an answer would soon ask all at once, and what a server
- * pays for a request depends on how many it finds when it wakes up.  REPLY: bytes of an answer, or
- * 0 for HTTP/1 with a Content-Length, of which only STATUS (200) is one.  A trace header in the
- * request gets random ids each time, so that no two requests belong to one trace.
+ * Reads lines "COUNT PERIOD_US".  For each it sends exactly COUNT copies of the request, waits
+ * for as many answers, and prints: answers, microseconds in all, median and 99th percentile of an
+ * answer's microseconds.  Connections stay open from line to line; who was closed meanwhile is
+ * opened anew.
  *
- * WARM: so many come first, on the same connections, of which nothing is told; behind them it stops
- * itself (SIGSTOP), so that whoever continues it can look at the server's clocks.
+ * Each connection has times of its own, PERIOD_US apart, between those of the others, so that
+ * requests come evenly; who has no answer by then asks upon it.  Connections that waited for so
+ * long after an answer would soon ask all at once, and what a server pays for a request depends
+ * on how many it finds when it wakes up.  0: each upon the answer, the server is saturated.
+ * Answers are then looked for every REST_NS alone: a client that is woken by each of them wants
+ * as much of the machine as the server does, and whether one waits for the other or the other for
+ * the one is a matter of chance, by which the same server pays 12 or 15 us for a request.
  *
- * Prints: answers, microseconds in all, median and 99th percentile of an answer's microseconds.
- * Ends with 1, and says why, if anything else happens.
+ * REPLY: bytes of an answer, or 0 for HTTP/1 with a Content-Length, of which only STATUS is one.
+ * A trace header in the request gets random ids each time, so that no two requests belong to one
+ * trace.
+ *
+ * Ends with its input, by 0; with 1, and says why, if anything else happens.
  */
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -37,9 +42,11 @@
 
 #define ANSWER_MAX 65536
 #define STUCK_MS 20000
+#define REST_NS 100000
 
 struct connection {
 	int fd; /* -1: to be opened */
+	bool waits;
 	void *ssl;
 	uint64_t sent_ns;
 	uint64_t due_ns;
@@ -53,7 +60,7 @@ static struct load {
 	int status;
 	size_t reply, sent, answered, count;
 	uint64_t period_ns, random;
-	char request[4096];
+	const char *request;
 	size_t request_len;
 	char *ids; /* in the request; NULL: no trace header */
 	uint32_t *took_ns;
@@ -123,6 +130,21 @@ static void hex_put(char *to, int digits)
 		to[i] = "0123456789abcdef"[load.random >> (4 * i) & 15];
 }
 
+static void close_connection(struct connection *c)
+{
+	if (c->ssl)
+		tls.free(c->ssl);
+	c->ssl = NULL;
+	close(c->fd);
+	c->fd = -1;
+}
+
+/* Between two lines nothing is under way: what is there to be read is the end. */
+static bool has_ended(const struct connection *c)
+{
+	return recv(c->fd, &(char){ 0 }, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+}
+
 static void open_connection(struct connection *c)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET,
@@ -178,6 +200,7 @@ static void request_send(struct connection *c)
 		open_connection(c);
 	if (bytes_send(c, load.request, load.request_len) != (ssize_t)load.request_len)
 		err(1, "write");
+	c->waits = true;
 	load.sent++;
 }
 
@@ -211,6 +234,10 @@ static void answer_read(struct connection *c)
 	size_t whole;
 	uint64_t now;
 
+	if (n <= 0 && !c->waits) {
+		close_connection(c);
+		return;
+	}
 	if (n <= 0)
 		errx(1, "closed in an answer, after %zu answers", load.answered);
 	c->have += (size_t)n;
@@ -222,13 +249,9 @@ static void answer_read(struct connection *c)
 		errx(1, "%zu bytes are too many: %.60s", c->have - whole, c->answer);
 	now = now_ns();
 	load.took_ns[load.answered++] = (uint32_t)(now - c->sent_ns);
-	if (closes) {
-		if (c->ssl)
-			tls.free(c->ssl);
-		c->ssl = NULL;
-		close(c->fd);
-		c->fd = -1;
-	}
+	c->waits = false;
+	if (closes)
+		close_connection(c);
 	enqueue(c, c->due_ns + load.period_ns);
 }
 
@@ -247,18 +270,33 @@ static uint64_t send_due(void)
 	return 0;
 }
 
+/* Until the next one is due, or there may be answers; false: there are none. */
+static bool wait_for_more(uint64_t until)
+{
+	uint64_t now = now_ns();
+	struct timespec t = { 0, 0 };
+	struct pollfd p = { load.epoll, POLLIN, 0 };
+
+	if (!load.period_ns)
+		nanosleep(&(struct timespec){ 0, REST_NS }, NULL);
+	if (!until)
+		return true;
+	if (until > now)
+		t = (struct timespec){ (time_t)((until - now) / 1000000000u),
+				       (long)((until - now) % 1000000000u) };
+	/* ppoll: periods are finer than the milliseconds of epoll_wait. */
+	return ppoll(&p, 1, &t, NULL) != 0;
+}
+
 static void run(void)
 {
 	struct epoll_event events[64];
 
 	while (load.answered < load.count) {
-		uint64_t until = send_due(), now = now_ns(), wait = until > now ? until - now : 0;
-		struct timespec t = { (time_t)(wait / 1000000000u), (long)(wait % 1000000000u) };
-		struct pollfd p = { load.epoll, POLLIN, 0 };
+		uint64_t until = send_due();
 		int n;
 
-		/* ppoll: periods are finer than the milliseconds of epoll_wait. */
-		if (until && ppoll(&p, 1, &t, NULL) == 0)
+		if (!wait_for_more(until))
 			continue;
 		n = epoll_wait(load.epoll, events, 64, until ? 0 : STUCK_MS);
 		if (n <= 0 && !until)
@@ -268,18 +306,6 @@ static void run(void)
 	}
 }
 
-/* The connections begin one after the other, so that they do not ask all at once later. */
-static void run_from_now(size_t count)
-{
-	uint64_t now = now_ns();
-
-	load.sent = load.answered = 0;
-	load.count = count;
-	for (size_t i = 0; i < load.queued; i++)
-		(*place(i))->due_ns = now + load.period_ns * i / load.queue_size;
-	run();
-}
-
 static int compare(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -287,45 +313,58 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* The connections begin one after the other, so that they do not ask all at once later. */
+static void order(size_t count, uint64_t period_us)
+{
+	uint64_t now;
+
+	load.sent = load.answered = 0;
+	load.count = count;
+	load.period_ns = period_us * 1000;
+	load.took_ns = realloc(load.took_ns, count * sizeof(*load.took_ns));
+	for (size_t i = 0; i < load.queued; i++)
+		if ((*place(i))->fd >= 0 && has_ended(*place(i)))
+			close_connection(*place(i));
+	now = now_ns();
+	for (size_t i = 0; i < load.queued; i++)
+		(*place(i))->due_ns = now + load.period_ns * i / load.queue_size;
+	run();
+	now = now_ns() - now;
+	qsort(load.took_ns, count, sizeof(*load.took_ns), compare);
+	printf("%zu %.1f %.1f %.1f\n", load.answered, (double)now / 1000,
+	       load.took_ns[count / 2] / 1e3, load.took_ns[count * 99 / 100] / 1e3);
+	fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
-	size_t connections = argc >= 6 ? (size_t)atol(argv[2]) : 0;
-	size_t count = argc >= 6 ? (size_t)atol(argv[3]) : 0;
-	size_t warm = argc > 8 ? (size_t)atol(argv[8]) : 0;
-	uint64_t start = now_ns();
-	char *header;
+	size_t connections = argc == 7 ? (size_t)atol(argv[2]) : 0;
+	unsigned long count, period_us;
+	char *header, *request;
 
-	if (!connections || !count)
+	if (!connections)
 		return 2;
 	prctl(PR_SET_TIMERSLACK, 1ul); /* else it is 50 us */
 	load.port = (uint16_t)atoi(argv[1]);
-	load.period_ns = (uint64_t)atol(argv[4]) * 1000;
-	load.reply = (size_t)atol(argv[5]);
-	load.status = argc > 6 ? atoi(argv[6]) : 200;
-	if (argc > 7 && strcmp(argv[7], "tls") == 0)
+	load.reply = (size_t)atol(argv[3]);
+	load.status = atoi(argv[4]);
+	if (strcmp(argv[5], "tls") == 0)
 		tls_load();
-	load.request_len = fread(load.request, 1, sizeof(load.request) - 1, stdin);
-	header = strstr(load.request, "traceparent: 00-");
+	request = argv[6];
+	load.request = request;
+	load.request_len = strlen(request);
+	header = strstr(request, "traceparent: 00-");
 	load.ids = header ? header + 16 : NULL;
-	load.random = start ^ (uint64_t)getpid() << 32;
+	load.random = now_ns() ^ (uint64_t)getpid() << 32;
 	load.epoll = epoll_create1(0);
-	load.took_ns = calloc(count > warm ? count : warm, sizeof(*load.took_ns));
 	load.queue = calloc(load.queue_size = connections, sizeof(struct connection *));
 	for (size_t i = 0; i < connections; i++) {
 		struct connection *c = calloc(1, sizeof(*c));
 
 		c->fd = -1;
-		enqueue(c, start);
+		enqueue(c, 0);
 	}
-	if (warm) {
-		run_from_now(warm);
-		raise(SIGSTOP);
-		start = now_ns();
-	}
-	run_from_now(count);
-	start = now_ns() - start;
-	qsort(load.took_ns, load.count, sizeof(*load.took_ns), compare);
-	printf("%zu %.1f %.1f %.1f\n", load.answered, (double)start / 1000,
-	       load.took_ns[load.count / 2] / 1e3, load.took_ns[load.count * 99 / 100] / 1e3);
+	while (scanf("%lu %lu", &count, &period_us) == 2 && count)
+		order(count, period_us);
 	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A receiver of OTLP/HTTP that costs next to nothing: it counts the spans of each request, and
- * answers.  Prints its port; when its input ends: requests, spans, bytes of bodies.  Ends with 1,
- * and says why, at anything that is no such request.
+ * answers.  Prints its port; for each line of its input, and when that ends: requests, spans,
+ * bytes of bodies.  Ends with 1, and says why, at anything that is no such request.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -74,23 +74,63 @@ static uint64_t count(struct part p, const uint8_t *fields)
 
 /* --- HTTP --- */
 
-static size_t length_of(const char *head)
+/* Of a body behind its head, as far as it is there; all: bytes on the wire, 0: more come. */
+struct body {
+	size_t all;
+	size_t len;
+};
+
+static struct body whole(size_t len, size_t have)
+{
+	return (struct body){ len <= have ? len : 0, len };
+}
+
+/* Chunks (RFC 9112, 7.1), moved together once they are all there. */
+static struct body chunks(char *at, size_t have)
+{
+	size_t from = 0, len = 0, size;
+
+	for (int is_move = 0; is_move < 2; is_move++)
+		for (from = len = 0, size = 1; size; from += size + 2) {
+			char *end = from < have ? memchr(at + from, '\n', have - from) : NULL;
+
+			if (!end)
+				return (struct body){ 0, 0 };
+			size = strtoul(at + from, NULL, 16);
+			from = (size_t)(end + 1 - at);
+			if (from + size + 2 > have)
+				return (struct body){ 0, 0 };
+			if (is_move)
+				memmove(at + len, at + from, size);
+			len += size;
+		}
+	return (struct body){ from, len };
+}
+
+static struct body body_of(const char *head, char *at, size_t have)
 {
 	const char *line = strstr(head, "Content-Length: ");
-	size_t len = line ? (size_t)atol(line + 16) : 0;
+	size_t len = line && line < at ? (size_t)atol(line + 16) : 0;
 
-	if (strncmp(head, "POST /v1/traces HTTP/1.1\r\n", 26) != 0 || !len || len > BODY_MAX)
+	if (strncmp(head, "POST /v1/traces HTTP/1.1\r\n", 26) != 0 || len > BODY_MAX)
 		errx(1, "no such request: %.60s", head);
-	return len;
+	line = strstr(head, "Transfer-Encoding: chunked\r\n");
+	if (line && line < at)
+		return chunks(at, have);
+	if (!len)
+		errx(1, "no body: %.200s", head);
+	return whole(len, have);
 }
 
 /* False: the connection has ended between two requests. */
 static int request_read(int fd, char *buf)
 {
 	static const uint8_t fields[] = { 1, 2, 2, 0 };
-	size_t have = 0, head = 0, want = 0;
+	size_t have = 0;
+	struct body body = { 0, 0 };
+	char *at = NULL;
 
-	while (!head || have < head + want) {
+	while (!body.all) {
 		ssize_t n = read(fd, buf + have, HEAD_MAX + BODY_MAX - have);
 		char *end;
 
@@ -100,15 +140,16 @@ static int request_read(int fd, char *buf)
 			return 0;
 		have += (size_t)n;
 		buf[have] = '\0';
-		if (!head && (end = strstr(buf, "\r\n\r\n"))) {
-			head = (size_t)(end + 4 - buf);
-			want = length_of(buf);
-		}
+		if (!at && (end = strstr(buf, "\r\n\r\n")))
+			at = end + 4;
+		if (at)
+			body = body_of(buf, at, have - (size_t)(at - buf));
 	}
+	if (at + body.all != buf + have)
+		errx(1, "more than a request");
 	requests++;
-	bytes += want;
-	spans +=
-		count((struct part){ (uint8_t *)buf + head, (uint8_t *)buf + head + want }, fields);
+	bytes += body.len;
+	spans += count((struct part){ (uint8_t *)at, (uint8_t *)at + body.len }, fields);
 	return 1;
 }
 
@@ -138,6 +179,13 @@ static void *accept_all(void *arg)
 	return NULL;
 }
 
+static void tell(void)
+{
+	printf("%llu %llu %llu\n", (unsigned long long)requests, (unsigned long long)spans,
+	       (unsigned long long)bytes);
+	fflush(stdout);
+}
+
 int main(void)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
@@ -153,8 +201,8 @@ int main(void)
 	printf("%d\n", ntohs(a.sin_port));
 	fflush(stdout);
 	while (read(0, &end, 1) > 0)
-		;
-	printf("%llu %llu %llu\n", (unsigned long long)requests, (unsigned long long)spans,
-	       (unsigned long long)bytes);
+		if (end == '\n')
+			tell();
+	tell();
 	return 0;
 }

@@ -10,13 +10,16 @@ import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
-from kit import procfs, subject
+from kit import procfs
+from kit.client import Client, load
+from kit.sink import Sink
 from support import progs
 from support.progs import BUILD, Lab
 
@@ -28,22 +31,6 @@ GET = b"GET / HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\
 
 def program(name):
     return os.path.join(BUILD, "bench", name)
-
-
-class Sink:
-    """A receiver that counts; after the block: requests, spans, bytes."""
-    requests = spans = bytes = 0
-
-    def __enter__(self):
-        self.process = subprocess.Popen([program("bench_sink")], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
-        self.endpoint = f"http://127.0.0.1:{self.process.stdout.readline().strip()}"
-        return self
-
-    def __exit__(self, *_):
-        told, _ = self.process.communicate()
-        if self.process.returncode == 0:
-            self.requests, self.spans, self.bytes = map(int, told.split())
 
 
 def flow():
@@ -91,7 +78,7 @@ def idle_kib(start, bare, sink, **settings):
                                         OTEL_BSP_SCHEDULE_DELAY="50", **settings)) for _ in "12"]
         programs = [start(lab) for lab in labs]
         for p in programs:
-            subject.load(p.port, GET, 1, 20)
+            load(p.port, GET, 1, 20)
         time.sleep(1)
         return max(private_kib(max(progs.session_pids(p.pid))) for p in programs)
 
@@ -148,18 +135,15 @@ def soak(seconds):
     with Sink() as sink, Lab(OTEL_EXPORTER_OTLP_ENDPOINT=sink.endpoint) as lab:
         front = nginx(lab)
         worker = max(progs.session_pids(front.pid))
-        subject.load(front.port, GET, 1, 20)
+        load(front.port, GET, 1, 20)
         table, before = descriptors(worker), memory_kib(worker)
-        load = subprocess.Popen([program("bench_load"), str(front.port), str(CONNECTIONS),
-                                 str(count), str(THINK_US), "0"], stdin=subprocess.PIPE,
-                                stdout=subprocess.PIPE)
-        load.stdin.write(GET)
-        load.stdin.close()
         most = before
-        while load.poll() is None:
-            time.sleep(0.2)
-            most = max(most, memory_kib(worker))
-        answers, took_us, p50, p99 = map(float, load.stdout.read().split())
+        with Client(front.port, GET, CONNECTIONS) as client, ThreadPoolExecutor() as pool:
+            done = pool.submit(client.load, count, THINK_US)
+            while not done.done():
+                time.sleep(0.2)
+                most = max(most, memory_kib(worker))
+            told = done.result()
         time.sleep(2)  # at most a schedule delay, until the last is sent
         switches = woken(worker)
         time.sleep(IDLE_S)
@@ -170,13 +154,13 @@ def soak(seconds):
         dropped = {name: lab.total(name) for line in lab.counters() for name in line
                    if name.startswith("spans_dropped") and lab.total(name)}
         started = lab.total("spans_started")
-    print(f"{answers:,.0f} answers in {took_us / 1e6:.1f} s: {answers / took_us * 1e6:,.0f} a second; "
-          f"p50 {p50:.0f} us, p99 {p99:.0f} us\n"
+    print(f"{count:,} answers in {count / told['rps']:.1f} s: {told['rps']:,.0f} a second; "
+          f"p50 {told['p50_us']:.0f} us, p99 {told['p99_us']:.0f} us\n"
           f"{started:,} spans, {sink.spans:,} delivered in {sink.requests:,} requests, "
           f"dropped {dropped or 0}\n"
           f"memory of the worker, of its own and shared: {before:,} KiB, at most {most:,}\n"
           f"wake-ups of our thread in {IDLE_S} s afterwards: {switches}; descriptors more: {more or 0}")
-    assert answers == count and answers / took_us * 1e6 >= SOAK_RATE, "too slow to say anything"
+    assert told["rps"] >= SOAK_RATE, "too slow to say anything"
     assert started == sink.spans == count + 20 and not dropped and not switches and not more
 
 

@@ -64,7 +64,7 @@ def requests(path, low, high, begins):
 def trace(bench, variant, upstream):
     """One worker's; returns where the object is mapped, and what each request touched."""
     subject = Subject(instructions.Under(bench, LACKEY, "--log-file"), variant, upstream)
-    subject.send(REQUESTS)
+    subject.load(REQUESTS)
     worker = max(subject.pids())
     with open(f"/proc/{worker}/maps", encoding="ascii") as f:
         ours = [line.split()[0].split("-") for line in f if OBJECT in line or "libinterspan.so" in line]

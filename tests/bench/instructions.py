@@ -58,7 +58,7 @@ def by_thread(directory):
 
 def total(bench, variant, upstream, count):
     subject = Subject(Under(bench, CALLGRIND, "--callgrind-out-file"), variant, upstream)
-    subject.send(count)
+    subject.load(count)
     subject.end()
     spent = by_thread(subject.lab.directory)
     subject.finish()
@@ -83,7 +83,10 @@ def kinds(bench, old=None):
 
 
 def measure(bench, raw, upstream, old=None):
-    for variant in kinds(bench, old):
+    found = kinds(bench, old)
+    if not any(line["what"] == "bench" and line["bench"] == bench.name for line in raw.lines):
+        raw.add("bench", bench=bench.name, about=bench.about, variants=[v.name for v in found])
+    for variant in found:
         first, others = of_request(bench, variant, upstream)
         raw.add("count", bench=bench.name, variant=variant.name, instructions=first,
                 other_threads=others)

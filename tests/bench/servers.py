@@ -97,18 +97,27 @@ def redis_prepare(port):
         assert s.recv(64) == b"+OK\r\n"
 
 
+# Threads or processes, which find their processors themselves, in a process that serves for all rounds.
+SLOW = {"rounds": 0, "is_pinned": False, "delay_ms": 200}
+
+
 class Server:
     """Each of connections asks once in period_us, all of them evenly: a fixed rate, which a turn
-    keeps for count requests; burst: so many more without waiting.  spans: of one request; roots: of
-    them, those that have no parent.  reply: bytes of an answer that is not HTTP.  warm: requests
-    before the first turn.  agent: what of scripts/neighbours stands beside it.  starts: is it started
-    anew some times, too?  end: upon which signal it ends in good order, so that we tell.  tls: asked
-    by TLS.  keeps: also with what is not sampled recorded, in case its end says that it is kept."""
+    keeps for count requests; burst: so many more without waiting.  rounds: of a process, which then
+    makes room for the next one; 0: its start takes so long that one serves for all.  is_pinned: it has
+    one thread, which gets a processor to itself.  delay_ms: how long a span waits at most to be sent;
+    turns are shorter than the default, so that it is sent as a batch is full, in a turn.  spans: of one
+    request; roots: of them, those that have no parent.  reply: bytes of an answer that is not HTTP.
+    warm: requests before the first turn.  agent: what of scripts/neighbours stands beside it.  starts:
+    is it started anew some times, too?  end: upon which signal it ends in good order, so that we tell.
+    tls: asked by TLS.  keeps: also with what is not sampled recorded, in case its end says that it is
+    kept."""
     request = GET % b"/leaf"
-    connections, period_us, count, burst, warm = 32, 8000, 1200, 3000, 500
+    connections, period_us, count, burst, warm, rounds = 32, 8000, 200, 400, 500, 8
     spans, roots, reply = 2, 0, 0
     prepare = agent = None
     tls = keeps = False
+    is_pinned, delay_ms = True, 5000
     kind, has_caller, starts, end = "usual", True, True, signal.SIGTERM
 
     def __init__(self, name, about, start, needs, **more):
@@ -125,18 +134,23 @@ class Server:
             return f"build/neighbours/{self.agent} is missing: its registry refused"
         return ""
 
+    def lives(self, pairs):
+        """How many processes of each variant, and how many rounds of each of them."""
+        return (pairs, self.rounds) if self.rounds else (1, pairs)
+
     def turn_s(self):
         """How long a turn takes, about."""
-        return self.count * self.period_us / 1e6 / self.connections + 0.35
+        paced = 1.25 * self.count * self.period_us / 1e6 / self.connections
+        return paced + (0.03 if self.rounds else 0.15)
 
 
 SERVERS = [
     Server("nginx static", "one worker, a file of 1 KiB", nginx_static, ["nginx"],
-           request=GET % b"/1k.html", connections=64, period_us=4000, count=4000, burst=8000, spans=1,
-           keeps=True),
+           request=GET % b"/1k.html", connections=64, period_us=4000, count=400, burst=1600, rounds=12,
+           spans=1, keeps=True),
     Server("nginx https", "the same over TLS 1.3, by OpenSSL; connections kept", nginx_https,
-           ["nginx", "openssl"], request=GET % b"/1k.html", connections=64, period_us=4000, count=4000,
-           burst=8000, spans=1, kind="edge", tls=True, starts=False),
+           ["nginx", "openssl"], request=GET % b"/1k.html", connections=64, period_us=4000, count=400,
+           burst=1200, rounds=12, spans=1, kind="edge", tls=True, starts=False),
     Server("nginx proxy", "one worker, connections to the upstream kept", nginx_proxy, ["nginx"]),
     Server("nginx proxy, edge", "the same, requests without a trace: ours is inserted", nginx_proxy,
            ["nginx"], kind="edge", has_caller=False, starts=False),
@@ -144,14 +158,14 @@ SERVERS = [
            end=signal.SIGUSR1),
     Server("gunicorn + flask", "two sync workers; a request makes one by `requests`", flask,
            ["gunicorn", "nginx", "module:flask", "module:requests"], request=POST, connections=8,
-           period_us=32000, count=80, burst=80, warm=50, agent="python"),
+           period_us=32000, count=80, burst=80, warm=50, agent="python", **SLOW),
     Server("node", "`node:http`; a request makes one by an agent that keeps connections", node,
-           ["node", "nginx"], request=POST, connections=16, count=600, burst=600, warm=1500, roots=1,
-           agent="node"),
+           ["node", "nginx"], request=POST, connections=16, count=400, burst=800, warm=1500, roots=1,
+           agent="node", **SLOW),
     Server("java", "`com.sun.net.httpserver`, 64 threads; a request makes one by `URLConnection`",
-           java, ["java", "javac", "nginx"], request=POST, connections=16, count=600, burst=600,
-           warm=3000, roots=1, agent="java"),
+           java, ["java", "javac", "nginx"], request=POST, connections=16, count=400, burst=800,
+           warm=3000, roots=1, agent="java", **SLOW),
     Server("redis", "GET of 64 bytes: sockets that are not HTTP", redis, [redis_server()],
-           request=b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", connections=64, period_us=4000, count=4000,
-           burst=12000, spans=0, reply=71, prepare=redis_prepare, kind="opaque"),
+           request=b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", connections=64, period_us=4000, count=400,
+           burst=3000, rounds=12, spans=0, reply=71, prepare=redis_prepare, kind="opaque"),
 ]

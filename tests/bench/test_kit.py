@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The instrument itself: its arithmetic, and how it reads the kernel's files."""
 import collections
+import http.client
+import http.server
 import os
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -14,7 +17,7 @@ sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
 import bench
 import servers
-from kit import procfs, report, stats, subject, variants
+from kit import client, procfs, report, sink, stats, subject, variants
 
 
 class Turns(unittest.TestCase):
@@ -54,10 +57,17 @@ class Intervals(unittest.TestCase):
         self.assertEqual(stats.quartiles([7]), (7, 7))
 
     def test_ratios_are_those_of_rounds_that_both_have(self):
-        base, other = {0: 10.0, 1: 20.0, 2: 5.0, 4: 0.0}, {0: 11.0, 1: 30.0, 3: 9.0, 4: 1.0}
-        self.assertEqual(stats.ratios(base, other), [1.1, 1.5])
+        base = {(0, 0): 10.0, (0, 1): 20.0, (0, 2): 5.0, (0, 4): 0.0}
+        other = {(0, 0): 11.0, (0, 1): 30.0, (0, 3): 9.0, (0, 4): 1.0}
+        self.assertEqual(stats.ratios(base, other), {(0, 0): 1.1, (0, 1): 1.5})
         self.assertEqual(str(stats.Ratio(base, other)), "1.300 [1.100, 1.500]")
         self.assertEqual(str(stats.Ratio({}, other)), "")
+
+    def test_rounds_of_one_process_count_once(self):
+        base = {(process, number): 10.0 for process in (0, 1) for number in (0, 1, 2)}
+        other = {(0, 0): 11.0, (0, 1): 12.0, (0, 2): 90.0, (1, 0): 14.0, (1, 1): 14.0, (1, 2): 14.0}
+        self.assertEqual(str(stats.Ratio(base, other)), "1.300 [1.200, 1.400]")
+        self.assertEqual(stats.of_processes(other), [12.0, 14.0])
 
 
 class Kernel(unittest.TestCase):
@@ -92,11 +102,69 @@ class Spans(unittest.TestCase):
         scopes = b"\x12" + bytes([len(scope)]) + scope
         resource = b"\x0a\x00" + scopes + scopes
         body = b"\x0a" + bytes([len(resource)]) + resource
-        self.assertEqual(subject.count_spans(body + body), 8)
-        self.assertEqual(subject.count_spans(b""), 0)
+        with sink.Sink() as receiver:
+            connection = http.client.HTTPConnection(receiver.endpoint.removeprefix("http://"), timeout=5)
+            for number, sent in ((1, body + body), (2, iter([body[:9], body[9:], body]))):
+                connection.request("POST", "/v1/traces", sent)  # an iterator: in chunks
+                with connection.getresponse() as answer:
+                    self.assertEqual(answer.status, 200)
+                self.assertEqual(receiver.look(), 8 * number)
+            connection.close()
+        self.assertEqual((receiver.requests, receiver.spans, receiver.bytes), (2, 16, 4 * len(body)))
 
     def test_every_burst_fits_into_the_queue(self):
         self.assertEqual([b.name for b in servers.SERVERS if not subject.queue_holds(b)], [])
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """Keeps connections, and closes each behind its second answer, without a word, if the path says so."""
+    protocol_version, wbufsize = "HTTP/1.1", -1
+    asked = collections.Counter()
+
+    def do_GET(self):
+        Answers.asked[self.client_address] += 1
+        Answers.asked[self.headers["traceparent"]] += 1
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+        self.close_connection = self.path == "/two" and Answers.asked[self.client_address] == 2
+
+    def log_message(self, *_):
+        pass
+
+
+class Load(unittest.TestCase):
+    REQUEST = (b"GET / HTTP/1.1\r\nHost: a\r\n"
+               b"traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\r\n")
+
+    def setUp(self):
+        Answers.asked.clear()
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.addCleanup(self.server.server_close)
+        self.addCleanup(self.server.shutdown)
+
+    def asked(self, kind):
+        return sorted(n for key, n in Answers.asked.items() if isinstance(key, kind))
+
+    def test_connections_stay_and_one_that_was_closed_meanwhile_is_opened_anew(self):
+        request = self.REQUEST.replace(b"/", b"/two", 1)
+        with client.Client(self.server.server_port, request, 3) as asks:
+            asks.load(6, 30000)
+            self.assertEqual(self.asked(tuple), [2, 2, 2])
+            time.sleep(0.1)  # until they are closed
+            asks.load(3)
+        self.assertEqual(self.asked(tuple), [1, 1, 1, 2, 2, 2])
+        self.assertEqual(self.asked(str), [1] * 9)  # a trace each
+
+    def test_rate_is_kept(self):
+        told = client.load(self.server.server_port, self.REQUEST, 2, 20, 10000)
+        self.assertTrue(150 < told["rps"] < 220, told)  # two in 10 ms, and no wait behind the last
+
+    def test_another_answer_is_no_figure(self):
+        with self.assertRaisesRegex(AssertionError, "not a good answer"):
+            client.load(self.server.server_port, self.REQUEST, 1, 1, status=204)
 
 
 class Words(unittest.TestCase):

@@ -41,7 +41,7 @@ def kinds(bench, path):
 def one(bench, variant, upstream, is_paced):
     """us of ours, and us of CPU, of a request."""
     subject = Subject(bench, variant, upstream)
-    subject.send(bench.warm)
+    subject.warm()
     count, period = (bench.count, bench.period_us) if is_paced else (bench.burst, 0)
     cpu = [subject.measured(count, period)[1] for _ in range(TURNS)]
     counted = subject.asked

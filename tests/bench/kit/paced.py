@@ -2,7 +2,8 @@
 """Programs beside each other, in turns: what each answers at a fixed rate, and as fast as it can."""
 import signal
 
-from kit import stats, subject
+from kit import stats
+from kit.client import load
 
 GET = b"GET / HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
 CONNECTIONS, PACED, PERIOD_US, BURST = 32, 1200, 8000, 6000
@@ -17,7 +18,7 @@ class Host:
 
     def load(self, count, period_us=0):
         self.asked += count
-        return subject.load(self.program.port, GET, CONNECTIONS, count, period_us,
+        return load(self.program.port, GET, CONNECTIONS, count, period_us,
                             status=self.status)["rps"]
 
     def turn(self):
@@ -39,7 +40,7 @@ class Turns:
         for number in range(pairs):
             for at in stats.turns(len(hosts), number):
                 for kind, rps in enumerate(hosts[at].turn()):
-                    self.found[hosts[at].name][kind][number] = rps
+                    self.found[hosts[at].name][kind][0, number] = rps
 
     def ratios(self, to, name):
         return [stats.Ratio(a, b) for a, b in zip(self.found[to], self.found[name])]

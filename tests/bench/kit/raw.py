@@ -3,7 +3,7 @@
 
     {"what": "run", ...}     first: machine, number of pairs, versions
     {"what": "bench", ...}   a bench begins: its name, what it does, its variants
-    {"what": "round", ...}   one turn of one variant
+    {"what": "round", ...}   one turn of one variant; process: its number, if there were several
     {"what": "start", ...}   one start of one variant
     {"what": "count", ...}   instructions of a request
     {"what": "sum", ...}     a variant's end: what it was asked, what arrived, what was dropped

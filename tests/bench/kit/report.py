@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from kit import raw  # pylint: disable=wrong-import-position
-from kit.stats import Ratio, quartiles  # pylint: disable=wrong-import-position
+from kit.stats import Ratio, of_processes, quartiles  # pylint: disable=wrong-import-position
 
 BEGIN, END = "<!-- overhead -->", "<!-- /overhead -->"
 
@@ -33,8 +33,8 @@ class Bench:
         self.sums = {line["variant"]: line for line in mine if line["what"] == "sum"}
 
     def series(self, variant, field, lines=None):
-        """Round: value."""
-        return {line["round"]: line[field] for line in (self.rounds if lines is None else lines)
+        """(process, round): value."""
+        return {(line.get("process", line["round"]), line["round"]): line[field] for line in (self.rounds if lines is None else lines)
                 if line["variant"] == variant and field in line}
 
     def has(self, field):
@@ -45,7 +45,7 @@ class Bench:
         return number(statistics.median(values) / divisor) if values else ""
 
     def spread(self, variant, field):
-        values = list(self.series(variant, field).values())
+        values = of_processes(self.series(variant, field))
         if not values:
             return ""
         low, high = quartiles(values)

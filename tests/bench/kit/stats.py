@@ -32,16 +32,26 @@ def quartiles(values):
 
 
 def ratios(base, other):
-    """Of pairs: the dictionaries map rounds to values; a round that one of them lacks is no pair."""
-    return [other[number] / base[number] for number in sorted(base.keys() & other.keys())
-            if base[number] > 0]
+    """Of pairs: the dictionaries map (process, round) to values; what one of them lacks is no pair."""
+    return {key: other[key] / base[key] for key in base.keys() & other.keys() if base[key] > 0}
+
+
+def of_processes(values):
+    """(process, round): value.  Where there are several processes, the median of each: which pages and
+    which lines of the caches it came to lie in, it keeps until its end, so that rounds of one process
+    agree with each other better than with the truth."""
+    processes = sorted({process for process, _ in values})
+    if len(processes) < 2:
+        return [values[key] for key in sorted(values)]
+    return [statistics.median(v for (p, _), v in values.items() if p == process)
+            for process in processes]
 
 
 class Ratio:
-    """The median of the pairs' ratios and its interval."""
+    """The median of the pairs' ratios, a pair of processes each, and its interval."""
 
     def __init__(self, base, other):
-        self.all = ratios(base, other)
+        self.all = of_processes(ratios(base, other))
         self.median = statistics.median(self.all) if self.all else None
         self.low, self.high = interval(self.all) if self.all else (None, None)
 

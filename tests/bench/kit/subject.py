@@ -1,61 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server under load: one bench is run on as many subjects at once as it has variants, and they take
 turns."""
-import gzip
+import contextlib
 import os
-import signal
 import socket
 import ssl
 import subprocess
 import time
 
-from support import otlp_wire, progs
-from support.progs import BUILD, Lab
+from support import progs
+from support.progs import Lab
 
 from kit import procfs
+from kit.client import Client
+from kit.sink import Sink
 from kit.variants import CALLER, QUEUE
 
 WARM_PART = 4  # of the load of a turn, one such part more comes before it
-SETTLE = 0.25  # a little longer than the schedule delay in QUEUE
+BATCH = 512  # OTEL_BSP_MAX_EXPORT_BATCH_SIZE, as it is without that setting
+SETTLE = 0.25  # between the end of a program and that of what it sent
 START_WITHIN = 180  # seconds; a JVM with an agent on a machine that is busy
 
 
-def count_spans(body):
-    """How many spans are in a request, without decoding them."""
-    return sum(1 for n, _, resource in otlp_wire.fields(body) if n == 1
-               for m, _, scope in otlp_wire.fields(resource) if m == 2
-               for k, _, _ in otlp_wire.fields(scope) if k == 2)
+def pin(pids, cpu):
+    """First threads to a processor; whoever was started by them stays where it is."""
+    for pid in pids:
+        os.sched_setaffinity(pid, {cpu})
 
 
-def load(port, request, connections, count, period_us=0, reply=0, status=200, tls=False, warm=0,
-         warmed=None):
-    """Exactly count requests.  Returns what was told: requests per second, latencies in us.  Before
-    that so many of which nothing is told, and a call of warmed()."""
-    argv = [os.path.join(BUILD, "bench", "bench_load"), str(port), str(connections), str(count),
-            str(period_us), str(reply), str(status), "tls" if tls else "plain", str(warm)]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE) as client:
-        client.stdin.write(request)
-        client.stdin.close()
-        client.stdin = None
-        if warm:
-            os.waitid(os.P_PID, client.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-            warmed()
-            client.send_signal(signal.SIGCONT)
-        out, err = client.communicate()
-    if client.returncode:
-        raise AssertionError(f"load: {err.decode()}")
-    answers, took_us, p50, p99 = map(float, out.split())
-    assert answers == count, f"{answers} answers, {count} requests"
-    return {"rps": count / took_us * 1e6, "p50_us": p50, "p99_us": p99}
+def processors():
+    """One for those who ask and are asked in turn, one for what is measured."""
+    able = sorted(os.sched_getaffinity(0))
+    return able[0], able[-1]
 
 
 class Place(Lab):
     """A lab that does not wait for its program (a start is timed by its first answer), and preloads
     the object that the variant wants."""
 
-    def __init__(self, variant):
-        super().__init__(bare=True, **variant.settings)
+    def __init__(self, variant, endpoint, delay_ms):
+        super().__init__(bare=True, **{"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+                                       "OTEL_BSP_SCHEDULE_DELAY": str(delay_ms), **variant.settings})
         self.variant = variant
 
     def start(self, argv, name, port=0, **env):
@@ -68,16 +53,17 @@ class Place(Lab):
 
 
 class Subject:
-    """One variant of one bench: running, with a collector of its own."""
+    """One variant of one bench: running, with a client and a receiver of its own."""
 
     def __init__(self, bench, variant, upstream):
         self.bench, self.variant = bench, variant
-        self.asked = self.received = 0
+        self.asked = 0
         self.told = []  # counters, once it has ended
         self.request = bench.request.replace(
             b"CALLER", CALLER.format(flags=variant.flags).encode() if bench.has_caller else b"")
-        self.lab = Place(variant).__enter__()
-        self.lab.collector.take = lambda *_: None  # counted between the turns
+        self.stack = contextlib.ExitStack()
+        self.sink = self.stack.enter_context(Sink())
+        self.lab = self.stack.enter_context(Place(variant, self.sink.endpoint, bench.delay_ms))
         before = time.monotonic()
         self.program = bench.start(self.lab, upstream, variant)
         self.first_answer()
@@ -85,6 +71,8 @@ class Subject:
         self.start_cpu_ms = sum(procfs.cpu_ns(self.pids())) / 1e6
         if bench.prepare:
             bench.prepare(self.program.port)
+        self.client = self.stack.enter_context(Client(
+            self.program.port, self.request, bench.connections, bench.reply, tls=bench.tls))
 
     def pids(self):
         """Asked anew for each measurement: the last worker may start after the first answer."""
@@ -115,17 +103,23 @@ class Subject:
                                          f"{self.program.text()}") from None
                 time.sleep(0.001)
 
-    def send(self, count, period_us=0, warm=0, warmed=None):
-        """Load, until what came of it has arrived, too."""
+    def load(self, count, period_us=0):
         try:
-            told = load(self.program.port, self.request, self.bench.connections, count, period_us,
-                        self.bench.reply, tls=self.bench.tls, warm=warm, warmed=warmed)
-        except AssertionError as error:
+            self.asked += count
+            return self.client.load(count, period_us)
+        except (AssertionError, OSError) as error:
             raise AssertionError(f"{self.bench.name}, {self.variant.name}: {error}\n"
                                  f"{self.program.text()}") from None
-        self.asked += warm + count
-        self.drain()
-        return told
+
+    def warm(self):
+        """The load that comes before all turns.  Behind it, who is measured has a processor, and who
+        asks another one: where they share one by chance, a request costs less than two thirds."""
+        self.load(self.bench.warm)
+        self.drain(BATCH - 1)
+        if self.bench.is_pinned:
+            others, own = processors()
+            pin([self.client.process.pid], others)
+            pin(self.pids(), own)
 
     def expected(self):
         """How many spans must arrive; None: nobody knows."""
@@ -133,45 +127,41 @@ class Subject:
         of_each = of_each.get(self.variant.spans, 0)
         return None if of_each is None else self.asked * of_each
 
-    def take(self):
-        """Counts what has arrived since."""
-        with self.lab.collector.changed:
-            bodies = [(headers, body) for _, headers, body in self.lab.collector.requests]
-            self.lab.collector.requests.clear()
-        for headers, body in bodies:
-            if headers.get("Content-Encoding", "") == "gzip":
-                body = gzip.decompress(body)
-            self.received += count_spans(body)
-
-    def drain(self, seconds=15):
-        deadline = time.monotonic() + seconds
-        if self.expected() is None:
-            time.sleep(SETTLE)
-        self.take()
-        while self.expected() is not None and self.received < self.expected():
+    def drain(self, left, seconds=15):
+        """Until no more than so many spans are under way."""
+        expected, deadline = self.expected(), time.monotonic() + seconds
+        while expected is not None and self.sink.look() < expected - left:
             assert time.monotonic() < deadline, (
-                f"{self.bench.name}, {self.variant.name}: {self.received} spans arrived of "
-                f"{self.expected()}:\n{self.program.text()}")
-            time.sleep(0.005)
-            self.take()
+                f"{self.bench.name}, {self.variant.name}: {self.sink.spans} spans arrived of "
+                f"{expected}:\n{self.program.text()}")
+            time.sleep(0.001)
 
     def measured(self, count, period_us):
         """What was told, and us of CPU of a request: the program's, behind a part of the load that
-        opens the connections and finds it as the others have left the machine, and our thread's."""
-        pids, clocks = self.pids(), []
-        warm = count // WARM_PART
+        finds it as the others have left the machine, and our thread's.  What is less than a batch is
+        not waited for: it is sent when there is more, or in a pause."""
+        pids, clocks, warm = self.pids(), [], count // WARM_PART
         clocks.append(procfs.cpu_ns(pids))
-        told = self.send(count, period_us, warm, lambda: clocks.append(procfs.cpu_ns(pids)))
-        before, warmed, after = *clocks, procfs.cpu_ns(pids)
+        self.load(warm, period_us)
+        clocks.append(procfs.cpu_ns(pids))
+        told = self.load(count, period_us)
+        clocks.append(procfs.cpu_ns(pids))
+        self.drain(BATCH - 1)
+        clocks.append(procfs.cpu_ns(pids))
+        before, warmed, after, drained = clocks
         return (told, (after[0] - warmed[0]) / count / 1000,
-                (after[1] - before[1]) / (warm + count) / 1000)
+                (drained[1] - before[1]) / (warm + count) / 1000)
 
-    def turn(self):
-        """One measurement: at a fixed rate for CPU time and latency, then as fast as it can."""
-        paced, own, ours = self.measured(self.bench.count, self.bench.period_us)
-        burst, burst_own, _ = self.measured(self.bench.burst, 0)
-        return {"cpu_us": own, "exporter_us": ours, "p50_us": paced["p50_us"],
-                "p99_us": paced["p99_us"], "rps": burst["rps"], "burst_cpu_us": burst_own}
+    def paced(self):
+        """A turn at a fixed rate, for CPU time and latency."""
+        told, own, ours = self.measured(self.bench.count, self.bench.period_us)
+        return {"cpu_us": own, "exporter_us": ours, "p50_us": told["p50_us"],
+                "p99_us": told["p99_us"]}
+
+    def saturated(self):
+        """A turn as fast as it can."""
+        told, own, _ = self.measured(self.bench.burst, 0)
+        return {"rps": told["rps"], "burst_cpu_us": own}
 
     def memory_kib(self):
         return procfs.memory_kib(self.pids())
@@ -186,21 +176,24 @@ class Subject:
 
     def finish(self):
         """Ends it and tells what came of everything that it was asked; asserts that this is all."""
+        self.client.close()
+        if self.variant.agent:
+            self.drain(0)  # not all of them look back when they end
         self.end()
         time.sleep(SETTLE if self.variant.spans in ("all", "some", "roots") else 0)
-        self.take()
+        self.sink.look()
         self.told = self.lab.counters()
         stats = {name: self.lab.total(name) for line in self.told for name in line
                  if name.startswith("spans_") or name in ("loaded", "connections_opaque")}
-        self.lab.__exit__()
-        told = {"requests": self.asked, "received": self.received, "counters": stats}
+        self.stack.close()
+        told = {"requests": self.asked, "received": self.sink.spans, "counters": stats}
         self.check(stats)
         return told
 
     def check(self, stats):
         name = f"{self.bench.name}, {self.variant.name}"
-        assert self.expected() in (None, self.received), (
-            f"{name}: {self.received} spans arrived of {self.expected()}")
+        assert self.expected() in (None, self.sink.spans), (
+            f"{name}: {self.sink.spans} spans arrived of {self.expected()}")
         if not self.variant.has_figures_of_ours():
             assert not stats, f"{name}: {stats}"
             return
@@ -211,7 +204,7 @@ class Subject:
             assert dropped == stats["spans_started"] == self.asked * self.bench.spans, f"{name}: {stats}"
         else:
             assert dropped == 0, f"{name}: {stats}"
-            assert stats.get("spans_exported", 0) == self.received, f"{name}: {stats}"
+            assert stats.get("spans_exported", 0) == self.sink.spans, f"{name}: {stats}"
 
 
 def queue_holds(bench):

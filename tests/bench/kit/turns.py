@@ -4,10 +4,11 @@ import sys
 import time
 
 from kit import stats, variants
-from kit.subject import Subject, queue_holds
+from kit.subject import Subject, pin, processors, queue_holds
+from support import progs
 from support.progs import Lab
 
-STARTS = 5  # pairs of starts, at most
+STARTS = 4  # pairs of starts, at most
 
 
 def say(text):
@@ -22,10 +23,15 @@ def skip(raw, name, why):
 def variants_of(bench, raw, old):
     """Those of its kind; what cannot be had is told."""
     if old:
-        return variants.compared(old, "none" if bench.kind == "opaque" else "all")
-    if bench.kind != "usual":
-        return {"opaque": variants.opaque, "edge": variants.edge}[bench.kind]()
-    found = variants.usual(bench.keeps)
+        found = variants.compared(old, "none" if bench.kind == "opaque" else "all")
+    elif bench.kind != "usual":
+        found = {"opaque": variants.opaque, "edge": variants.edge}[bench.kind]()
+    else:
+        found = variants.usual(bench.keeps)
+    if bench.rounds:
+        found.insert(1, variants.again())
+    if old or bench.kind != "usual":
+        return found
     if not any(v.name == "1 %" for v in found):
         skip(raw, f"{bench.name}, 1 %", "this build knows no OTEL_TRACES_SAMPLER")
     if bench.agent:
@@ -44,6 +50,7 @@ class Upstream:
         self.lab = Lab(bare=True).__enter__()
         leaf = self.lab.nginx(9, location='location = /leaf { return 200 "0123456789abcdef"; }',
                               traced=False)
+        pin(progs.session_pids(leaf.pid), processors()[0])
         return leaf.port
 
     def __exit__(self, *_):
@@ -56,30 +63,60 @@ def starts(bench, kinds, raw, upstream, count):
         for at in stats.turns(len(kinds), number):
             subject = Subject(bench, kinds[at], upstream)
             try:
-                subject.send(bench.warm)
+                subject.warm()
                 memory = subject.memory_kib()
-            finally:
                 subject.finish()
+            except BaseException:
+                subject.stack.close()
+                raise
             raw.add("start", bench=bench.name, variant=kinds[at].name, round=number,
                     start_ms=subject.start_ms, start_cpu_ms=subject.start_cpu_ms, pss_kib=memory)
 
 
-def rounds(bench, kinds, raw, upstream, pairs):
-    subjects = []
+class Totals:
+    """What came of all processes of a variant."""
+
+    def __init__(self):
+        self.requests = self.received = 0
+        self.counters = {}
+
+    def add(self, told):
+        self.requests += told["requests"]
+        self.received += told["received"]
+        for name, value in told["counters"].items():
+            self.counters[name] = self.counters.get(name, 0) + value
+
+
+def life(bench, kinds, raw, upstream, process, rounds):
+    """Processes of all variants, from their start to their end, in turns meanwhile; what they told."""
+    subjects = {}
     try:
-        for kind in kinds:
-            subjects.append(Subject(bench, kind, upstream))
-            subjects[-1].send(bench.warm)
-        for number in range(pairs):
-            for at in stats.turns(len(subjects), number):
-                raw.add("round", bench=bench.name, variant=kinds[at].name, round=number,
-                        **subjects[at].turn())
+        for at in stats.turns(len(kinds), process):
+            subjects[at] = Subject(bench, kinds[at], upstream)
+            subjects[at].warm()
+        for number in range(rounds):
+            order = stats.turns(len(kinds), number)
+            found = {at: subjects[at].paced() for at in order}
+            for at in order:
+                found[at].update(subjects[at].saturated())
+            for at in order:
+                raw.add("round", bench=bench.name, variant=kinds[at].name, process=process,
+                        round=number, **found[at])
+        return [subjects[at].finish() for at in range(len(kinds))]
     except BaseException:
-        for subject in subjects:
-            subject.lab.__exit__()
+        for subject in subjects.values():
+            subject.stack.close()
         raise
-    for kind, subject in zip(kinds, subjects):
-        raw.add("sum", bench=bench.name, variant=kind.name, **subject.finish())
+
+
+def lives(bench, kinds, raw, upstream, pairs):
+    totals = [Totals() for _ in kinds]
+    processes, rounds = bench.lives(pairs)
+    for process in range(processes):
+        for total, told in zip(totals, life(bench, kinds, raw, upstream, process, rounds)):
+            total.add(told)
+    for kind, total in zip(kinds, totals):
+        raw.add("sum", bench=bench.name, variant=kind.name, **vars(total))
 
 
 def measure(bench, raw, pairs, old=None):
@@ -94,7 +131,8 @@ def measure(bench, raw, pairs, old=None):
     with Upstream() as upstream:
         if bench.starts and not old:
             # What does not change how it starts need not be started alone.
-            alone = [kind for kind in kinds if kind.name not in ("1 %", "unsampled", "collector down")]
+            alone = [kind for kind in kinds
+                     if kind.name not in ("bare, again", "1 %", "unsampled", "collector down")]
             starts(bench, alone, raw, upstream, min(pairs, STARTS))
-        rounds(bench, kinds, raw, upstream, pairs)
+        lives(bench, kinds, raw, upstream, pairs)
     say(f"{bench.name}: {time.monotonic() - began:.0f} s")

@@ -9,7 +9,7 @@ from support.progs import OBJECT
 # A caller that has a trace: every request brings a header of the same size, whoever looks at it.
 CALLER = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}\r\n"
 # A queue for a burst that goes as fast as it can; the default is for programs that pause now and then.
-QUEUE = {"OTEL_BSP_MAX_QUEUE_SIZE": "32768", "OTEL_BSP_SCHEDULE_DELAY": "200"}
+QUEUE = {"OTEL_BSP_MAX_QUEUE_SIZE": "32768"}
 
 
 class Variant:
@@ -40,6 +40,11 @@ def nowhere():
 
 def bare():
     return Variant("bare")
+
+
+def again():
+    """The same once more: what the instrument makes of no difference."""
+    return Variant("bare, again")
 
 
 def unsampled(name, path):
