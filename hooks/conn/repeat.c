@@ -98,12 +98,23 @@ static struct bytes fields_of(struct bytes head)
 
 #define DATE_LEN 29u /* of RFC 9110 5.6.7 */
 
-static bool is_number(struct bytes s)
+#define DIGITS_MAX 18u /* that a length never wraps */
+
+/* Digits at its beginning, so many at most; returns how many there are. */
+static ALWAYS_INLINE size_t number_get(struct bytes s, uint64_t *ret)
 {
-	for (size_t i = 0; i < s.len; i++)
-		if (s.ptr[i] < '0' || s.ptr[i] > '9')
-			return false;
-	return s.len != 0;
+	uint64_t number = 0;
+	size_t n = 0;
+
+	for (; n < DIGITS_MAX && n < s.len; n++) {
+		unsigned digit = (unsigned)(uint8_t)s.ptr[n] - '0';
+
+		if (digit > 9)
+			break;
+		number = number * 10 + digit;
+	}
+	*ret = number;
+	return n;
 }
 
 void repeat_keep_response(struct repeat *r, struct bytes head, const struct http1 *p)
@@ -114,6 +125,7 @@ void repeat_keep_response(struct repeat *r, struct bytes head, const struct http
 	if (head.len > REPEAT_BYTES || !rest.ptr || !http1_can_repeat(p))
 		return;
 	r->date.len = r->length.len = 0;
+	r->length_told = 0;
 	while (line_take(&rest, &name, &value)) {
 		struct repeat_hole here = { (uint16_t)(value.ptr - head.ptr), (uint16_t)value.len };
 
@@ -121,7 +133,7 @@ void repeat_keep_response(struct repeat *r, struct bytes head, const struct http
 			r->date = here;
 		if (name.len != 14 || !word_is(name, BYTES("content-length")))
 			continue;
-		if (r->length.len || !is_number(value))
+		if (r->length.len || !value.len || number_get(value, &r->length_told) != value.len)
 			return;
 		r->length = here;
 	}
@@ -135,6 +147,22 @@ void repeat_keep_response(struct repeat *r, struct bytes head, const struct http
 static NO_INLINE bool head_is_same(const char *a, const char *b, size_t n)
 {
 	return copy_is_same(a, b, n);
+}
+
+#define LONG 64u /* from here on the library's comparison wins, which ends where they differ */
+
+static ALWAYS_INLINE bool text_is_same(const char *a, const char *b, size_t n)
+{
+	return n < LONG ? head_is_same(a, b, n) : memcmp(a, b, n) == 0;
+}
+
+/* All of it but for the ids: who asks again asks for the same more often than not. */
+static ALWAYS_INLINE bool has_same_target(const struct repeat *r, const char *in)
+{
+	size_t ids = r->ids.len ? r->ids.at : r->len, behind = ids + r->ids.len;
+
+	return text_is_same(in, r->head, ids) &&
+	       text_is_same(in + behind, r->head + behind, r->len - behind);
 }
 
 static ALWAYS_INLINE void fields_move(struct head *h, size_t target_len)
@@ -166,6 +194,11 @@ NO_INLINE bool repeat_is_request(struct repeat *r, struct bytes in)
 	size_t ids = r->ids.len ? r->ids.at - end : 0, behind = r->ids.len ? ids + r->ids.len : 0;
 	const char *target = in.ptr + start, *tail = in.ptr + in.len - rest;
 
+	if (LIKELY(in.len == r->len) && LIKELY(has_same_target(r, in.ptr))) {
+		fields_move(&r->now, r->target.len);
+		r->misses = 0;
+		return true;
+	}
 	if (UNLIKELY(in.len <= start + rest || in.len > REPEAT_MAX) ||
 	    UNLIKELY(!head_is_same(in.ptr, r->head, start)))
 		return false;
@@ -184,6 +217,7 @@ struct place {
 	struct bytes in;
 	size_t at;   /* there */
 	size_t kept; /* in the head that is kept */
+	const char *date, *length;
 };
 
 static ALWAYS_INLINE bool same_to(struct place *w, const struct repeat *r, size_t to)
@@ -204,36 +238,44 @@ static ALWAYS_INLINE bool date_at(struct place *w)
 
 	if (w->in.len - w->at < DATE_LEN)
 		return false;
+	w->date = s;
 	w->at += DATE_LEN;
 	w->kept += DATE_LEN;
 	return !scan_bits(scan_is_odd(scan_load(s)) | scan_is_odd(scan_load(last)));
 }
 
-#define DIGITS_MAX 18u /* that a length never wraps */
-
 static ALWAYS_INLINE bool length_at(struct place *w, const struct repeat *r, uint64_t *ret)
 {
-	size_t n = 0;
-	uint64_t length = 0;
+	size_t n = number_get(bytes_skip(w->in, w->at), ret);
 
-	for (; n < DIGITS_MAX && w->at + n < w->in.len; n++) {
-		unsigned digit = (unsigned)(uint8_t)w->in.ptr[w->at + n] - '0';
-
-		if (digit > 9)
-			break;
-		length = length * 10 + digit;
-	}
-	*ret = length;
+	w->length = n == r->length.len ? w->in.ptr + w->at : NULL;
 	w->at += n;
 	w->kept += r->length.len;
 	return n != 0;
 }
 
+/* The next ones will be of this second, and of this length, too. */
+static ALWAYS_INLINE void renew(struct repeat *r, const struct place *w, uint64_t length)
+{
+	if (w->date)
+		memcpy(r->head + r->date.at, w->date, DATE_LEN);
+	if (w->length) {
+		memcpy(r->head + r->length.at, w->length, r->length.len);
+		r->length_told = length;
+	}
+}
+
 NO_INLINE size_t repeat_is_response(struct repeat *r, struct bytes in, uint64_t *ret_length)
 {
-	struct place w = { in, 0, 0 };
+	struct place w = { .in = in };
 	bool date_first = r->date.len && r->date.at < r->length.at;
 
+	/* All of it, of the same second, and as long. */
+	if (LIKELY(in.len >= r->len) && LIKELY(text_is_same(in.ptr, r->head, r->len))) {
+		*ret_length = r->length_told;
+		r->misses = 0;
+		return r->len;
+	}
 	*ret_length = 0;
 	if (date_first && !(same_to(&w, r, r->date.at) && date_at(&w)))
 		return 0;
@@ -243,6 +285,7 @@ NO_INLINE size_t repeat_is_response(struct repeat *r, struct bytes in, uint64_t 
 		return 0;
 	if (!same_to(&w, r, r->len))
 		return 0;
+	renew(r, &w, *ret_length);
 	r->misses = 0;
 	return w.at;
 }

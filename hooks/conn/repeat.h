@@ -39,6 +39,7 @@ struct repeat {
 		now; /* request: where things are in the one that came, from its first byte on */
 	struct repeat_hole target, ids;  /* request; ids.len 0: without */
 	struct repeat_hole date, length; /* response; len 0: without */
+	uint64_t length_told;            /* of the head that is kept */
 	char head[REPEAT_BYTES];
 };
 

@@ -183,6 +183,28 @@ static void test_repeat_request_with_another_target(void **state)
 	}
 }
 
+/* Whatever came in between, targets of the same length among it. */
+static void test_repeat_request_and_then_the_first_target(void **state)
+{
+	static const char *const between[] = { "/a/longer/one?c=d&e=f", "/", "/z/y?x=w",
+					       "/a/b?c=e" };
+	static struct parsed last;
+	static struct repeat r;
+	char buf[REPEAT_BYTES];
+
+	(void)state;
+	keep_request(&r, requests[1], &last);
+	for (size_t i = 0; i < sizeof(between) / sizeof(between[0]); i++) {
+		int n = snprintf(buf, sizeof(buf), "GET %s%s", between[i],
+				 strstr(requests[1].ptr, " HTTP"));
+
+		assert_true(repeat_is_request(&r, (struct bytes){ buf, (size_t)n }));
+		assert_is(&r, (struct bytes){ buf, (size_t)n }, &last);
+		assert_true(repeat_is_request(&r, requests[1]));
+		assert_is(&r, requests[1], &last);
+	}
+}
+
 /* A signature in the target may cover what the other one's did not (field-notes A). */
 static void test_repeat_request_with_a_signed_target(void **state)
 {
@@ -374,6 +396,41 @@ static void test_repeat_response_with_another_length(void **state)
 	}
 }
 
+#define LATER "Date: Tue, 25 Nov 2025 10:00:01 GMT\r\n"
+
+/* A second later, and as long as another time: what is kept moves on with what came. */
+static void test_repeat_response_and_then_another_one(void **state)
+{
+	static const struct {
+		const char *date, *length;
+		uint64_t wanted;
+	} rows[] = {
+		{ DATE, "10", 10 },  { LATER, "10", 10 },  { LATER, "10", 10 }, { LATER, "77", 77 },
+		{ LATER, "77", 77 }, { DATE, "123", 123 }, { DATE, "77", 77 },  { LATER, "10", 10 },
+		{ LATER, "7", 7 },   { LATER, "10", 10 },
+	};
+	static const struct bytes first =
+		BYTES("HTTP/1.1 200 OK\r\nServer: s\r\n" DATE "Content-Length: 10\r\nX: 1\r\n\r\n");
+	static struct parsed last;
+	static struct repeat r;
+	char buf[REPEAT_BYTES];
+	uint64_t length;
+
+	(void)state;
+	parse(&last, first, true);
+	repeat_keep_response(&r, first, &last.p);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int n = snprintf(
+			buf, sizeof(buf),
+			"HTTP/1.1 200 OK\r\nServer: s\r\n%sContent-Length: %s\r\nX: 1\r\n\r\nbody",
+			rows[i].date, rows[i].length);
+
+		assert_int_equal(repeat_is_response(&r, (struct bytes){ buf, (size_t)n }, &length),
+				 (size_t)n - 4);
+		assert_int_equal(length, rows[i].wanted);
+	}
+}
+
 /* Two receivers may disagree about them, or nothing follows from them for the next. */
 static void test_repeat_response_that_is_not_kept(void **state)
 {
@@ -400,11 +457,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_repeat_request_each_byte_changed),
 		cmocka_unit_test(test_repeat_request_with_another_target),
+		cmocka_unit_test(test_repeat_request_and_then_the_first_target),
 		cmocka_unit_test(test_repeat_request_with_a_signed_target),
 		cmocka_unit_test(test_repeat_request_of_another_length),
 		cmocka_unit_test(test_repeat_request_that_is_not_kept),
 		cmocka_unit_test(test_repeat_response_each_byte_changed),
 		cmocka_unit_test(test_repeat_response_with_another_length),
+		cmocka_unit_test(test_repeat_response_and_then_another_one),
 		cmocka_unit_test(test_repeat_response_that_is_not_kept),
 	};
 
