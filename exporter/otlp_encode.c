@@ -255,9 +255,9 @@ size_t otlp_encode_span(struct otlp_encoder *e, const struct record *r, uint8_t 
 
 	if (is_known) {
 		begin(e, r);
-		return otlp_pack_span(&e->span, k, to);
+		return otlp_pack_again(&e->span, k, r, to);
 	}
-	len = otlp_pack_span(otlp_fill_span(e, r), NULL, to);
+	len = otlp_pack_span(otlp_fill_span(e, r), to);
 	if (k)
 		otlp_known_keep(k, tag, r, &e->span, len);
 	return len;

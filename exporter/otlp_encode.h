@@ -28,19 +28,32 @@ struct otlp_named {
 
 /*
  * What lists of items have become, for the next ones that are the same: a program says the same of
- * most of its spans, ids and times apart (otlp_known.c).
+ * most of its spans, ids, times and numbers apart (otlp_known.c).
  */
 #define OTLP_KNOWN_LISTS 32u
 #define OTLP_KNOWN_ITEMS 512u
 #define OTLP_KNOWN_PACKED 768u
+#define OTLP_KNOWN_HOLES 12u
+#define OTLP_KINDS 4u
+#define OTLP_HOLE_BYTES 8u
+struct otlp_hole {
+	uint16_t at; /* of its value, in items */
+	uint16_t to; /* of what it is in protobuf, in packed, behind name_len */
+	uint8_t len; /* there */
+	bool is_event;
+};
 struct otlp_known {
 	uint32_t tag; /* of the list that came here last */
 	uint32_t items_len;
 	uint8_t kind; /* of the span; 0: nothing is known here */
-	/* Of packed: fields 3, 5 and 9. */
+	uint8_t n_holes;
+	uint8_t n_ints; /* of the holes; 0: numbers are in packed like all else */
+	/* Of packed: fields 3, 5, 9 and 11. */
 	uint16_t state_len;
 	uint16_t name_len;
 	uint16_t attrs_len;
+	uint16_t events_len;
+	struct otlp_hole holes[OTLP_KNOWN_HOLES]; /* in the order of items */
 	unsigned char items[OTLP_KNOWN_ITEMS];
 	uint8_t packed[OTLP_KNOWN_PACKED];
 };
@@ -67,6 +80,7 @@ struct otlp_encoder {
 	Otlp__KeyValue *pair_list[OTLP_PAIRS_MAX];
 	uint32_t n_pairs;
 	struct otlp_known known[OTLP_KNOWN_LISTS];
+	uint16_t last[OTLP_KINDS]; /* where the last one of that kind of span was looked for */
 	size_t text_len;
 	/* Texts of one span, ended by NUL as protobuf-c wants; repaired ones may triple. */
 	char text[3 * STORE_ITEMS_MAX + OTLP_KEYS_TEXT];

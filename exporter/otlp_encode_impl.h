@@ -2,6 +2,8 @@
 #ifndef OTLP_ENCODE_IMPL_H
 #define OTLP_ENCODE_IMPL_H
 /* What the files that fill a struct otlp_encoder share. */
+#include <string.h>
+
 #include "otlp_encode.h"
 
 #define OTLP_ATTR_KEY_MAX 40
@@ -9,6 +11,23 @@
 /* O109 */
 #define OTLP_FLAG_HAS_IS_REMOTE 0x100u
 #define OTLP_FLAG_IS_REMOTE 0x200u
+
+static inline size_t otlp_varint_len(uint64_t value)
+{
+	return value < 0x80 ? 1 : (size_t)(70 - __builtin_clzll(value)) / 7;
+}
+
+/*
+ * Times of events lie on the clock of the span's duration, beside its one anchor (O45).  value
+ * begins with it.
+ */
+static inline uint64_t otlp_event_time(const struct span *h, const void *value)
+{
+	uint64_t ns;
+
+	memcpy(&ns, value, sizeof(ns));
+	return h->start_unix_ns + (ns - h->start_ns); /* wraps where it was before */
+}
 
 extern const char otlp_attr_key[ATTRS][OTLP_ATTR_KEY_MAX];
 
@@ -24,13 +43,14 @@ void otlp_set_text(struct otlp_encoder *e, Otlp__AnyValue *v, struct bytes s);
 /* r as a tree, which is e's and good until the next one. */
 const Otlp__Span *otlp_fill_span(struct otlp_encoder *e, const struct record *r);
 
-/*
- * otlp_pack.c: the bytes of such a tree, as many as otlp_span_bound() at most.  known: has those of
- * its trace state, name and attributes; NULL: they are the tree's.
- */
-size_t otlp_pack_span(const Otlp__Span *s, const struct otlp_known *known, uint8_t *to);
+/* otlp_pack.c: the bytes of such a tree, as many as otlp_span_bound() at most. */
+size_t otlp_pack_span(const Otlp__Span *s, uint8_t *to);
 
-/* Those three, for the next time; the whole span takes no more than OTLP_KNOWN_PACKED. */
+/* The same for r, of which s has what is in no item, and k all else but what belongs into holes. */
+size_t otlp_pack_again(const Otlp__Span *s, const struct otlp_known *k, const struct record *r,
+		       uint8_t *to);
+
+/* Those four, for the next time; the whole span takes no more than OTLP_KNOWN_PACKED. */
 void otlp_pack_known(const Otlp__Span *s, struct otlp_known *to);
 
 /*

@@ -120,23 +120,18 @@ void otlp_set_named(struct otlp_encoder *e, const struct record *r)
 
 /* --- events --- */
 
-/*
- * Their times lie on the clock of the span's duration, beside its one anchor (O45).  value begins
- * with it.  NULL: one too many.
- */
+/* NULL: one too many. */
 Otlp__Span__Event *otlp_event_new(struct otlp_encoder *e, const struct span *h, struct bytes value)
 {
 	Otlp__Span__Event *to = &e->events[e->span.n_events];
-	uint64_t ns;
 
-	if (e->span.n_events == OTLP_EVENTS_MAX || value.len < sizeof(ns)) {
+	if (e->span.n_events == OTLP_EVENTS_MAX || value.len < sizeof(uint64_t)) {
 		e->span.dropped_events_count++;
 		return NULL;
 	}
-	memcpy(&ns, value.ptr, sizeof(ns));
 	otlp__span__event__init(to);
 	e->event_list[e->span.n_events] = to;
-	to->time_unix_nano = h->start_unix_ns + (ns - h->start_ns); /* wraps where it was before */
+	to->time_unix_nano = otlp_event_time(h, value.ptr);
 	e->span.n_events++;
 	return to;
 }

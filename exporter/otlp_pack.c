@@ -20,11 +20,6 @@ static const uint8_t attr_key_len[ATTRS] = {
 enum { VARINT, FIXED64, LENGTH, FIXED32 = 5 };
 #define TAG(field, wire) ((uint8_t)((field) << 3 | (wire)))
 
-static ALWAYS_INLINE size_t varint_len(uint64_t value)
-{
-	return value < 0x80 ? 1 : (size_t)(70 - __builtin_clzll(value)) / 7;
-}
-
 static ALWAYS_INLINE uint8_t *put_varint(uint8_t *to, uint64_t value)
 {
 	for (; value >= 0x80; value >>= 7)
@@ -72,7 +67,7 @@ static uint8_t *put_count(uint8_t *to, uint8_t tag, uint32_t value)
 
 static ALWAYS_INLINE size_t with_head(size_t len)
 {
-	return 1 + varint_len(len) + len;
+	return 1 + otlp_varint_len(len) + len;
 }
 
 /* What of it is no array. */
@@ -84,7 +79,7 @@ static ALWAYS_INLINE size_t scalar_len(const Otlp__AnyValue *v)
 	case OTLP__ANY_VALUE__VALUE_BYTES_VALUE:
 		return with_head(v->bytes_value.len);
 	case OTLP__ANY_VALUE__VALUE_INT_VALUE:
-		return 1 + varint_len((uint64_t)v->int_value);
+		return 1 + otlp_varint_len((uint64_t)v->int_value);
 	case OTLP__ANY_VALUE__VALUE_BOOL_VALUE:
 		return 2;
 	case OTLP__ANY_VALUE__VALUE_DOUBLE_VALUE:
@@ -173,7 +168,7 @@ static ALWAYS_INLINE uint8_t *put_attr(uint8_t *to, uint8_t tag, const Otlp__Key
 /* Attributes of events and links, of which none is an array, and how many there was no room for. */
 static size_t pairs_len(Otlp__KeyValue *const *pairs, size_t n, uint32_t dropped)
 {
-	size_t len = dropped ? 1 + varint_len(dropped) : 0;
+	size_t len = dropped ? 1 + otlp_varint_len(dropped) : 0;
 
 	for (size_t i = 0; i < n; i++)
 		len += with_head(with_head(strlen(pairs[i]->key)) +
@@ -241,41 +236,30 @@ static uint8_t *put_attrs(uint8_t *to, const Otlp__Span *s)
 	return to;
 }
 
-void otlp_pack_known(const Otlp__Span *s, struct otlp_known *to)
+static uint8_t *put_events(uint8_t *to, const Otlp__Span *s)
 {
-	uint8_t *state = put_string(to->packed, TAG(3, LENGTH), s->trace_state);
-	uint8_t *name = put_string(state, TAG(5, LENGTH), s->name);
-	uint8_t *attrs = put_attrs(name, s);
-
-	to->state_len = (uint16_t)(state - to->packed);
-	to->name_len = (uint16_t)(name - state);
-	to->attrs_len = (uint16_t)(attrs - name);
-}
-
-static ALWAYS_INLINE uint8_t *put_known(uint8_t *to, const uint8_t *from, size_t len)
-{
-	copy_short(to, from, len);
-	return to + len;
-}
-
-size_t otlp_pack_span(const Otlp__Span *s, const struct otlp_known *known, uint8_t *to)
-{
-	const uint8_t *from = to;
-	const uint8_t *name = known ? known->packed + known->state_len : NULL;
-
-	to = put_id(to, TAG(1, LENGTH), &s->trace_id);
-	to = put_id(to, TAG(2, LENGTH), &s->span_id);
-	to = known ? put_known(to, known->packed, known->state_len) :
-		     put_string(to, TAG(3, LENGTH), s->trace_state);
-	to = put_id(to, TAG(4, LENGTH), &s->parent_span_id);
-	to = known ? put_known(to, name, known->name_len) : put_string(to, TAG(5, LENGTH), s->name);
-	to = put_count(to, TAG(6, VARINT), (uint32_t)s->kind);
-	to = put_fixed64(to, TAG(7, FIXED64), s->start_time_unix_nano);
-	to = put_fixed64(to, TAG(8, FIXED64), s->end_time_unix_nano);
-	to = known ? put_known(to, name + known->name_len, known->attrs_len) : put_attrs(to, s);
-	to = put_count(to, TAG(10, VARINT), s->dropped_attributes_count);
 	for (size_t i = 0; i < s->n_events; i++)
 		to = put_event(to, s->events[i]);
+	return to;
+}
+
+/* What comes before its items, and behind them. */
+
+static ALWAYS_INLINE uint8_t *put_ids(uint8_t *to, const Otlp__Span *s)
+{
+	to = put_id(to, TAG(1, LENGTH), &s->trace_id);
+	return put_id(to, TAG(2, LENGTH), &s->span_id);
+}
+
+static ALWAYS_INLINE uint8_t *put_times(uint8_t *to, const Otlp__Span *s)
+{
+	to = put_count(to, TAG(6, VARINT), (uint32_t)s->kind);
+	to = put_fixed64(to, TAG(7, FIXED64), s->start_time_unix_nano);
+	return put_fixed64(to, TAG(8, FIXED64), s->end_time_unix_nano);
+}
+
+static ALWAYS_INLINE uint8_t *put_end(uint8_t *to, const Otlp__Span *s)
+{
 	to = put_count(to, TAG(12, VARINT), s->dropped_events_count);
 	for (size_t i = 0; i < s->n_links; i++)
 		to = put_link(to, s->links[i]);
@@ -286,5 +270,114 @@ size_t otlp_pack_span(const Otlp__Span *s, const struct otlp_known *known, uint8
 	*to++ = 0x85;
 	*to++ = 0x01;
 	memcpy(to, &s->flags, sizeof(s->flags));
-	return (size_t)(to + sizeof(s->flags) - from);
+	return to + sizeof(s->flags);
+}
+
+size_t otlp_pack_span(const Otlp__Span *s, uint8_t *to)
+{
+	const uint8_t *from = to;
+
+	to = put_string(put_ids(to, s), TAG(3, LENGTH), s->trace_state);
+	to = put_id(to, TAG(4, LENGTH), &s->parent_span_id);
+	to = put_times(put_string(to, TAG(5, LENGTH), s->name), s);
+	to = put_count(put_attrs(to, s), TAG(10, VARINT), s->dropped_attributes_count);
+	return (size_t)(put_end(put_events(to, s), s) - from);
+}
+
+/* --- what is known from the last time --- */
+
+static struct otlp_hole *hole_next(struct otlp_known *k, uint32_t *at, bool is_event)
+{
+	while (k->holes[*at].is_event != is_event)
+		++*at;
+	return &k->holes[(*at)++];
+}
+
+/* A number is what an attribute ends with. */
+static uint8_t *keep_attrs(uint8_t *to, const Otlp__Span *s, struct otlp_known *k,
+			   const uint8_t *from)
+{
+	uint32_t at = 0;
+
+	for (size_t i = 0; i < s->n_attributes; i++) {
+		const Otlp__AnyValue *v = s->attributes[i]->value;
+		struct otlp_hole *hole;
+
+		to = put_attr(to, TAG(9, LENGTH), s->attributes[i]);
+		if (!k->n_ints || v->value_case != OTLP__ANY_VALUE__VALUE_INT_VALUE)
+			continue;
+		hole = hole_next(k, &at, false);
+		hole->to = (uint16_t)(to - hole->len - from);
+	}
+	return to;
+}
+
+/* An event begins with its tag, its length, and the tag of its time. */
+static uint8_t *keep_events(uint8_t *to, const Otlp__Span *s, struct otlp_known *k,
+			    const uint8_t *from)
+{
+	uint32_t at = 0;
+
+	for (size_t i = 0; i < s->n_events; i++) {
+		const uint8_t *len = to + 1;
+
+		to = put_event(to, s->events[i]);
+		while (*len++ & 0x80)
+			;
+		hole_next(k, &at, true)->to = (uint16_t)(len + 1 - from);
+	}
+	return to;
+}
+
+void otlp_pack_known(const Otlp__Span *s, struct otlp_known *to)
+{
+	uint8_t *state = put_string(to->packed, TAG(3, LENGTH), s->trace_state);
+	uint8_t *name = put_string(state, TAG(5, LENGTH), s->name);
+	uint8_t *attrs = keep_attrs(name, s, to, name);
+	uint8_t *events = keep_events(attrs, s, to, name);
+
+	to->state_len = (uint16_t)(state - to->packed);
+	to->name_len = (uint16_t)(name - state);
+	to->attrs_len = (uint16_t)(attrs - name);
+	to->events_len = (uint16_t)(events - attrs);
+}
+
+static ALWAYS_INLINE uint8_t *put_known(uint8_t *to, const uint8_t *from, size_t len)
+{
+	copy_short(to, from, len);
+	return to + len;
+}
+
+/* Attributes and events lie behind each other in packed, and not where they are put. */
+static ALWAYS_INLINE void fill_holes(const struct otlp_known *k, const struct record *r,
+				     uint8_t *attrs, uint8_t *events)
+{
+	for (uint32_t i = 0; i < k->n_holes; i++) {
+		const struct otlp_hole *hole = &k->holes[i];
+		uint64_t value;
+
+		if (hole->is_event) {
+			value = otlp_event_time(&r->head, r->items + hole->at);
+			memcpy(events + hole->to - k->attrs_len, &value, sizeof(value));
+		} else {
+			memcpy(&value, r->items + hole->at, sizeof(value));
+			put_varint(attrs + hole->to, value);
+		}
+	}
+}
+
+size_t otlp_pack_again(const Otlp__Span *s, const struct otlp_known *k, const struct record *r,
+		       uint8_t *to)
+{
+	const uint8_t *from = to, *known = k->packed;
+	uint8_t *attrs, *events;
+
+	to = put_known(put_ids(to, s), known, k->state_len);
+	to = put_id(to, TAG(4, LENGTH), &s->parent_span_id);
+	attrs = put_times(put_known(to, known += k->state_len, k->name_len), s);
+	events = put_known(attrs, known += k->name_len, k->attrs_len);
+	events = put_count(events, TAG(10, VARINT), s->dropped_attributes_count);
+	to = put_known(events, known + k->attrs_len, k->events_len);
+	fill_holes(k, r, attrs, events);
+	return (size_t)(put_end(to, s) - from);
 }

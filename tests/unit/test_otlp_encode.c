@@ -540,6 +540,111 @@ static void test_otlp_encode_known_lists(void **state)
 	}
 }
 
+/* Of the lists that are known, how many have so many holes. */
+static unsigned known_with(unsigned holes)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < OTLP_KNOWN_LISTS; i++)
+		n += encoder.known[i].kind && encoder.known[i].n_holes == holes;
+	return n;
+}
+
+static void know_nothing(void)
+{
+	otlp_encoder_init(&plain);
+	memset(encoder.known, 0, sizeof(encoder.known));
+}
+
+/* A request as a proxy makes it; its numbers and times are others each time. */
+static void record_call(int64_t number, int64_t at, const char *more)
+{
+	record_start(&r);
+	r.head.kind = SPAN_CLIENT;
+	r.head.start_ns = 3;
+	r.dropped_events = 0;
+	record_item(&r, ITEM_EVENT, EVENT_CONNECTION_REUSED, &at, sizeof(at));
+	record_str(&r, ATTR_SERVER_ADDRESS, "shop");
+	record_int(&r, ATTR_SERVER_PORT, number);
+	record_int(&r, ATTR_NETWORK_PEER_PORT, -number);
+	record_str(&r, ATTR_URL_SCHEME, "http");
+	at += 7;
+	record_item(&r, ITEM_EVENT, EVENT_FIRST_BYTE, &at, sizeof(at));
+	record_name(&r, "GET");
+	if (more)
+		record_str(&r, ATTR_URL_PATH, more);
+	record_int(&r, ATTR_HTTP_RESPONSE_STATUS_CODE, 200);
+}
+
+static void test_otlp_encode_known_lists_have_holes(void **state)
+{
+	(void)state;
+	know_nothing();
+	for (unsigned bits = 0; bits < 63; bits++) {
+		record_call((int64_t)(UINT64_MAX >> bits) - 1, (int64_t)bits * 131, NULL);
+		assert_is_its_own(2);
+	}
+	assert_int_equal(known_with(5), 10); /* of as many lengths as numbers have */
+	/* In the order of the list, whatever comes between, and at its end. */
+	for (int64_t n = 0; n < 6; n++) {
+		record_call(n, n, "/a");
+		assert_is_its_own(2);
+		record_call(n, n, n % 2 ? "/b" : "/c");
+		assert_is_its_own(1);
+	}
+	for (int64_t n = 100; n < 104; n++) {
+		record_call(n, n, "/a");
+		record_name(&r, n % 2 ? "PUT" : "GET");
+		assert_is_its_own(3);
+	}
+}
+
+/* O39: a key that comes again has its first place and its last value, of whatever type. */
+static void test_otlp_encode_known_lists_with_keys_again(void **state)
+{
+	(void)state;
+	know_nothing();
+	for (int64_t n = 0; n < 4; n++) {
+		record_call(n, 5, NULL);
+		record_int(&r, ATTR_SERVER_PORT, 100 + n);
+		assert_is_its_own(3);
+		record_call(n, 5, NULL);
+		record_str(&r, ATTR_SERVER_PORT, "none");
+		assert_is_its_own(3);
+		record_call(n, 5, NULL);
+		record_int(&r, ATTR_SERVER_ADDRESS, n);
+		assert_is_its_own(3);
+		record_call(n, 5, NULL);
+		record_named(&r, ITEM_NAMED_INT, 0, "order.id", "\1\2\3\4\5\6\7");
+		assert_is_its_own(3);
+	}
+	/* Of times alone: numbers are told as they are.  Of two lengths, -0 and others. */
+	assert_int_equal(known_with(2), 8);
+}
+
+static void test_otlp_encode_known_lists_with_much(void **state)
+{
+	int64_t at = 3; /* the span's beginning */
+
+	(void)state;
+	know_nothing();
+	record_call(1, 5, NULL);
+	for (unsigned i = 0; i < OTLP_KNOWN_HOLES; i++)
+		record_item(&r, ITEM_EVENT, EVENT_FIRST_BYTE, &at, sizeof(at));
+	assert_is_its_own(4);
+	record_call(1, 5, NULL);
+	record_item(&r, ITEM_OWN_EVENT, 0, "\0\0\0\0\0\0\0\0name", 12);
+	assert_is_its_own(4);
+	assert_int_equal(known_with(5) + known_with(OTLP_KNOWN_HOLES), 0);
+	/* A time that is none is not told: the list is known, and of no use to that one. */
+	record_call(1, 5, NULL);
+	assert_is_its_own(3);
+	assert_int_equal(known_with(5), 1);
+	r.head.start_unix_ns = 0;
+	r.head.start_ns = 5;
+	assert_is_its_own(3);
+}
+
 /* O45: times of events are a span's own.  What is too long is not kept. */
 static void test_otlp_encode_known_lists_have_limits(void **state)
 {
@@ -635,6 +740,9 @@ int main(void)
 		TEST(lengths),
 		TEST(bound_holds),
 		TEST(known_lists),
+		TEST(known_lists_have_holes),
+		TEST(known_lists_with_keys_again),
+		TEST(known_lists_with_much),
 		TEST(known_lists_have_limits),
 		TEST(scope_is_ours),
 		TEST(prefix_is_these_bytes),
