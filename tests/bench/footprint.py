@@ -63,8 +63,11 @@ def requests(path, low, high, begins):
 
 def trace(bench, variant, upstream):
     """One worker's; returns where the object is mapped, and what each request touched."""
-    subject = Subject(instructions.Under(bench, LACKEY, "--log-file"), variant, upstream)
+    under = instructions.Under(bench, LACKEY, "--log-file")
+    under.delay_ms = 200  # at its end it would be too slow to send what is left
+    subject = Subject(under, variant, upstream)
     subject.load(REQUESTS)
+    subject.drain(0, 60)
     worker = max(subject.pids())
     with open(f"/proc/{worker}/maps", encoding="ascii") as f:
         ours = [line.split()[0].split("-") for line in f if OBJECT in line or "libinterspan.so" in line]

@@ -113,7 +113,8 @@ class Subject:
 
     def warm(self):
         """The load that comes before all turns.  Behind it, who is measured has a processor, and who
-        asks another one: where they share one by chance, a request costs less than two thirds."""
+        asks another one: whether they share one is else a matter of chance, and a request then costs
+        less."""
         self.load(self.bench.warm)
         self.drain(BATCH - 1)
         if self.bench.is_pinned:
