@@ -73,9 +73,24 @@ class LighttpdRun(test_servers.Run):
 SERVERS = {**servers_tls.SERVERS, "lighttpd": servers_tls.LIGHTTPD_ALONE}
 
 
+def haproxy_run(server, bare):
+    """haproxy 2.6 between TLS and TLS may forget the end of a large answer: bare, in 4 of 240 runs, it
+    waits, all sockets are read empty, and what is missing lies in its OpenSSL.  Such a run says nothing
+    about us; three in a row do."""
+    for _ in range(2):
+        try:
+            return ServerRun(server, bare)
+        except TimeoutError:
+            print(f"     haproxy, {'bare' if bare else 'preloaded'}: forgot the end of an answer; once more")
+    return ServerRun(server, bare)
+
+
+KINDS = {"lighttpd": LighttpdRun, "haproxy": haproxy_run}
+
+
 @functools.lru_cache(None)
 def server_runs(name, bare):
-    kind = LighttpdRun if name == "lighttpd" else ServerRun
+    kind = KINDS.get(name, ServerRun)
     return kind(SERVERS[name], True), kind(SERVERS[name], bare)
 
 
