@@ -615,11 +615,27 @@ static void test_otlp_encode_known_lists_with_keys_again(void **state)
 		record_int(&r, ATTR_SERVER_ADDRESS, n);
 		assert_is_its_own(3);
 		record_call(n, 5, NULL);
-		record_named(&r, ITEM_NAMED_INT, 0, "order.id", "\1\2\3\4\5\6\7");
+		record_named(&r, ITEM_NAMED_INT, 0, "\x08order.id", "\1\2\3\4\5\6\7\1");
 		assert_is_its_own(3);
 	}
 	/* Of times alone: numbers are told as they are.  Of two lengths, -0 and others. */
 	assert_int_equal(known_with(2), 8);
+}
+
+/* As many numbers as there are attributes of that type, and none of them where it seems to be. */
+static void test_otlp_encode_known_lists_with_names(void **state)
+{
+	char id[] = "\1\2\3\4\5\6\7\1";
+
+	(void)state;
+	know_nothing();
+	for (int64_t n = 1; n < 9; n++) {
+		record_call(n, 5, NULL);
+		record_int(&r, ATTR_SERVER_PORT, n + 20);
+		id[0] = (char)(n + 1);
+		record_named(&r, ITEM_NAMED_INT, 0, "\x08order.id", id);
+		assert_is_its_own(3);
+	}
 }
 
 static void test_otlp_encode_known_lists_with_much(void **state)
@@ -742,6 +758,7 @@ int main(void)
 		TEST(known_lists),
 		TEST(known_lists_have_holes),
 		TEST(known_lists_with_keys_again),
+		TEST(known_lists_with_names),
 		TEST(known_lists_with_much),
 		TEST(known_lists_have_limits),
 		TEST(scope_is_ours),
