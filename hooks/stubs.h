@@ -9,8 +9,8 @@
 
 /* Offsets in struct thread (guard.h). */
 #define THREAD_IN_VFORK 1
-#define THREAD_INHERITED 108
-#define THREAD_VFORK_COPY 152
+#define THREAD_INHERITED 72
+#define THREAD_VFORK_COPY 192
 #define RTLD_DEEPBIND_BIT 8
 
 /* The same on every architecture, and younger than the headers of some systems. */

@@ -2,6 +2,7 @@
 #ifndef RNG_H
 #define RNG_H
 /* The generator of ids of a thread, for trace_id.c and for who wants to know what it will say. */
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "guard.h"
@@ -47,10 +48,49 @@ static ALWAYS_INLINE uint64_t rng_next(void)
 	return rng_word(rng_step());
 }
 
-/* What span_id_new() most likely returns to this thread next, as a word: a hint, no more. */
-static ALWAYS_INLINE uint64_t span_id_expected(void)
+/*
+ * Who looks spans up by their ids finds those of one thread side by side, in the order in which it
+ * made them: a table that each request enters somewhere else is out of the processor's caches each
+ * time, and what was there for the host is out of them afterwards.  So the last bits of an id are
+ * those of the counter, made unrecognizable by what the other bits are and by a key of this
+ * process: whoever does not have that sees 64 random bits (C19), and nobody how many requests there
+ * were between two of his.
+ */
+#define RNG_PLACES 8192u
+#define RNG_PLACE_BITS 13
+
+extern _Atomic uint64_t rng_place_key; /* odd; 0: no id was made yet */
+
+static ALWAYS_INLINE uint64_t rng_place_mask(uint64_t id)
 {
-	return rng_word(thread_self.rng[RNG_COUNTER]);
+	uint64_t key = atomic_load_explicit(&rng_place_key, memory_order_relaxed);
+
+	return (id >> RNG_PLACE_BITS) * key >> (64 - RNG_PLACE_BITS);
+}
+
+/* Of any id, as a word: of those that this process made, the order. */
+static ALWAYS_INLINE uint32_t rng_place(uint64_t id)
+{
+	return (uint32_t)(id ^ rng_place_mask(id)) % RNG_PLACES;
+}
+
+/* Where the next one of the calling thread's most likely is: a hint, no more. */
+static ALWAYS_INLINE uint32_t rng_place_expected(void)
+{
+	return (uint32_t)thread_self.rng[RNG_COUNTER] % RNG_PLACES;
+}
+
+/* A span's id, of a thread whose rng_owner is this process.  Never zero. */
+static ALWAYS_INLINE uint64_t rng_span_id(void)
+{
+	uint64_t counter, id;
+
+	do {
+		counter = rng_step();
+		id = rng_word(counter) & ~(uint64_t)(RNG_PLACES - 1);
+		id |= (counter ^ rng_place_mask(id)) % RNG_PLACES;
+	} while (UNLIKELY(id == 0));
+	return id;
 }
 
 #endif

@@ -93,12 +93,11 @@ static ALWAYS_INLINE struct span *span_start_bare(const struct span_context *cal
 	ret_ref->generation = slot_raise(s);
 	s->trace = caller->trace;
 	s->parent = caller->span;
-	do
-		id = rng_next();
-	while (UNLIKELY(id == 0));
+	id = rng_span_id();
 	memcpy(&s->id, &id, sizeof(id));
 	s->flags = flags;
 	s->tid = thread_self.tid;
+	thread_self.records = 0;
 	slot_open(s);
 	stats_inc(STAT_SPANS_STARTED);
 	return s;

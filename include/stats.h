@@ -29,8 +29,10 @@ enum stat_id {
  */
 struct stats {
 	_Atomic uint64_t count[STATS];
-	uint64_t first[STATS];
+	_Alignas(64) uint64_t first[STATS];
 };
+
+_Static_assert(STAT_HOOKS / 8 == STAT_SPANS_ENDED / 8, "one line of the cache");
 
 extern struct stats stats;
 

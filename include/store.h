@@ -33,9 +33,10 @@
 #include "span.h"
 
 #define STORE_MAGIC 0x6e707369u /* "ispn" */
-#define STORE_VERSION 3u
+#define STORE_VERSION 4u
 #define STORE_SLOT_BYTES 1024u
 #define STORE_USUAL_BYTES 384u /* of a slot: what a usual span fills */
+#define STORE_BARE_BYTES 128u  /* the same of one that is not recorded */
 #define STORE_MAX_SLOTS (1u << 20)
 #define STORE_RECORD_SLOTS 40u /* longest chain of one record */
 #define STORE_VALUE_MAX 8192u  /* longer values are cut */

@@ -2,4 +2,4 @@
 #include "guard.h"
 
 /* All zero, so that it costs no initialisation image in the thread-local segment. */
-THREAD_LOCAL struct thread thread_self;
+_Alignas(64) THREAD_LOCAL struct thread thread_self;

@@ -224,6 +224,7 @@ static NO_INLINE struct span *open_span(enum span_kind kind, const struct span_c
 	s->kind = (uint8_t)kind;
 	s->verdict = d.verdict;
 	s->flags = flags;
+	thread_self.records = d.verdict != VERDICT_DROP;
 	if (LIKELY(d.verdict != VERDICT_DROP))
 		set_start(s, monotonic_ns);
 	if (UNLIKELY(d.state == STATE_SET) || (parent && UNLIKELY(parent->tracestate.len)))

@@ -19,11 +19,13 @@
 
 #define GRND_NONBLOCK_ 1u /* <sys/random.h> is newer than our oldest libc */
 
+enum { SEED_WORDS = RNG_WORDS + 1 }; /* and one for the key of places */
+
 /*
  * Early in the boot of a machine the kernel has no entropy yet, and a filter may forbid the call:
  * what tells this thread from all others of all times must do.
  */
-static void seed_without_kernel(uint64_t seed[static RNG_WORDS])
+static void seed_without_kernel(uint64_t seed[static SEED_WORDS])
 {
 	const void *auxv = (const void *)getauxval(AT_RANDOM); /* 16 random bytes of exec's */
 	uint64_t random[2] = { 0, 0 };
@@ -34,18 +36,30 @@ static void seed_without_kernel(uint64_t seed[static RNG_WORDS])
 	x = rng_mix(x ^ random[0]) + clock_realtime_ns();
 	x = rng_mix(x ^ random[1]) + clock_monotonic_ns();
 	x = rng_mix(x) + ((uint64_t)process_pid() << 32 | (uint32_t)raw_gettid());
-	for (int i = 0; i < RNG_WORDS; i++)
+	for (int i = 0; i < SEED_WORDS; i++)
 		seed[i] = rng_mix(x += 0x9e3779b97f4a7c15u);
+}
+
+_Atomic uint64_t rng_place_key;
+
+/* Once, and the same for all threads, and for children, who have the same table. */
+static void key_set(uint64_t random)
+{
+	uint64_t none = 0;
+
+	atomic_compare_exchange_strong(&rng_place_key, &none, random | 1);
 }
 
 static NO_INLINE void rng_seed(uint32_t epoch)
 {
-	uint64_t seed[RNG_WORDS];
+	uint64_t seed[SEED_WORDS];
 
 	if (raw_getrandom(seed, sizeof(seed), GRND_NONBLOCK_) != (long)sizeof(seed))
 		seed_without_kernel(seed);
-	seed[RNG_STEP] |= 1; /* odd: the counter runs through all 2^64 values */
-	memcpy(thread_self.rng, seed, sizeof(seed));
+	/* Odd: the counter runs through all 2^64 values; its last bits, one after the other. */
+	seed[RNG_STEP] = (seed[RNG_STEP] & ~(uint64_t)(RNG_PLACES - 1)) | 1;
+	key_set(seed[RNG_WORDS]);
+	memcpy(thread_self.rng, seed, sizeof(thread_self.rng));
 	thread_self.tid = (uint32_t)raw_gettid();
 	/* Last: a handler that comes before this seeds for itself. */
 	atomic_signal_fence(memory_order_release);
@@ -77,9 +91,7 @@ void span_id_new(struct span_id *ret_id)
 	uint64_t w;
 
 	rng_ready();
-	do
-		w = rng_next();
-	while (UNLIKELY(w == 0));
+	w = rng_span_id();
 	memcpy(ret_id->bytes, &w, sizeof(w));
 }
 

@@ -85,6 +85,13 @@ static ALWAYS_INLINE void lines_ask(const void *from, size_t bytes)
 		__builtin_prefetch((const char *)from + i);
 }
 
+static ALWAYS_INLINE void slot_ask(const struct span *s, bool is_recorded)
+{
+	lines_ask(s, STORE_BARE_BYTES);
+	if (is_recorded)
+		lines_ask((const char *)s + STORE_BARE_BYTES, STORE_USUAL_BYTES - STORE_BARE_BYTES);
+}
+
 /*
  * The application is about to make its call: asks for the memory that its bytes will be taken in
  * by.  Between two messages of one connection the others' have been there, and to wait for these
@@ -105,12 +112,13 @@ static ALWAYS_INLINE void conn_prefetch(const struct conn *c, enum conn_role rol
 	__builtin_prefetch(&c->exchanges.at[0]);
 	if (is_request) {
 		lines_ask(&c->request, REPEAT_USUAL);
-		lines_ask(&c->common, REPEAT_USUAL);
-		__builtin_prefetch(tag_bucket_of(span_id_expected()));
+		if (thread_self.records)
+			lines_ask(&c->common, REPEAT_USUAL);
+		__builtin_prefetch(tag_table[rng_place_expected() / TAG_BUCKET]);
 	} else {
 		lines_ask(&c->response, REPEAT_USUAL);
 		if (slot && st)
-			lines_ask(store_slot(st, slot - 1), STORE_USUAL_BYTES);
+			slot_ask(store_slot(st, slot - 1), thread_self.records);
 	}
 }
 

@@ -15,69 +15,78 @@
 
 /* --- ids that were read --- */
 
-_Alignas(64) struct tag_entry tag_table[TAG_BUCKETS][TAG_BUCKET];
+_Alignas(64) _Atomic uint64_t tag_table[TAG_BUCKETS][TAG_BUCKET];
 
 /*
- * Is it an open span of this process?  Those of the process that forked us are not ours.  The slot
- * may be changing hands: span_ref_context() tells.
+ * The open span of this process that an entry tells of; slot 0: it has ended, or it is of the
+ * process that forked us.  The slot may be changing hands: span_ref_context() tells.
  */
-__attribute__((no_sanitize("thread"))) static bool is_open(uint64_t word)
+__attribute__((no_sanitize("thread"))) static struct span_ref open_of(uint64_t word)
 {
-	const volatile struct span *s =
-		store_span((struct span_ref){ (uint32_t)word, (uint32_t)(word >> 32) });
+	uint32_t slot = (uint32_t)(word >> TAG_SLOT_AT) & ((1u << TAG_SLOT_BITS) - 1);
+	const struct store *st = store_get();
+	const struct span *at;
+	const volatile struct span *s;
+	struct span_ref ref;
 
-	return s && s->pid == process_pid();
+	if (!slot || !st || slot > store_slots())
+		return (struct span_ref){ 0, 0 };
+	at = store_slot(st, slot - 1);
+	ref = (struct span_ref){ slot,
+				 atomic_load_explicit(&at->generation, memory_order_relaxed) };
+	s = store_span(ref);
+	if (UNLIKELY(!s) || s->pid != process_pid() ||
+	    UNLIKELY((uint64_t)ref.generation << TAG_GENERATION_AT !=
+		     word >> TAG_GENERATION_AT << TAG_GENERATION_AT))
+		return (struct span_ref){ 0, 0 };
+	return ref;
 }
 
 /*
  * Does the entry take it?  Not while it answers for somebody, and not if it is of the same id: that
  * one has come twice must stay known.
  */
-static bool entry_take(struct tag_entry *e, uint64_t id, uint64_t word, bool is_last_resort)
+static bool entry_take(_Atomic uint64_t *e, uint64_t id, uint64_t word, bool is_last_resort)
 {
-	uint64_t old = atomic_load_explicit(&e->ref, memory_order_relaxed);
+	uint64_t old = atomic_load_explicit(e, memory_order_relaxed);
 
-	if (UNLIKELY(!is_last_resort && atomic_load_explicit(&e->id, memory_order_relaxed) == id))
+	if (UNLIKELY(!is_last_resort && (old & TAG_KNOWN) == tag_known(id)))
 		return false;
-	if ((UNLIKELY(old) && is_open(old)) || UNLIKELY(!single_exchange(&e->ref, &old, word)))
-		return false;
-	atomic_store_explicit(&e->id, id, memory_order_release);
-	return true;
+	return !open_of(old).slot && LIKELY(single_exchange(e, &old, word));
 }
 
 /* No room: an id goes that an open span has, and where it is known twice, the other one is void. */
-static void entry_force(struct tag_entry *bucket, struct tag_entry *e, uint64_t id, uint64_t word)
+static void entry_force(_Atomic uint64_t *bucket, _Atomic uint64_t *e, uint64_t word)
 {
-	uint64_t lost = atomic_load(&e->id);
+	uint64_t lost = atomic_load(e) & TAG_KNOWN;
 
 	stats_inc(STAT_TAG_LOST);
 	for (unsigned i = 0; i < TAG_BUCKET; i++)
-		if (atomic_load(&bucket[i].id) == lost)
-			atomic_store(&bucket[i].ref, 0);
-	atomic_store(&e->ref, word);
-	atomic_store_explicit(&e->id, id, memory_order_release);
+		if ((atomic_load(&bucket[i]) & TAG_KNOWN) == lost)
+			atomic_store(&bucket[i], lost);
+	atomic_store_explicit(e, word, memory_order_release);
 }
 
-void tag_remember_elsewhere(struct span_ref s, const struct span_id *span_id)
+void tag_remember_elsewhere(struct span_ref s, uint64_t id)
 {
-	uint64_t id = tag_word(span_id), word = span_ref_word(s);
-	struct tag_entry *bucket = tag_bucket_of(id);
+	uint64_t word = tag_live(id, s);
+	_Atomic uint64_t *bucket = tag_bucket_of(id);
 
 	for (unsigned i = 0; i < 2 * TAG_BUCKET; i++)
 		if (entry_take(&bucket[(tag_first(id) + i) % TAG_BUCKET], id, word,
 			       i >= TAG_BUCKET))
 			return;
-	entry_force(bucket, &bucket[tag_first(id)], id, word);
+	entry_force(bucket, &bucket[tag_first(id)], word);
 }
 
-void tag_ended_elsewhere(uint64_t id, uint64_t word)
+void tag_ended_elsewhere(struct span_ref s, uint64_t id)
 {
-	struct tag_entry *bucket = tag_bucket_of(id);
+	_Atomic uint64_t *bucket = tag_bucket_of(id);
 
 	for (unsigned i = 0; i < TAG_BUCKET; i++) {
-		uint64_t was = word;
+		uint64_t was = tag_live(id, s);
 
-		if (single_exchange(&bucket[i].ref, &was, 0))
+		if (single_exchange(&bucket[i], &was, tag_known(id)))
 			return;
 	}
 }
@@ -90,13 +99,11 @@ static bool is_same(const struct span_context *c, const struct trace_id *trace,
 }
 
 /* Is the span open, ours, and is that its own id or the one of its caller? */
-static ALWAYS_INLINE bool answers(uint64_t word, const struct trace_id *trace,
+static ALWAYS_INLINE bool answers(struct span_ref ref, const struct trace_id *trace,
 				  const struct span_id *id, struct span_context *ret, char *state,
 				  size_t cap)
 {
-	struct span_ref ref = { (uint32_t)word, (uint32_t)(word >> 32) };
-
-	if (UNLIKELY(!is_open(word)) || UNLIKELY(!span_ref_context(ref, ret, state, cap)))
+	if (UNLIKELY(!ref.slot) || UNLIKELY(!span_ref_context(ref, ret, state, cap)))
 		return false;
 	return LIKELY(is_same(ret, trace, id)) || span_ref_is_called_by(ref, trace, id);
 }
@@ -105,21 +112,25 @@ enum tag tag_find_context(const struct trace_id *trace, const struct span_id *id
 			  struct span_ref *ret, struct span_context *ret_context, char *state,
 			  size_t cap)
 {
-	uint64_t wanted = tag_word(id), word = 0;
-	struct tag_entry *bucket = tag_bucket_of(wanted);
+	uint64_t wanted = tag_word(id), known = tag_known(wanted), found = 0;
+	const _Atomic uint64_t *bucket = tag_bucket_of(wanted);
+	struct span_ref ref;
 	unsigned times = 0;
 
 	for (unsigned i = 0; i < TAG_BUCKET; i++) {
-		if (atomic_load_explicit(&bucket[i].id, memory_order_acquire) != wanted)
+		uint64_t word = atomic_load_explicit(&bucket[i], memory_order_acquire);
+
+		if ((word & TAG_KNOWN) != known)
 			continue;
-		word = atomic_load_explicit(&bucket[i].ref, memory_order_relaxed);
+		found = word;
 		times++;
 	}
 	if (!times)
 		return TAG_UNKNOWN;
-	if (UNLIKELY(times > 1) || UNLIKELY(!answers(word, trace, id, ret_context, state, cap)))
+	ref = open_of(found);
+	if (UNLIKELY(times > 1) || UNLIKELY(!answers(ref, trace, id, ret_context, state, cap)))
 		return TAG_STALE;
-	*ret = (struct span_ref){ (uint32_t)word, (uint32_t)(word >> 32) };
+	*ret = ref;
 	return TAG_LIVE;
 }
 

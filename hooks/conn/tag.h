@@ -28,9 +28,11 @@
 #include "bytes.h"
 #include "compiler.h"
 #include "hex.h"
+#include "rng.h"
 #include "single.h"
 #include "span.h"
 #include "stats.h"
+#include "store.h"
 #include "trace_id.h"
 #include "traceparent.h"
 
@@ -96,29 +98,37 @@ enum tag tag_find_context(const struct trace_id *trace, const struct span_id *id
 enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct span_ref *ret);
 
 /*
- * Ids are random, so some of their bits choose the bucket: one line of the cache.  Whose ref it is
- * decides the compare-exchange; the id is stored behind it, and until then answers for a span that
- * has ended, which it has.
+ * An id's place (rng.h) is its entry, or one beside it in its bucket, half a line of the cache.  An
+ * entry is one word: 23 bits of the id and one that is set; the slot; the end of its generation.
+ * Without a slot its span has ended.  What is found is compared with the span itself, so that what
+ * those bits are too few for, once in two millions, is no more than that an id passes for one that
+ * has ended, or came twice: then it has no parent, which is counted.
  */
 #define TAG_BUCKET 4u
-#define TAG_BUCKETS 2048u /* 128 KiB of pages that are there once they are used */
+#define TAG_BUCKETS (RNG_PLACES / TAG_BUCKET)
+#define TAG_KNOWN 0xffffffu /* of an entry: its id */
+#define TAG_SLOT_AT 24
+#define TAG_SLOT_BITS 21
+#define TAG_GENERATION_AT (TAG_SLOT_AT + TAG_SLOT_BITS)
 
-struct tag_entry {
-	_Atomic uint64_t ref; /* generation, slot; 0: none yet, or it has ended */
-	_Atomic uint64_t id;
-};
+_Static_assert(STORE_MAX_SLOTS < 1u << TAG_SLOT_BITS, "a slot's number + 1 fits");
 
-extern struct tag_entry tag_table[TAG_BUCKETS][TAG_BUCKET];
+extern _Atomic uint64_t tag_table[TAG_BUCKETS][TAG_BUCKET];
 
-static ALWAYS_INLINE struct tag_entry *tag_bucket_of(uint64_t id)
+static ALWAYS_INLINE _Atomic uint64_t *tag_bucket_of(uint64_t id)
 {
-	return tag_table[id % TAG_BUCKETS];
+	return tag_table[rng_place(id) / TAG_BUCKET];
 }
 
 /* Where in its bucket the search for room begins, so that ended ids stay known for a while. */
 static ALWAYS_INLINE unsigned tag_first(uint64_t id)
 {
-	return (unsigned)(id / TAG_BUCKETS % TAG_BUCKET);
+	return rng_place(id) % TAG_BUCKET;
+}
+
+static ALWAYS_INLINE _Atomic uint64_t *tag_entry_of(uint64_t id)
+{
+	return &tag_table[0][0] + rng_place(id);
 }
 
 static ALWAYS_INLINE uint64_t tag_word(const struct span_id *id)
@@ -129,22 +139,32 @@ static ALWAYS_INLINE uint64_t tag_word(const struct span_id *id)
 	return w;
 }
 
+/* What an entry says of that id when its span has ended. */
+static ALWAYS_INLINE uint64_t tag_known(uint64_t id)
+{
+	return ((id ^ id >> 32) & TAG_KNOWN) | (TAG_KNOWN ^ TAG_KNOWN >> 1);
+}
+
+static ALWAYS_INLINE uint64_t tag_live(uint64_t id, struct span_ref s)
+{
+	return tag_known(id) | (uint64_t)s.slot << TAG_SLOT_AT |
+	       (uint64_t)s.generation << TAG_GENERATION_AT;
+}
+
 /* The same two wherever in its bucket there is room, or it is. */
-void tag_remember_elsewhere(struct span_ref s, const struct span_id *id);
-void tag_ended_elsewhere(uint64_t id, uint64_t word);
+void tag_remember_elsewhere(struct span_ref s, uint64_t id);
+void tag_ended_elsewhere(struct span_ref s, uint64_t id);
 
 /* From now on s is found by that id, its own or its caller's. */
 static ALWAYS_INLINE void tag_remember(struct span_ref s, const struct span_id *span_id)
 {
-	uint64_t id = tag_word(span_id), none = 0;
-	struct tag_entry *e = &tag_bucket_of(id)[tag_first(id)];
+	uint64_t id = tag_word(span_id);
+	_Atomic uint64_t *e = tag_entry_of(id);
+	uint64_t old = atomic_load_explicit(e, memory_order_relaxed);
 
-	if (LIKELY(!atomic_load_explicit(&e->ref, memory_order_relaxed)) &&
-	    LIKELY(atomic_load_explicit(&e->id, memory_order_relaxed) != id) &&
-	    LIKELY(single_exchange(&e->ref, &none, span_ref_word(s))))
-		atomic_store_explicit(&e->id, id, memory_order_release);
-	else
-		tag_remember_elsewhere(s, span_id);
+	if (UNLIKELY(old > TAG_KNOWN) || UNLIKELY(old == tag_known(id)) ||
+	    UNLIKELY(!single_exchange(e, &old, tag_live(id, s))))
+		tag_remember_elsewhere(s, id);
 }
 
 /*
@@ -153,10 +173,10 @@ static ALWAYS_INLINE void tag_remember(struct span_ref s, const struct span_id *
  */
 static ALWAYS_INLINE void tag_ended(struct span_ref s, const struct span_id *span_id)
 {
-	uint64_t id = tag_word(span_id), word = span_ref_word(s), was = word;
+	uint64_t id = tag_word(span_id), was = tag_live(id, s);
 
-	if (UNLIKELY(!single_exchange(&tag_bucket_of(id)[tag_first(id)].ref, &was, 0)))
-		tag_ended_elsewhere(id, word);
+	if (UNLIKELY(!single_exchange(tag_entry_of(id), &was, tag_known(id))))
+		tag_ended_elsewhere(s, id);
 }
 
 #endif

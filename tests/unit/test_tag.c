@@ -405,6 +405,17 @@ static void test_tag_replaces_all_of_a_caller_that_is_not_trusted(void **state)
 
 /* --- the table --- */
 
+/* One whose entry is that one. */
+static struct span_id id_at(unsigned place, uint64_t number)
+{
+	uint64_t word = (number + 1) << RNG_PLACE_BITS;
+	struct span_id id;
+
+	word |= (place ^ rng_place_mask(word)) % RNG_PLACES;
+	memcpy(id.bytes, &word, sizeof(word));
+	return id;
+}
+
 static struct span *open_tagged(const struct span_id *id)
 {
 	struct span *s = span_start(SPAN_SERVER, NULL);
@@ -505,6 +516,33 @@ static void test_tag_of_another_process_is_not_ours(void **state)
 	span_discard(s);
 }
 
+/*
+ * Spans of one thread lie side by side: as many as there are entries are known after they have
+ * ended, each in the next one, and no more.
+ */
+static void test_tag_table_is_filled_in_order(void **state)
+{
+	static const struct span_context caller = { .trace = { { 1 } }, .span = { { 2 } } };
+	static struct span_id ids[RNG_PLACES + 1];
+	struct span_ref found;
+
+	(void)state;
+	for (unsigned i = 0; i <= RNG_PLACES; i++) {
+		struct span *s = span_start(SPAN_SERVER, &caller);
+
+		ids[i] = s->id;
+		tag_remember(span_ref(s), &s->id);
+		assert_int_equal(rng_place(tag_word(&s->id)),
+				 (rng_place(tag_word(&ids[0])) + i) % RNG_PLACES);
+		tag_ended(span_ref(s), &s->id);
+		span_discard(s);
+	}
+	assert_int_equal(tag_find(&caller.trace, &ids[0], &found), TAG_UNKNOWN);
+	for (unsigned i = 1; i <= RNG_PLACES; i++)
+		assert_int_equal(tag_find(&caller.trace, &ids[i], &found), TAG_STALE);
+	assert_int_equal(count_of(STAT_TAG_LOST), 0);
+}
+
 /* Ids that meet in one place: the sixth pushes one out, and that one answers none. */
 static void test_tag_table_is_bounded_and_counts(void **state)
 {
@@ -513,8 +551,11 @@ static void test_tag_table_is_bounded_and_counts(void **state)
 	unsigned live = 0;
 
 	(void)state;
-	for (unsigned i = 0; i < 6; i++)
-		spans[i] = open_tagged(&(struct span_id){ { 1, 0, 0, 0, 0, 0, 0, (uint8_t)i } });
+	for (unsigned i = 0; i < 6; i++) {
+		struct span_id id = id_at(1, i);
+
+		spans[i] = open_tagged(&id);
+	}
 	for (unsigned i = 0; i < 6; i++)
 		live += tag_find(&spans[i]->trace, &spans[i]->id, &found) == TAG_LIVE;
 	assert_int_equal(live, 4);
@@ -522,8 +563,11 @@ static void test_tag_table_is_bounded_and_counts(void **state)
 	/* Those that have ended make room. */
 	for (unsigned i = 0; i < 6; i++)
 		span_discard(spans[i]);
-	for (unsigned i = 0; i < 4; i++)
-		spans[i] = open_tagged(&(struct span_id){ { 1, 0, 0, 0, 0, 0, 1, (uint8_t)i } });
+	for (unsigned i = 0; i < 4; i++) {
+		struct span_id id = id_at(1, 6 + i);
+
+		spans[i] = open_tagged(&id);
+	}
 	for (unsigned i = 0; i < 4; i++) {
 		assert_int_equal(tag_find(&spans[i]->trace, &spans[i]->id, &found), TAG_LIVE);
 		span_discard(spans[i]);
@@ -537,11 +581,10 @@ static void test_tag_table_is_bounded_and_counts(void **state)
  */
 static void *storm(void *arg)
 {
-	uint8_t number = (uint8_t)(uintptr_t)arg;
+	uint64_t number = (uintptr_t)arg;
 
 	for (unsigned i = 0; i < 5000; i++) {
-		struct span_id id = { { (uint8_t)(i % 8), 0, number, (uint8_t)i,
-					(uint8_t)(i >> 8) } };
+		struct span_id id = id_at(i % 8 * TAG_BUCKET, number << 16 | i);
 		struct span *s = open_tagged(&id);
 		struct trace_id trace = s->trace;
 		struct span_ref mine = span_ref(s), found;
@@ -595,6 +638,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tag_of_a_caller_is_found_unless_it_comes_twice,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_tag_of_another_process_is_not_ours, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_tag_table_is_filled_in_order, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_tag_table_is_bounded_and_counts, set_up,
 						tear_down),

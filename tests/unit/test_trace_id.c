@@ -19,6 +19,7 @@
 #include <linux/seccomp.h>
 
 #include "process.h"
+#include "rng.h"
 #include "trace_id.h"
 
 #define THREADS 4
@@ -155,6 +156,30 @@ static void test_trace_id_is_random_in_all_bits(void **state)
 	}
 	for (int bit = 0; bit < 192; bit++)
 		assert_in_range(set[bit], 2048 - 192, 2048 + 192);
+}
+
+/*
+ * C19: the order in which a thread made its ids cannot be told from them without this process's
+ * key: of 4096 one in 8192 follows the last one in its last bits by chance.
+ */
+static void test_trace_id_hides_the_order(void **state)
+{
+	uint64_t last = 0;
+	int follow = 0;
+
+	(void)state;
+	for (int n = 0; n < 4096; n++) {
+		struct span_id id;
+		uint64_t word;
+
+		span_id_new(&id);
+		memcpy(&word, id.bytes, sizeof(word));
+		follow += (word - last) % RNG_PLACES == 1;
+		if (n)
+			assert_int_equal(rng_place(word), (rng_place(last) + 1) % RNG_PLACES);
+		last = word;
+	}
+	assert_in_range(follow, 0, 12);
 }
 
 static void *fill(void *ids)
@@ -324,6 +349,7 @@ int main(void)
 		cmocka_unit_test(test_trace_id_hex_is_lower_case_and_exact),
 		cmocka_unit_test(test_trace_id_hex_takes_sixteen_digits_at_once),
 		cmocka_unit_test(test_trace_id_is_random_in_all_bits),
+		cmocka_unit_test(test_trace_id_hides_the_order),
 		cmocka_unit_test(test_trace_id_differs_between_threads),
 		cmocka_unit_test(test_trace_id_differs_between_forked_children),
 		cmocka_unit_test(test_trace_id_differs_between_raw_clones),
