@@ -14,10 +14,12 @@
  * keep_init() is for load.c; the rest is for span.c and the sides of protocols, by who holds the
  * span: any thread, async-signal-safe, no lock.
  */
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "bytes.h"
+#include "compiler.h"
 #include "span.h"
 #include "store.h"
 
@@ -57,5 +59,11 @@ void keep_fold(struct span *s);
 
 /* What hangs from s, if it is a root, is sent, or forgotten; nothing comes to it any more. */
 void keep_settle(struct store *st, struct span *s, bool is_sent);
+
+/* Does anything, after keep_end()? */
+static ALWAYS_INLINE bool keep_holds(const struct span *s)
+{
+	return !s->root.slot && atomic_load_explicit(&s->held, memory_order_acquire) & HELD_NUMBER;
+}
 
 #endif

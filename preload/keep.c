@@ -20,6 +20,8 @@ bool keep_has_rules;
 
 static struct keep_rule rules[RULES_MAX];
 static unsigned rule_count;
+/* What took less, did not fail, and was neither forced nor picked out by a rule, is forgotten. */
+static uint64_t ordinary_ns;
 static struct rate limit;
 
 enum reason { REASON_NONE, REASON_FORCED, REASON_ERROR, REASON_SLOW, REASON_RULE };
@@ -68,6 +70,22 @@ void keep_take_mode(void)
 		config.keep = BYTES("all");
 }
 
+/* What takes less is none that this rule keeps, unless it failed or `kept` says so. */
+static uint64_t least_ns(const struct keep_rule *r)
+{
+	switch (r->kind) {
+	case KEEP_ERROR:
+	case KEEP_METHOD:
+	case KEEP_ROUTE:
+	case KEEP_FORCED:
+		return UINT64_MAX;
+	case KEEP_SLOW: /* which is more than that, or that */
+		return r->number;
+	default:
+		return 0;
+	}
+}
+
 static void take_term(struct bytes term)
 {
 	struct keep_rule *r = &rules[rule_count];
@@ -81,6 +99,8 @@ static void take_term(struct bytes term)
 		return;
 	}
 	keep_has_rules |= r->kind == KEEP_METHOD || r->kind == KEEP_ROUTE;
+	if (least_ns(r) < ordinary_ns)
+		ordinary_ns = least_ns(r);
 	rule_count++;
 }
 
@@ -101,6 +121,7 @@ void keep_init(void)
 
 	rule_count = 0;
 	keep_has_rules = false;
+	ordinary_ns = UINT64_MAX;
 	while (rest.ptr) {
 		struct bytes term = bytes_trim(bytes_split(&rest, ','));
 
@@ -140,7 +161,9 @@ void keep_begin(struct span *s, const struct span_context *parent)
 	struct peek seen;
 
 	atomic_store_explicit(&s->holds, 0, memory_order_relaxed);
-	atomic_store_explicit(&s->held, held_word(span_ref(s).generation, 0), memory_order_relaxed);
+	atomic_store_explicit(
+		&s->held, held_word(atomic_load_explicit(&s->generation, memory_order_relaxed), 0),
+		memory_order_relaxed);
 	if (!local)
 		return;
 	seen = peek(local);
@@ -229,8 +252,12 @@ _Static_assert(STATS <= UINT8_MAX, "fits");
 /* facts: HELD_*, of what it has called. */
 static enum keep_end decide(struct span *s, uint32_t facts)
 {
-	enum reason why = reason_of(s, facts);
+	enum reason why;
 
+	if (LIKELY(s->end_ns - s->start_ns < ordinary_ns) && LIKELY(!s->kept) &&
+	    LIKELY(s->status != SPAN_STATUS_ERROR) && LIKELY(!(facts & HELD_FAILED)))
+		return KEEP_FORGET;
+	why = reason_of(s, facts);
 	if (why == REASON_NONE)
 		return KEEP_FORGET;
 	if (is_limited(why) && !rate_lets(&limit, s->end_ns)) {

@@ -8,12 +8,17 @@
 #include "stats.h"
 #include "store.h"
 
+static ALWAYS_INLINE void forget_closed(struct store *st, struct span *s)
+{
+	stats_inc(STAT_SPANS_UNSAMPLED);
+	slot_put_by(st, s);
+}
+
 static NO_INLINE void forget(struct store *st, struct span *s)
 {
 	if (s->kind == SPAN_SERVER)
 		calls_close(s, false);
-	stats_inc(STAT_SPANS_UNSAMPLED);
-	slot_put_by(st, s);
+	forget_closed(st, s);
 }
 
 static void hand_over(struct store *st, struct span *s)
@@ -38,11 +43,12 @@ static NO_INLINE void end_recorded(struct store *st, struct span *s)
 		return;
 	if (s->kind == SPAN_SERVER)
 		calls_close(s, end == KEEP_SEND);
-	keep_settle(st, s, end == KEEP_SEND);
-	if (end == KEEP_SEND)
+	if (UNLIKELY(keep_holds(s)))
+		keep_settle(st, s, end == KEEP_SEND);
+	if (UNLIKELY(end == KEEP_SEND))
 		hand_over(st, s);
 	else
-		forget(st, s);
+		forget_closed(st, s);
 }
 
 void span_end_at(struct span *s, uint64_t monotonic_ns)

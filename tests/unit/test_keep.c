@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -193,6 +194,51 @@ static void test_slow_status_rule(void **state)
 	answer(s, 500);
 	assert_int_equal(receive(), 1);
 	assert_selected(1, "error");
+}
+
+/*
+ * Each rule alone, and beside others: what is neither slow nor failed is passed over only by most.
+ */
+static void test_ordinary_requests_by_rule(void **state)
+{
+	static const struct {
+		const char *keep;
+		uint64_t ns;
+		int status;
+		size_t told;
+	} cases[] = {
+		{ "error", 100 * SECOND, 404, 0 },
+		{ "error", 1, 500, 1 },
+		{ "forced", 100 * SECOND, 500, 0 },
+		{ "slow>1s", SECOND, 500, 0 },
+		{ "slow>1s", SECOND + 1, 200, 1 },
+		{ "slow>=1s", SECOND - 1, 200, 0 },
+		{ "slow>=1s", SECOND, 200, 1 },
+		{ "slow>2s,slow>1s", SECOND + 1, 200, 1 },
+		{ "slow>1s,slow>2s", SECOND + 1, 200, 1 },
+		{ "error,slow>1s", SECOND, 200, 0 },
+		{ "error,slow>1s", 1, 503, 1 },
+		{ "error,slow>1s,status>=400", 1, 400, 1 },
+		{ "error,slow>1s,status>=400", 1, 399, 0 },
+		{ "slow>1s,all", 1, 200, 1 },
+		{ "all,slow>1s", 1, 200, 1 },
+		{ "status<300,slow>1s", 1, 200, 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char setting[64];
+		struct span *s;
+
+		(void)snprintf(setting, sizeof(setting), "OTEL_INTERSPAN_KEEP=%s", cases[i].keep);
+		SET(OFF, setting);
+		s = span_start_at(SPAN_SERVER, NULL, 5 * SECOND);
+		span_set_int(s, ATTR_HTTP_RESPONSE_STATUS_CODE, cases[i].status);
+		if (cases[i].status >= 500)
+			span_set_error(s, BYTES("5xx"));
+		span_end_at(s, 5 * SECOND + cases[i].ns);
+		assert_int_equal(receive(), cases[i].told);
+	}
 }
 
 /* Without a request a call decides on its own. */
@@ -468,6 +514,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_is_recorded_without),
 		cmocka_unit_test(test_sampled_ones_are_as_they_were),
 		cmocka_unit_test(test_slow_status_rule),
+		cmocka_unit_test(test_ordinary_requests_by_rule),
 		cmocka_unit_test(test_call_without_a_request),
 		cmocka_unit_test(test_call_that_outlives_its_request),
 		cmocka_unit_test(test_excluded_request_has_no_calls),
