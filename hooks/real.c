@@ -10,7 +10,7 @@
 #include "resolve.h"
 #include "stats.h"
 
-_Atomic(void *) real_slot[HOOKS];
+_Alignas(64) _Atomic(void *) real_slot[HOOKS];
 
 /* One text, not a table of pointers: those would be a relocation each, in every process. */
 static const char names[] =
