@@ -53,8 +53,8 @@ static ALWAYS_INLINE uint64_t rng_next(void)
  * made them: a table that each request enters somewhere else is out of the processor's caches each
  * time, and what was there for the host is out of them afterwards.  So the last bits of an id are
  * those of the counter, made unrecognizable by what the other bits are and by a key of this
- * process: whoever does not have that sees 64 random bits (C19), and nobody how many requests there
- * were between two of his.
+ * process: who does not have that sees 64 random bits (C19).  It is no secret to be relied on:
+ * who collects ids in order to find it finds out how many were made between two of them.
  */
 #define RNG_PLACES 8192u
 #define RNG_PLACE_BITS 13

@@ -89,13 +89,19 @@ struct scratch {
 #define HALF_TURN 4u
 
 struct half {
-	_Atomic uint64_t word;
+	/* The first line of the cache: all that a message needs whose head is known already. */
+	_Alignas(64) _Atomic uint64_t word;
+	uint64_t bytes; /* taken in so far */
 	struct http1 parser;
+
 	struct head head;
 	struct scratch *scratch; /* NULL: not lent */
 	uint32_t scratch_index;
-	uint64_t bytes; /* taken in so far */
 };
+
+#define HALF_USUAL_BYTES 64u
+_Static_assert(offsetof(struct half, parser.body_bytes) + sizeof(uint64_t) <= HALF_USUAL_BYTES,
+	       "of the parser the first part");
 
 /* One request and its response. */
 struct exchange {
@@ -118,7 +124,7 @@ struct exchange {
  * looks there reads it behind the tail that came with it.
  */
 struct exchanges {
-	_Atomic uint32_t head;
+	_Alignas(64) _Atomic uint32_t head;
 	_Atomic uint32_t tail;
 	_Atomic uint32_t from; /* the number in the first place */
 	struct exchange at[CONN_EXCHANGES];

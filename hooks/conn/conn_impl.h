@@ -104,19 +104,16 @@ static ALWAYS_INLINE void conn_prefetch(const struct conn *c, enum conn_role rol
 	uint32_t slot = thread_self.current.slot;
 	const struct store *st = store_get();
 
-	if (is_in)
-		lines_ask(&c->first_byte_ns,
-			  offsetof(struct conn, out) - offsetof(struct conn, first_byte_ns));
-	else
-		lines_ask(&c->out, sizeof(c->out));
-	__builtin_prefetch(&c->exchanges.at[0]);
+	__builtin_prefetch(&c->first_byte_ns);
+	lines_ask(is_in ? &c->in : &c->out, HALF_USUAL_BYTES);
+	__builtin_prefetch(&c->exchanges);
 	if (is_request) {
 		lines_ask(&c->request, REPEAT_USUAL);
 		if (thread_self.records)
 			lines_ask(&c->common, REPEAT_USUAL);
 		__builtin_prefetch(tag_table[rng_place_expected() / TAG_BUCKET]);
 	} else {
-		lines_ask(&c->response, REPEAT_USUAL);
+		lines_ask(&c->response.len, REPEAT_USUAL - LINE_BYTES);
 		if (slot && st)
 			slot_ask(store_slot(st, slot - 1), thread_self.records);
 	}

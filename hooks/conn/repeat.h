@@ -32,11 +32,11 @@ struct repeat_hole {
 };
 
 struct repeat {
-	_Alignas(64) uint16_t len; /* of the head; 0: nothing is kept */
-	bool is_common;            /* for who has it: c->common is of the same head */
-	uint8_t misses;            /* heads that were another one, since one was the same */
-	struct head
-		now; /* request: where things are in the one that came, from its first byte on */
+	/* request: where things are in the one that came, from its first byte on */
+	_Alignas(64) struct head now;
+	uint16_t len;                    /* of the head; 0: nothing is kept */
+	bool is_common;                  /* for who has it: c->common is of the same head */
+	uint8_t misses;                  /* heads that were another one, since one was the same */
 	struct repeat_hole target, ids;  /* request; ids.len 0: without */
 	struct repeat_hole date, length; /* response; len 0: without */
 	uint64_t length_told;            /* of the head that is kept */

@@ -39,7 +39,7 @@ static ALWAYS_INLINE bool message_begin(struct http1 *p, char first)
 {
 	if (p->is_response ? first != 'H' : !is_token_char(first))
 		return false;
-	memset(p, 0, offsetof(struct http1, line));
+	http1_forget(p);
 	p->state = HTTP1_AT_START_LINE;
 	return true;
 }

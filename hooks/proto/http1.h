@@ -56,32 +56,24 @@ enum http1_reason {
 
 struct http1 {
 	/*
-	 * From here to `line`: forgotten when the next message begins.  Views into the input, or
-	 * into the line buffer; good until the next call.
+	 * Which headers are told, by the length of their names: see http1_tell().  Others may be,
+	 * too; and what they say about framing is always heard.
 	 */
-	union {
-		struct bytes method;
-		struct bytes name;
-	};
-	union {
-		struct bytes target;
-		struct bytes value;
-	};
-	/*
-	 * In a head: Content-Length if has_length.  Afterwards: what is left of body or chunk.
-	 * From HEAD_CLOSING on it is 0 where the message has no body, whatever the header said.
-	 */
-	uint64_t body_left;
-	uint64_t body_bytes; /* of payload, taken so far; framing of chunks not counted */
+	uint32_t tell;
+	uint8_t state; /* enum http1_state of http1_impl.h */
+	bool is_response;
+	uint16_t line_cap;
+	char *line;         /* lent; see the note on parsing ahead */
+	uint16_t line_hold; /* bytes before this one belong to the parser that we are a copy of */
 
-	uint32_t line_dropped; /* bytes of the line under way that did not fit */
-	uint16_t line_at;      /* where the line under way starts */
-	uint16_t line_len;     /* how much of it is kept */
-	uint16_t status;       /* of a response: 100..999 */
-	uint8_t version;       /* 10: HTTP/1.0, 11: HTTP/1.1, ... 19 */
-	uint8_t after;         /* the state that follows this head */
-	uint8_t reason;        /* enum http1_reason */
-	char line_tail[9];     /* the last bytes of a request line that did not fit: " HTTP/1.1" */
+	/*
+	 * From here on: forgotten when the next message begins.  What a message needs whose head is
+	 * known already comes first.
+	 */
+	uint16_t status; /* of a response: 100..999 */
+	uint8_t version; /* 10: HTTP/1.0, 11: HTTP/1.1, ... 19 */
+	uint8_t after;   /* the state that follows this head */
+	uint8_t reason;  /* enum http1_reason */
 
 	/* Facts, complete at HEAD_CLOSING; they stay until the next START_LINE. */
 	bool is_head : 1;    /* request: method HEAD; response: http1_expect() said so */
@@ -101,16 +93,26 @@ struct http1 {
 	bool says_close : 1;
 	bool says_keep_alive : 1;
 
-	char *line; /* lent; see the note on parsing ahead */
-	uint16_t line_cap;
-	uint16_t line_hold; /* bytes before this one belong to the parser that we are a copy of */
-	bool is_response;
-	uint8_t state; /* enum http1_state of http1_impl.h */
+	uint16_t line_at;  /* where the line under way starts */
+	uint16_t line_len; /* how much of it is kept */
 	/*
-	 * Which headers are told, by the length of their names: see http1_tell().  Others may be,
-	 * too; and what they say about framing is always heard.
+	 * In a head: Content-Length if has_length.  Afterwards: what is left of body or chunk.
+	 * From HEAD_CLOSING on it is 0 where the message has no body, whatever the header said.
 	 */
-	uint32_t tell;
+	uint64_t body_left;
+	uint64_t body_bytes;   /* of payload, taken so far; framing of chunks not counted */
+	uint32_t line_dropped; /* bytes of the line under way that did not fit */
+	char line_tail[9];     /* the last bytes of a request line that did not fit: " HTTP/1.1" */
+
+	/* Views into the input, or into the line buffer; good until the next call. */
+	union {
+		struct bytes method;
+		struct bytes name;
+	};
+	union {
+		struct bytes target;
+		struct bytes value;
+	};
 };
 
 #define HTTP1_TELL_ALL UINT32_MAX

@@ -9,6 +9,9 @@
  *   http1_line.c  lines that are cut by the input's end
  *   http1_head.c  what a whole line of a head says, and how long the message therefore is
  */
+#include <stddef.h>
+#include <string.h>
+
 #include "http1.h"
 #include "token.h"
 
@@ -48,6 +51,13 @@ static ALWAYS_INLINE enum http1_event http1_go(struct http1 *p, enum http1_state
 {
 	p->state = (uint8_t)next;
 	return HTTP1_AGAIN;
+}
+
+/* The facts of the message before; state and what it was told to do stay. */
+static ALWAYS_INLINE void http1_forget(struct http1 *p)
+{
+	memset((char *)p + offsetof(struct http1, status), 0,
+	       sizeof(*p) - offsetof(struct http1, status));
 }
 
 static ALWAYS_INLINE bool http1_is_blank(char c)

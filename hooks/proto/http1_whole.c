@@ -273,12 +273,6 @@ static ALWAYS_INLINE bool may_be_whole(const struct http1 *p, struct bytes in)
 	return p->state == HTTP1_AT_START && !p->has_cr && in.len >= LEAST;
 }
 
-/* State and what it was told to do stay: it is still where it was. */
-static ALWAYS_INLINE void facts_clear(struct http1 *p)
-{
-	memset(p, 0, offsetof(struct http1, line));
-}
-
 /* --- responses --- */
 
 static ALWAYS_INLINE bool status_line(struct http1 *p, const char *s, const char *eol)
@@ -298,7 +292,7 @@ bool http1_whole_response(struct http1 *p, struct bytes *in, bool is_head, bool 
 
 	if (!may_be_whole(p, *in))
 		return false;
-	facts_clear(p);
+	http1_forget(p);
 	ends_look(&e);
 	eol = next_end(&e);
 	if (!eol || !status_line(p, w.start, eol))
@@ -447,7 +441,7 @@ bool http1_whole_request(struct http1 *p, struct bytes *in, struct head_fields *
 
 	if (!may_be_whole(p, *in))
 		return false;
-	facts_clear(p);
+	http1_forget(p);
 	ret->base = w.start;
 	ret->seen = 0;
 	ret->traceparents = 0;
