@@ -11,6 +11,7 @@
 #include "stats.h"
 
 _Alignas(64) _Atomic(void *) real_slot[HOOKS];
+_Static_assert(HOOK_close == 0 && HOOK_epoll_wait == 7, "hooks.def: the first line of the cache");
 
 /* One text, not a table of pointers: those would be a relocation each, in every process. */
 static const char names[] =

@@ -40,8 +40,9 @@ static inline bool span_id_is_zero(const struct span_id *id)
 }
 
 /*
- * Fresh random ids, never zero, all bits random (C19).  Each thread has a generator of its own,
- * seeded by getrandom(2); a forked child, also one made by raw clone(2), seeds anew (C28).
+ * Fresh random ids, never zero, all bits random (C19); of a span's the last 13 are so for who lacks
+ * a key of this process (rng.h).  Each thread has a generator of its own, seeded by getrandom(2); a
+ * forked child, also one made by raw clone(2), seeds anew (C28).
  */
 void trace_id_new(struct trace_id *ret_id);
 void span_id_new(struct span_id *ret_id);

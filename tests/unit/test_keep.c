@@ -196,9 +196,7 @@ static void test_slow_status_rule(void **state)
 	assert_selected(1, "error");
 }
 
-/*
- * Each rule alone, and beside others: what is neither slow nor failed is passed over only by most.
- */
+/* Each rule alone, and beside others: the short way past them forgets what none of them keeps. */
 static void test_ordinary_requests_by_rule(void **state)
 {
 	static const struct {
