@@ -75,7 +75,7 @@ int execveat(int dir, const char *path, char *const argv[], char *const envp[], 
  * The slot of each row: NULL until the name is first called.  Relaxed is enough: whoever fills a
  * slot fills it with the same value, and code needs no publication.
  */
-extern _Atomic(void *) real_slot[HOOKS];
+extern HIDDEN _Atomic(void *) real_slot[HOOKS];
 
 /* Slow path of real_get(): starts the object up, looks the name up.  Signal-safe; errno is kept. */
 void *real_first(enum hook which);

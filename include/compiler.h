@@ -5,6 +5,8 @@
 
 #define MUST_USE __attribute__((warn_unused_result))
 #define EXPORT __attribute__((visibility("default")))
+/* Of a variable that other files use: without it each use asks where it lies first. */
+#define HIDDEN __attribute__((visibility("hidden")))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define NO_INLINE __attribute__((noinline))
 #define LIKELY(x) __builtin_expect_with_probability(!!(x), 1, 0.999)

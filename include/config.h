@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "bytes.h"
+#include "compiler.h"
 
 enum config_exporter { /* or-ed */
 		       EXPORTER_NONE,
@@ -113,7 +114,7 @@ struct config {
 	char texts[CONFIG_TEXTS_BYTES]; /* what the text fields point into: not to be copied */
 };
 
-extern struct config config;
+extern HIDDEN struct config config;
 
 static inline bool config_propagates(enum config_propagator p)
 {

@@ -47,8 +47,8 @@
 
 /* For tests: the runtime's flags (runtime.h) are taken from here instead. */
 void context_assume(uint32_t runtime_flags);
-extern bool context_is_assumed;
-extern uint32_t context_assumed;
+extern HIDDEN bool context_is_assumed;
+extern HIDDEN uint32_t context_assumed;
 
 static ALWAYS_INLINE uint32_t context_flags(void)
 {

@@ -20,7 +20,7 @@
 #include "host.h"
 #include "store.h"
 
-extern _Atomic bool exporter_is_due;
+extern HIDDEN _Atomic bool exporter_is_due;
 
 /* A span was handed over and nobody delivers: the hook of store.h. */
 void exporter_wanted(struct store *st);

@@ -60,7 +60,7 @@ struct thread {
 _Static_assert(sizeof(struct thread) <= 256, "thread-locals are carved out of every stack");
 _Static_assert(offsetof(struct thread, caller) + sizeof(void *) <= 128, "two lines");
 
-extern THREAD_LOCAL struct thread thread_self;
+extern HIDDEN THREAD_LOCAL struct thread thread_self;
 
 static ALWAYS_INLINE bool guard_is_free(void)
 {

@@ -16,7 +16,7 @@
 
 #include "compiler.h"
 
-extern _Atomic bool host_observed;
+extern HIDDEN _Atomic bool host_observed;
 
 /* One load.  False: make the real call and nothing else. */
 static ALWAYS_INLINE bool host_is_observed(void)
@@ -32,7 +32,7 @@ void host_start(void);
  * each other, from the beginning, so that one of them delivers for all, and who survives tells of
  * who does not.
  */
-extern _Atomic bool host_listens;
+extern HIDDEN _Atomic bool host_listens;
 
 /* How the process, or its program, comes to an end: says what may still be done. */
 enum host_end {

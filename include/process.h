@@ -31,7 +31,7 @@ struct process {
 };
 
 /* NULL: not mapped yet, or the kernel does not wipe. */
-extern _Atomic(struct process *) process_page;
+extern HIDDEN _Atomic(struct process *) process_page;
 
 /* Out of line, for whoever finds it so or empty. */
 struct process *process_find(void);

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "compiler.h"
 #include "guard.h"
 
 /* thread_self.rng */
@@ -59,7 +60,7 @@ static ALWAYS_INLINE uint64_t rng_next(void)
 #define RNG_PLACES 8192u
 #define RNG_PLACE_BITS 13
 
-extern _Atomic uint64_t rng_place_key; /* odd; 0: no id was made yet */
+extern HIDDEN _Atomic uint64_t rng_place_key; /* odd; 0: no id was made yet */
 
 static ALWAYS_INLINE uint64_t rng_place_mask(uint64_t id)
 {

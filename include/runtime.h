@@ -31,7 +31,7 @@ enum runtime {
 	RUNTIME_HAPROXY = 1u << 12,
 };
 
-extern _Atomic uint32_t runtime_seen_flags;
+extern HIDDEN _Atomic uint32_t runtime_seen_flags;
 
 /* Bits of enum runtime.  One load. */
 static ALWAYS_INLINE uint32_t runtime_flags(void)

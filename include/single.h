@@ -22,7 +22,7 @@
 bool single_get(void);
 
 /* The word itself, of zero until single_init(), at start-up, has found libc's. */
-extern const volatile char *single_word;
+extern HIDDEN const volatile char *single_word;
 void single_init(void);
 
 /* As single_get(), for two loads. */

@@ -34,10 +34,10 @@ struct stats {
 
 _Static_assert(STAT_HOOKS / 8 == STAT_SPANS_ENDED / 8, "one line of the cache");
 
-extern struct stats stats;
+extern HIDDEN struct stats stats;
 
 /* Where this process counts now; NULL: in stats, and nowhere else has been looked for. */
-extern struct stats *_Atomic stats_home;
+extern HIDDEN struct stats *_Atomic stats_home;
 
 /* Not the first thread's, or not yet. */
 void stats_add_shared(enum stat_id which, uint64_t n);

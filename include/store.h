@@ -251,7 +251,7 @@ _Static_assert(sizeof(struct store) <= STORE_FULL_MAP, "the maps follow");
  * The store of this process, or NULL.  store_open() maps it on first use; signal-safe; after a
  * failure it is tried again at most once a second.  A forked child finds its parent's.
  */
-extern struct store *_Atomic store_mapped;
+extern HIDDEN struct store *_Atomic store_mapped;
 static ALWAYS_INLINE struct store *store_get(void)
 {
 	/* Pairs with the exchange in store_create(). */
@@ -261,7 +261,7 @@ static ALWAYS_INLINE struct store *store_get(void)
 struct store *store_open(void);
 
 /* How many slots it has, a multiple of 64; from our own memory.  0: no store. */
-extern _Atomic uint32_t store_slot_count; /* what the shared header says is never trusted */
+extern HIDDEN _Atomic uint32_t store_slot_count; /* what the shared header says is never trusted */
 static ALWAYS_INLINE uint32_t store_slots(void)
 {
 	return atomic_load_explicit(&store_slot_count, memory_order_relaxed);
@@ -272,7 +272,7 @@ static ALWAYS_INLINE uint32_t store_slots(void)
  * can start an exporter (preload/exporter_life.c), which decides whether this is the time; NULL: no
  * exporter.  Any thread, async-signal-safe, inside the guard.
  */
-extern void (*_Atomic span_ended_without_owner)(struct store *st);
+extern HIDDEN void (*_Atomic span_ended_without_owner)(struct store *st);
 
 /* --- slots --- */
 

@@ -11,10 +11,10 @@
 #include "single.h"
 #include "store.h"
 
-extern struct pool conn_pool;
+extern HIDDEN struct pool conn_pool;
 
 /* conn_process_ends(): why a request has no answer. */
-extern _Atomic bool conn_process_is_over;
+extern HIDDEN _Atomic bool conn_process_is_over;
 
 /* Nothing leads there any more: ends it, or leaves that to who holds a half of it. */
 void conn_end_unheld(struct conn *c, uint32_t generation);

@@ -20,13 +20,13 @@ struct fd_bits {
 	_Atomic uint64_t tracked;
 	_Atomic uint64_t own_client;
 };
-extern struct fd_bits fd_bits[FD_TABLE_MAX / 64];
+extern HIDDEN struct fd_bits fd_bits[FD_TABLE_MAX / 64];
 
 #define FD_PAGE 1024u
 struct fd_page {
 	_Atomic uint64_t entry[FD_PAGE];
 };
-extern struct fd_page *_Atomic fd_pages[FD_TABLE_MAX / FD_PAGE]; /* NULL: none yet */
+extern HIDDEN struct fd_page *_Atomic fd_pages[FD_TABLE_MAX / FD_PAGE]; /* NULL: none yet */
 
 static ALWAYS_INLINE bool fd_is_ours(int fd)
 {

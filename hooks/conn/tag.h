@@ -113,7 +113,7 @@ enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct
 
 _Static_assert(STORE_MAX_SLOTS < 1u << TAG_SLOT_BITS, "a slot's number + 1 fits");
 
-extern _Atomic uint64_t tag_table[TAG_BUCKETS][TAG_BUCKET];
+extern HIDDEN _Atomic uint64_t tag_table[TAG_BUCKETS][TAG_BUCKET];
 
 static ALWAYS_INLINE _Atomic uint64_t *tag_bucket_of(uint64_t id)
 {

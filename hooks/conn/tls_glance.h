@@ -26,7 +26,7 @@ struct tls_slot {
 };
 
 /* NULL: none yet.  Not an array, for the object is to be smaller than 2 MiB (check-imports). */
-extern struct tls_slot (*_Atomic tls_sessions)[TLS_BUCKET];
+extern HIDDEN struct tls_slot (*_Atomic tls_sessions)[TLS_BUCKET];
 
 /* NULL: no memory, or none yet. */
 static ALWAYS_INLINE struct tls_slot *tls_bucket_of(const void *session)
