@@ -24,15 +24,29 @@
 #include "store.h"
 
 /* Is anything kept but what the sampler samples?  Settings are taken after the sampler's. */
-extern bool keep_is_set;
-extern bool keep_has_rules; /* by method or route */
+extern HIDDEN bool keep_is_set;
+extern HIDDEN bool keep_has_rules; /* by method or route */
+/* What took less, did not fail, and was neither forced nor picked out by a rule, is forgotten. */
+extern HIDDEN uint64_t keep_ordinary_ns;
 void keep_init(void);
 
 /* The defaults of the environment, before the sampler takes its settings. */
 void keep_take_mode(void);
 
+static ALWAYS_INLINE uint64_t held_word(uint32_t generation, uint32_t rest)
+{
+	return (uint64_t)generation << HELD_GENERATION | rest;
+}
+
 /* s, of VERDICT_RECORD, has started; parent: as for span_start(). */
 void keep_begin(struct span *s, const struct span_context *parent);
+
+/* The same below nobody of this process tree. */
+static ALWAYS_INLINE void keep_begin_root(struct span *s, uint32_t generation)
+{
+	atomic_store_explicit(&s->holds, 0, memory_order_relaxed);
+	atomic_store_explicit(&s->held, held_word(generation, 0), memory_order_relaxed);
+}
 
 /*
  * The request of s, which may be NULL: does a rule by method or route fit it?  For keep_has_rules.
@@ -53,6 +67,25 @@ enum keep_end {
  * and KEEP_SEND are for the caller to do, who settles before what else it says of s.
  */
 enum keep_end keep_end(struct store *st, struct span *s);
+
+/* What it has called apart, which may have failed. */
+static ALWAYS_INLINE bool keep_is_ordinary(const struct span *s, uint64_t ns)
+{
+	return LIKELY(ns < keep_ordinary_ns) && LIKELY(!s->kept) &&
+	       LIKELY(s->status != SPAN_STATUS_ERROR);
+}
+
+/*
+ * keep_end() of a root of this generation that has taken so long, where the answer is KEEP_FORGET,
+ * and nothing hangs from it: with that it has ended.  False: it is for keep_end().
+ */
+static ALWAYS_INLINE bool keep_end_ordinary(struct span *s, uint32_t generation, uint64_t ns)
+{
+	uint64_t none = held_word(generation, 0);
+
+	return keep_is_ordinary(s, ns) && LIKELY(!s->root.slot) &&
+	       LIKELY(atomic_compare_exchange_strong(&s->held, &none, none | HELD_CLOSED));
+}
 
 /* s will not be told of by itself: its root knows all the same whether it has failed. */
 void keep_fold(struct span *s);

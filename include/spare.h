@@ -9,7 +9,11 @@
  *
  * All functions: any thread, async-signal-safe, no lock.
  */
+#include "anchor.h"
 #include "barrier.h"
+#include "calls.h"
+#include "clock.h"
+#include "keep.h"
 #include "process.h"
 #include "rng.h"
 #include "shake.h"
@@ -22,7 +26,7 @@
  * here is its parent's.  In the maps it is taken; of a process that was killed an orphan
  * (orphan.c).
  */
-extern _Atomic uint64_t spare;
+extern HIDDEN _Atomic uint64_t spare;
 
 #define SPARE_BARE (1u << 31) /* its last span was bare */
 _Static_assert(STORE_MAX_SLOTS < SPARE_BARE, "beside its number");
@@ -74,48 +78,115 @@ static ALWAYS_INLINE bool span_is_bare(const struct span *s)
 }
 
 /*
- * span_start() for a SERVER span of which it is decided that it is not recorded, below a caller
- * without a trace state, with these flags; NULL: the slot at hand is none that had a bare one.
+ * Takes the slot at hand, whose last references are dead then; NULL: there is none of this
+ * process's, or is_bare and its last span was not, or this thread has made no id yet.
  */
-static ALWAYS_INLINE struct span *span_start_bare(const struct span_context *caller, uint8_t flags,
-						  struct span_ref *ret_ref)
+static ALWAYS_INLINE struct span *spare_raise(bool is_bare, struct span_ref *ret_ref)
 {
-	uint64_t word = atomic_load_explicit(&spare, memory_order_relaxed), id;
+	uint64_t word = atomic_load_explicit(&spare, memory_order_relaxed);
 	uint32_t epoch = process_epoch();
 	struct span *s;
 
-	if (UNLIKELY(!(word & SPARE_BARE)) || UNLIKELY(word >> 32 != epoch) ||
+	if (UNLIKELY(is_bare ? !(word & SPARE_BARE) : !word) || UNLIKELY(word >> 32 != epoch) ||
 	    UNLIKELY(thread_self.rng_owner != epoch) ||
 	    UNLIKELY(!single_exchange(&spare, &word, 0)))
 		return NULL;
 	ret_ref->slot = (uint32_t)word & ~SPARE_BARE;
 	s = store_slot(store_get(), ret_ref->slot - 1);
 	ret_ref->generation = slot_raise(s);
+	return s;
+}
+
+static ALWAYS_INLINE void spare_put(struct span *s, uint32_t number)
+{
+	uint64_t none = 0;
+
+	atomic_store_explicit(&s->state, SLOT_SPARE, memory_order_relaxed);
+	SHAKE();
+	if (!single_exchange(&spare, &none, (uint64_t)process_epoch() << 32 | number))
+		slot_free(store_get(), s);
+	stats_inc(STAT_SPANS_UNSAMPLED);
+}
+
+static ALWAYS_INLINE void span_open_below(struct span *s, const struct span_context *caller,
+					  bool is_recorded)
+{
+	uint64_t id = rng_span_id();
+
 	s->trace = caller->trace;
 	s->parent = caller->span;
-	id = rng_span_id();
 	memcpy(&s->id, &id, sizeof(id));
-	s->flags = flags;
 	s->tid = thread_self.tid;
-	thread_self.records = 0;
+	thread_self.records = is_recorded;
 	slot_open(s);
 	stats_inc(STAT_SPANS_STARTED);
+}
+
+/*
+ * span_start() for a SERVER span of which it is decided that it is not recorded, below a caller
+ * without a trace state, with these flags; NULL: the slot at hand is none that had a bare one.
+ */
+static ALWAYS_INLINE struct span *span_start_bare(const struct span_context *caller, uint8_t flags,
+						  struct span_ref *ret_ref)
+{
+	struct span *s = spare_raise(true, ret_ref);
+
+	if (UNLIKELY(!s))
+		return NULL;
+	s->flags = flags;
+	span_open_below(s, caller, false);
 	return s;
 }
 
 /* An open one of this process, after calls_close(); false: it is for span_end(). */
 static ALWAYS_INLINE bool span_end_bare(struct span *s, struct span_ref ref)
 {
-	uint64_t word = atomic_load_explicit(&spare, memory_order_relaxed);
-
-	if (UNLIKELY(word) || UNLIKELY(!span_is_bare(s)))
+	if (UNLIKELY(atomic_load_explicit(&spare, memory_order_relaxed)) ||
+	    UNLIKELY(!span_is_bare(s)))
 		return false;
-	atomic_store_explicit(&s->state, SLOT_SPARE, memory_order_relaxed);
-	SHAKE();
-	if (!single_exchange(&spare, &word,
-			     (uint64_t)process_epoch() << 32 | SPARE_BARE | ref.slot))
-		slot_free(store_get(), s);
-	stats_inc(STAT_SPANS_UNSAMPLED);
+	spare_put(s, SPARE_BARE | ref.slot);
+	return true;
+}
+
+/*
+ * The same for one that is recorded, and forgotten if its end is as usual (keep.h); the caller is
+ * another process.
+ */
+static ALWAYS_INLINE struct span *span_start_kept(const struct span_context *caller, uint8_t flags,
+						  struct span_ref *ret_ref)
+{
+	struct span *s = spare_raise(false, ret_ref);
+	uint64_t now;
+
+	if (UNLIKELY(!s))
+		return NULL;
+	now = clock_monotonic_ns();
+	/* All behind the generation, and what keep_begin_root() sets. */
+	memset((char *)s + offsetof(struct span, next), 0,
+	       sizeof(*s) - offsetof(struct span, next));
+	s->pid = process_pid();
+	s->kind = SPAN_SERVER;
+	s->verdict = VERDICT_RECORD;
+	s->flags = flags;
+	s->has_parent = s->parent_is_remote = 1;
+	s->slots = 1;
+	s->start_ns = now;
+	s->start_unix_ns = now + anchor_get(now);
+	keep_begin_root(s, ret_ref->generation);
+	span_open_below(s, caller, true);
+	return s;
+}
+
+/* Whose answer has not failed; calls_close() included.  False: it is for span_end(). */
+static ALWAYS_INLINE bool span_end_kept(struct span *s, struct span_ref ref)
+{
+	uint64_t now = clock_monotonic_ns(), start = s->start_ns;
+
+	if (UNLIKELY(atomic_load_explicit(&spare, memory_order_relaxed)) || UNLIKELY(s->next) ||
+	    !keep_end_ordinary(s, ref.generation, now > start ? now - start : 0))
+		return false;
+	calls_close(s, false);
+	spare_put(s, ref.slot);
 	return true;
 }
 

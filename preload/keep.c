@@ -17,11 +17,10 @@
 
 bool keep_is_set;
 bool keep_has_rules;
+uint64_t keep_ordinary_ns;
 
 static struct keep_rule rules[RULES_MAX];
 static unsigned rule_count;
-/* What took less, did not fail, and was neither forced nor picked out by a rule, is forgotten. */
-static uint64_t ordinary_ns;
 static struct rate limit;
 
 enum reason { REASON_NONE, REASON_FORCED, REASON_ERROR, REASON_SLOW, REASON_RULE };
@@ -99,8 +98,8 @@ static void take_term(struct bytes term)
 		return;
 	}
 	keep_has_rules |= r->kind == KEEP_METHOD || r->kind == KEEP_ROUTE;
-	if (least_ns(r) < ordinary_ns)
-		ordinary_ns = least_ns(r);
+	if (least_ns(r) < keep_ordinary_ns)
+		keep_ordinary_ns = least_ns(r);
 	rule_count++;
 }
 
@@ -121,7 +120,7 @@ void keep_init(void)
 
 	rule_count = 0;
 	keep_has_rules = false;
-	ordinary_ns = UINT64_MAX;
+	keep_ordinary_ns = UINT64_MAX;
 	while (rest.ptr) {
 		struct bytes term = bytes_trim(bytes_split(&rest, ','));
 
@@ -135,11 +134,6 @@ void keep_init(void)
 }
 
 /* --- beginning --- */
-
-static uint64_t held_word(uint32_t generation, uint32_t rest)
-{
-	return (uint64_t)generation << HELD_GENERATION | rest;
-}
 
 /* Of a span that somebody else may be ending: whether it was one is found out afterwards. */
 struct peek {
@@ -160,10 +154,7 @@ void keep_begin(struct span *s, const struct span_context *parent)
 	const struct span *local = parent && parent->local.slot ? span_get(parent->local) : NULL;
 	struct peek seen;
 
-	atomic_store_explicit(&s->holds, 0, memory_order_relaxed);
-	atomic_store_explicit(
-		&s->held, held_word(atomic_load_explicit(&s->generation, memory_order_relaxed), 0),
-		memory_order_relaxed);
+	keep_begin_root(s, atomic_load_explicit(&s->generation, memory_order_relaxed));
 	if (!local)
 		return;
 	seen = peek(local);
@@ -254,8 +245,7 @@ static enum keep_end decide(struct span *s, uint32_t facts)
 {
 	enum reason why;
 
-	if (LIKELY(s->end_ns - s->start_ns < ordinary_ns) && LIKELY(!s->kept) &&
-	    LIKELY(s->status != SPAN_STATUS_ERROR) && LIKELY(!(facts & HELD_FAILED)))
+	if (keep_is_ordinary(s, s->end_ns - s->start_ns) && LIKELY(!(facts & HELD_FAILED)))
 		return KEEP_FORGET;
 	why = reason_of(s, facts);
 	if (why == REASON_NONE)

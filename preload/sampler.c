@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sampler.h"
 
-#include <endian.h>
 #include <stdatomic.h>
 
 #include "clock.h"
@@ -29,7 +28,8 @@ struct rule {
 
 static struct rule rules[RULES_MAX];
 static unsigned rule_count;
-static uint64_t threshold; /* of the ratio samplers */
+uint64_t sampler_threshold;
+_Atomic bool sampler_is_by_id;
 static struct rate limit;
 static bool is_remote;
 static _Atomic uint64_t remote_next_ns[REMOTE_PLACES]; /* of rates, by operation */
@@ -41,15 +41,6 @@ static struct decision decision(enum verdict verdict, enum sampler_state state)
 	return (struct decision){ (uint8_t)verdict, (uint8_t)state, 0 };
 }
 
-/* The last seven bytes of the trace id, which are random on their own (C19, E55). */
-static uint64_t random_of(const struct trace_id *trace)
-{
-	uint64_t w;
-
-	memcpy(&w, trace->bytes + sizeof(trace->bytes) - sizeof(w), sizeof(w));
-	return be64toh(w) & UINT64_MAX >> 8;
-}
-
 /* E53-E56, E58: kept or not, the trace state says no more than what is so. */
 static struct decision by_probability(const struct sampler_case *c, uint64_t at_least)
 {
@@ -59,7 +50,7 @@ static struct decision by_probability(const struct sampler_case *c, uint64_t at_
 	if (c->parent)
 		ot_member_find(c->parent->tracestate, &m);
 	d.threshold = at_least;
-	if ((m.has_random ? m.random : random_of(c->trace)) < at_least)
+	if ((m.has_random ? m.random : sampler_random_of(c->trace)) < at_least)
 		d = decision(VERDICT_DROP, STATE_ERASE);
 	return d;
 }
@@ -86,16 +77,16 @@ static enum sampler_state ratio_state(const struct span_context *parent, bool is
 /* E36: the id alone decides. */
 static struct decision by_ratio(const struct sampler_case *c)
 {
-	static _Atomic bool is_told;
-	bool is_kept = random_of(c->trace) >= threshold;
+	bool is_kept = sampler_random_of(c->trace) >= sampler_threshold;
 	struct decision d =
 		decision(is_kept ? VERDICT_SAMPLE : VERDICT_DROP, ratio_state(c->parent, is_kept));
 
-	if (c->parent && UNLIKELY(!atomic_load(&is_told)) && !atomic_exchange(&is_told, true))
+	if (c->parent && UNLIKELY(!atomic_load(&sampler_is_by_id)) &&
+	    !atomic_exchange(&sampler_is_by_id, true))
 		/* E47 */
 		LOG(BYTES("traceidratio decides about traces that others began: "
 			  "parts of them may be missing"));
-	d.threshold = threshold;
+	d.threshold = sampler_threshold;
 	return d;
 }
 
@@ -135,7 +126,7 @@ static struct decision by_sampler(const struct sampler_case *c)
 	case SAMPLER_TRACEIDRATIO:
 		return by_ratio(c);
 	case SAMPLER_PROBABILITY:
-		return by_probability(c, threshold);
+		return by_probability(c, sampler_threshold);
 	case SAMPLER_JAEGER_REMOTE:
 		return by_remote(c);
 	default:
@@ -205,7 +196,7 @@ static void take_argument(void)
 {
 	uint64_t keep = OT_ALL;
 
-	threshold = 0;
+	sampler_threshold = 0;
 	if (!is_by_ratio() || !config.traces_sampler_arg.len)
 		return;
 	if (!decimal_parse(config.traces_sampler_arg, OT_ALL, &keep) || keep > OT_ALL) {
@@ -213,7 +204,8 @@ static void take_argument(void)
 		    config.traces_sampler_arg);
 		return;
 	}
-	threshold = ot_threshold(keep); /* rounded as th is written, so that th is what decides */
+	/* Rounded as th is written, so that th is what decides. */
+	sampler_threshold = ot_threshold(keep);
 }
 
 static void take_rule(struct bytes text)
@@ -273,6 +265,7 @@ static void take_remote(void)
 
 void sampler_init(void)
 {
+	atomic_store(&sampler_is_by_id, false);
 	take_argument();
 	take_remote();
 	take_rules();

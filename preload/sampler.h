@@ -13,8 +13,11 @@
  *
  * sampler_init() is for load.c; all else: any thread, async-signal-safe, no lock.
  */
+#include <endian.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "bytes.h"
 #include "compiler.h"
@@ -50,9 +53,25 @@ struct sampler_case {
 void sampler_init(void);
 
 /* Is anything set but the default, parentbased_always_on without rules and limit? */
-extern bool sampler_is_set;
-extern bool sampler_has_rules;
-extern bool sampler_is_by_parent; /* one of the parentbased_ forms, as the default is */
+extern HIDDEN bool sampler_is_set;
+extern HIDDEN bool sampler_has_rules;
+extern HIDDEN bool sampler_is_by_parent; /* one of the parentbased_ forms, as the default is */
+
+/*
+ * traceidratio, which has said (E47) that it decides about traces of others: of such a trace that
+ * has no trace state the id says all.
+ */
+extern HIDDEN _Atomic bool sampler_is_by_id;
+extern HIDDEN uint64_t sampler_threshold; /* of the ratio samplers */
+
+/* The last seven bytes of the trace id, which are random on their own (C19, E55). */
+static ALWAYS_INLINE uint64_t sampler_random_of(const struct trace_id *trace)
+{
+	uint64_t w;
+
+	memcpy(&w, trace->bytes + sizeof(trace->bytes) - sizeof(w), sizeof(w));
+	return be64toh(w) & UINT64_MAX >> 8;
+}
 
 /* Of the span, as far as its beginning has told. */
 struct sampler_name {
@@ -98,16 +117,23 @@ static ALWAYS_INLINE struct decision sampler_decide(const struct sampler_case *c
 	return sampler_decided(d, flags);
 }
 
-/* The same where nothing but the caller, who has not deferred it, and the sampler are asked. */
+/*
+ * The same where nothing but the caller, who has not deferred it and has no trace state, and the
+ * sampler are asked.
+ */
 static ALWAYS_INLINE struct decision sampler_decide_below(const struct span_context *caller,
 							  uint8_t *flags)
 {
 	struct decision d = { VERDICT_SAMPLE, STATE_KEEP, 0 };
 
-	if (UNLIKELY(!sampler_is_by_parent))
-		d = sampler_decide_as_set(&(struct sampler_case){ caller, &caller->trace, 0, 0 });
-	else
+	if (LIKELY(sampler_is_by_parent))
 		d.verdict = sampler_by_caller(caller);
+	else if (LIKELY(atomic_load_explicit(&sampler_is_by_id, memory_order_relaxed)))
+		d.verdict = sampler_random_of(&caller->trace) >= sampler_threshold ?
+				    VERDICT_SAMPLE :
+				    VERDICT_DROP;
+	else
+		d = sampler_decide_as_set(&(struct sampler_case){ caller, &caller->trace, 0, 0 });
 	return sampler_decided(d, flags);
 }
 

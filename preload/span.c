@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "anchor.h"
 #include "clock.h"
 #include "config.h"
 #include "copy.h"
@@ -15,27 +16,15 @@
 #include "stats.h"
 #include "store.h"
 
-#define ANCHOR_NS 10000000u
+struct anchor anchor;
 
-/*
- * Wall clock minus monotonic clock, for the anchor of a span (O45).  Reading a second clock for
- * each span is a fifth of what a span costs, so a difference is used for 10 ms; a wall clock that
- * is set, or a machine that sleeps, shows in the spans that start after that.
- */
-static uint64_t anchor_get(uint64_t now)
+NO_INLINE uint64_t anchor_take(void)
 {
-	static _Atomic uint64_t difference_ns;
-	static _Atomic uint64_t taken_ns;
-	/* Pairs with the release below: a difference is never older than the time read with it. */
-	uint64_t taken = atomic_load_explicit(&taken_ns, memory_order_acquire);
-	uint64_t difference;
+	uint64_t now = clock_monotonic_ns();
+	uint64_t difference = clock_realtime_ns() - now;
 
-	if (LIKELY(taken && now - taken < ANCHOR_NS))
-		return atomic_load_explicit(&difference_ns, memory_order_relaxed);
-	now = clock_monotonic_ns();
-	difference = clock_realtime_ns() - now;
-	atomic_store_explicit(&difference_ns, difference, memory_order_relaxed);
-	atomic_store_explicit(&taken_ns, now, memory_order_release);
+	atomic_store_explicit(&anchor.difference_ns, difference, memory_order_relaxed);
+	atomic_store_explicit(&anchor.taken_ns, now, memory_order_release);
 	return difference;
 }
 

@@ -81,7 +81,7 @@ static ALWAYS_INLINE struct span *open_span(struct conn *c, int fd, const char *
 					    const struct span_context *caller,
 					    struct span_ref *ret_ref)
 {
-	struct span *s;
+	struct span *s = NULL;
 
 	if (LIKELY(caller)) {
 		uint8_t flags = caller->flags & TRACE_FLAG_RANDOM; /* C20, C21 */
@@ -92,13 +92,18 @@ static ALWAYS_INLINE struct span *open_span(struct conn *c, int fd, const char *
 			if (LIKELY(s))
 				return s;
 		}
-		s = span_start_decided(caller, d, flags);
+		if (d.verdict == VERDICT_RECORD && LIKELY(d.state != STATE_SET))
+			s = span_start_kept(caller, flags, ret_ref);
+		if (!s) {
+			s = span_start_decided(caller, d, flags);
+			*ret_ref = span_ref(s);
+		}
 	} else {
 		s = span_start_by(SPAN_SERVER, NULL, 0, 0);
+		*ret_ref = span_ref(s);
 	}
 	if (LIKELY(span_is_recording(s)) && !describe_as_last(s, c, text))
 		attrs_server_request(s, c, fd, &c->request.now, text, &c->in.parser);
-	*ret_ref = span_ref(s);
 	return s;
 }
 
@@ -180,6 +185,9 @@ static ALWAYS_INLINE void end_span(struct span_ref ref, const struct http1 *p)
 	if (s->verdict == VERDICT_DROP) {
 		calls_close(s, false);
 		if (LIKELY(span_end_bare(s, ref)))
+			return;
+	} else if (s->verdict == VERDICT_RECORD && LIKELY(p->status < 500)) {
+		if (LIKELY(span_end_kept(s, ref)))
 			return;
 	}
 	attrs_response(s, true, p);

@@ -11,10 +11,12 @@
 #include <pthread.h>
 
 #include "calls.h"
+#include "clock.h"
 #include "compiler.h"
 #include "config.h"
 #include "keep.h"
 #include "preload/sampler.h"
+#include "spare.h"
 #include "stats.h"
 #include "store.h"
 
@@ -194,6 +196,121 @@ static void test_slow_status_rule(void **state)
 	answer(s, 500);
 	assert_int_equal(receive(), 1);
 	assert_selected(1, "error");
+}
+
+/* --- the short way: spare.h --- */
+
+static const struct span_context remote = { .trace = { { 1 } },
+					    .span = { { 2 } },
+					    .is_remote = true };
+
+static struct span *short_start(struct span_ref *ret)
+{
+	struct span *s;
+
+	/* So that there is a slot at hand. */
+	span_end(span_start(SPAN_SERVER, &remote));
+	s = span_start_kept(&remote, TRACE_FLAG_RANDOM, ret);
+	assert_non_null(s);
+	return s;
+}
+
+/* What is one span's alone, and its place. */
+static void strip(struct span *s)
+{
+	s->generation = 0;
+	s->held &= UINT32_MAX;
+	s->id = (struct span_id){ { 0 } };
+	s->start_ns = s->start_unix_ns = 0;
+}
+
+/* In a slot in which another one has left what it could. */
+static void test_short_start_is_as_any_other(void **state)
+{
+	struct span_context caller = remote;
+	struct span copy[2];
+	struct span_ref ref;
+	struct span *s;
+
+	(void)state;
+	SET(OFF, "OTEL_INTERSPAN_KEEP=error,slow>1s");
+	caller.flags = TRACE_FLAG_RANDOM;
+	s = span_start(SPAN_SERVER, &caller);
+	copy[0] = *s;
+	span_set_str(s, ATTR_URL_PATH, BYTES("/x"));
+	span_count_dropped(s, 3);
+	span_keep_baggage(s, BYTES("a=b"));
+	span_set_int(s, ATTR_HTTP_RESPONSE_STATUS_CODE, 404);
+	span_end(s);
+	assert_ptr_equal(span_start_kept(&remote, TRACE_FLAG_RANDOM, &ref), s);
+	copy[1] = *s;
+	assert_ptr_equal(span_get(ref), s);
+	assert_int_equal(copy[1].verdict, VERDICT_RECORD);
+	assert_int_equal(copy[1].held >> 32, ref.generation);
+	/* O45: both clocks, some milliseconds apart. */
+	assert_true(clock_monotonic_ns() - s->start_ns < SECOND);
+	assert_true(clock_realtime_ns() - s->start_unix_ns < SECOND);
+	strip(&copy[0]);
+	strip(&copy[1]);
+	assert_memory_equal(&copy[0], &copy[1], sizeof(copy[0]));
+	assert_true(span_end_kept(s, ref));
+	assert_null(span_get(ref));
+	assert_nothing_left();
+}
+
+/* All that is to be kept, or that others know of, is not ended in the short way. */
+static void test_short_end_is_of_ordinary_ones(void **state)
+{
+	static const size_t told[] = { 0, 1, 1, 1, 2, 0, 0 };
+
+	(void)state;
+	SET(OFF, "OTEL_INTERSPAN_KEEP=error,slow>1s,forced");
+	for (int i = 0; i < 7; i++) {
+		struct span_ref ref;
+		struct span *s = short_start(&ref);
+
+		if (i == 1)
+			span_set_error(s, BYTES("x"));
+		if (i == 2)
+			s->start_ns -= SECOND + 1;
+		if (i == 3)
+			keep_force(s);
+		if (i == 4)
+			answer(call_of(s), 500);
+		if (i == 5)
+			answer(call_of(s), 200);
+		if (i == 6)
+			s->root = (struct span_ref){ 1, 1 };
+		assert_true(span_end_kept(s, ref) == !i);
+		if (i)
+			span_end(s);
+		assert_int_equal(receive(), told[i]);
+	}
+}
+
+/* A call that ends later is on its own, and nothing of it stays. */
+static void test_short_end_is_an_end(void **state)
+{
+	struct span_ref ref;
+	struct span *call, *s;
+
+	(void)state;
+	SET(OFF, "OTEL_INTERSPAN_KEEP=error,slow>1s");
+	s = short_start(&ref);
+	call = call_of(s);
+	assert_true(span_end_kept(s, ref));
+	/* Also for who has seen it open, and comes now. */
+	assert_int_equal(s->held, (uint64_t)ref.generation << 32 | HELD_CLOSED);
+	answer(call, 200);
+	assert_int_equal(receive(), 0);
+	s = short_start(&ref);
+	call = call_of(s);
+	assert_true(span_end_kept(s, ref));
+	answer(call, 500);
+	assert_int_equal(receive(), 1);
+	/* Started, and forgotten: two that made room, two requests, one call. */
+	assert_int_equal(stats_read(STAT_SPANS_STARTED), 6);
+	assert_int_equal(stats_read(STAT_SPANS_UNSAMPLED), 5);
 }
 
 /* Each rule alone, and beside others: the short way past them forgets what none of them keeps. */
@@ -513,6 +630,9 @@ int main(void)
 		cmocka_unit_test(test_sampled_ones_are_as_they_were),
 		cmocka_unit_test(test_slow_status_rule),
 		cmocka_unit_test(test_ordinary_requests_by_rule),
+		cmocka_unit_test(test_short_start_is_as_any_other),
+		cmocka_unit_test(test_short_end_is_of_ordinary_ones),
+		cmocka_unit_test(test_short_end_is_an_end),
 		cmocka_unit_test(test_call_without_a_request),
 		cmocka_unit_test(test_call_that_outlives_its_request),
 		cmocka_unit_test(test_excluded_request_has_no_calls),

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "compiler.h"
 #include "config.h"
 #include "ot_member.h"
 #include "preload/sampler.h"
@@ -41,6 +42,19 @@ static enum verdict verdict_of(const struct span_context *parent, const struct t
 	struct decision d = sampler_decide(&c, &flags);
 
 	/* E45: sampled is told exactly of what is. */
+	assert_int_equal(flags, d.verdict == VERDICT_SAMPLE ? 0x03 : 0x02);
+	return d.verdict;
+}
+
+/* The same by the short way, for a caller's trace with this id. */
+static enum verdict verdict_below(const struct span_context *caller, const struct trace_id *trace)
+{
+	struct span_context parent = *caller;
+	uint8_t flags = TRACE_FLAG_RANDOM;
+	struct decision d;
+
+	parent.trace = *trace;
+	d = sampler_decide_below(&parent, &flags);
 	assert_int_equal(flags, d.verdict == VERDICT_SAMPLE ? 0x03 : 0x02);
 	return d.verdict;
 }
@@ -117,6 +131,35 @@ static void test_samplers(void **state) /* E34-E39, E43 */
 		    verdict_of(&sampled, &trace_low) != rows[i].sampled ||
 		    verdict_of(&unsampled, &trace_low) != rows[i].unsampled)
 			fail_msg("%s %s", sampler, argument);
+	}
+}
+
+/* Once asked for and once known (E47), and not any more with other settings. */
+static void test_short_way_decides_as_any_other(void **state)
+{
+	static const char *const samplers[] = {
+		"always_on",
+		"always_off",
+		"traceidratio",
+		"probability",
+		"parentbased_always_off",
+		"parentbased_traceidratio",
+	};
+	static const char *const arguments[] = { "0", "0.124", "0.5", "0.875", "1" };
+
+	(void)state;
+	for (size_t i = 0; i < 4 * ARRAY_LEN(samplers) * ARRAY_LEN(arguments); i++) {
+		char sampler[64] = "OTEL_TRACES_SAMPLER=",
+		     argument[64] = "OTEL_TRACES_SAMPLER_ARG=";
+		struct span_context caller = parent_of(i & 1, NULL);
+		const struct trace_id *trace = i & 2 ? &trace_low : &trace_high;
+
+		strcat(sampler, samplers[i / 4 / ARRAY_LEN(arguments)]);
+		strcat(argument, arguments[i / 4 % ARRAY_LEN(arguments)]);
+		SET(sampler, argument);
+		for (int twice = 0; twice < 2; twice++)
+			if (verdict_below(&caller, trace) != verdict_of(&caller, trace))
+				fail_msg("%s %s %zu", sampler, argument, i % 4);
 	}
 }
 
@@ -311,6 +354,7 @@ int main(void)
 		cmocka_unit_test(test_sampler_samples_roots),
 		cmocka_unit_test(test_sampler_does_what_the_parent_did),
 		cmocka_unit_test(test_samplers),
+		cmocka_unit_test(test_short_way_decides_as_any_other),
 		cmocka_unit_test(test_trace_state_tells_the_probability),
 		cmocka_unit_test(test_ratio_tells_its_threshold),
 		cmocka_unit_test(test_ratio_of_a_trace_of_others),
