@@ -148,6 +148,7 @@ MUST_USE bool span_set_joined(struct span *s, enum attr key, const struct bytes 
 struct span_block {
 	uint16_t len;
 	uint16_t attrs;
+	uint16_t begun; /* bytes behind them, with which one more attribute begins; 0: none does */
 	unsigned char items[SPAN_BLOCK_BYTES];
 };
 
@@ -160,6 +161,12 @@ struct span_mark span_mark(const struct span *s);
 /* What was set since then; false: too much, or not all in one piece, or some was dropped. */
 MUST_USE bool span_block_take(struct span_block *ret, const struct span *s, struct span_mark since);
 void span_block_add(struct span *s, const struct span_block *b);
+
+/* With what a text begins that will follow them, in n pieces, if there is room. */
+void span_block_begin(struct span_block *b, enum attr key, const struct bytes *pieces, size_t n);
+
+/* Those, and then that text with this end, of a span that is recorded; false: as above. */
+MUST_USE bool span_set_block_and(struct span *s, const struct span_block *b, struct bytes end);
 
 /* A text, and then those, of a span that is recorded; false: as span_set_joined(). */
 MUST_USE bool span_set_with_block(struct span *s, enum attr key, struct bytes text,

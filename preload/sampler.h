@@ -138,10 +138,10 @@ static ALWAYS_INLINE struct decision sampler_decide_below(const struct span_cont
 }
 
 /*
- * span_start() of a SERVER span below a valid caller, whose trace state is empty, with what
- * sampler_decide() has said.
+ * span_start_at() below a valid parent whose trace state is empty, with what sampler_decide() has
+ * said.
  */
-struct span *span_start_decided(const struct span_context *caller, struct decision d,
-				uint8_t flags);
+struct span *span_start_decided(enum span_kind kind, const struct span_context *parent,
+				uint64_t monotonic_ns, struct decision d, uint8_t flags);
 
 #endif

@@ -245,9 +245,10 @@ struct span *span_start_by(enum span_kind kind, const struct span_context *paren
 	return open_span(kind, c.parent, c.trace, monotonic_ns, d, flags);
 }
 
-struct span *span_start_decided(const struct span_context *caller, struct decision d, uint8_t flags)
+struct span *span_start_decided(enum span_kind kind, const struct span_context *parent,
+				uint64_t monotonic_ns, struct decision d, uint8_t flags)
 {
-	return open_span(SPAN_SERVER, caller, &caller->trace, 0, d, flags);
+	return open_span(kind, parent, &parent->trace, monotonic_ns, d, flags);
 }
 
 struct span *span_start_at(enum span_kind kind, const struct span_context *parent,

@@ -69,6 +69,41 @@ bool span_block_take(struct span_block *ret, const struct span *s, struct span_m
 	memcpy(ret->items, span_data(s) + since.used, len);
 	ret->len = (uint16_t)len;
 	ret->attrs = (uint16_t)(s->attrs - since.attrs);
+	ret->begun = 0;
+	return true;
+}
+
+void span_block_begin(struct span_block *b, enum attr key, const struct bytes *pieces, size_t n)
+{
+	struct item_head head = { .type = ITEM_STR, .key = (uint16_t)key };
+	unsigned char *to = b->items + b->len;
+	size_t len = sizeof(head);
+
+	for (size_t i = 0; i < n; i++)
+		len += pieces[i].len;
+	b->begun = 0;
+	if (len > sizeof(b->items) - b->len)
+		return;
+	memcpy(to, &head, sizeof(head));
+	to += sizeof(head);
+	for (size_t i = 0; i < n; to += pieces[i++].len)
+		memcpy(to, pieces[i].ptr, pieces[i].len);
+	b->begun = (uint16_t)len;
+}
+
+bool span_set_block_and(struct span *s, const struct span_block *b, struct bytes end)
+{
+	uint32_t text = (uint32_t)(b->begun - sizeof(struct item_head) + end.len);
+	size_t len = b->len + (size_t)b->begun;
+	unsigned char *to = span_data(s) + s->used;
+
+	if (UNLIKELY(!b->begun) || UNLIKELY(end.len > STORE_VALUE_MAX) ||
+	    UNLIKELY(!has_room(s, len + end.len, b->attrs + 1u)))
+		return false;
+	copy_short(to, b->items, len);
+	memcpy(to + b->len + offsetof(struct item_head, len), &text, sizeof(text));
+	copy_short(to + len, end.ptr, end.len);
+	count(s, len + end.len, b->attrs + 1u);
 	return true;
 }
 

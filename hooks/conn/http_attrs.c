@@ -10,7 +10,6 @@
 #include "common.h"
 #include "config.h"
 #include "forwarded.h"
-#include "glob.h"
 #include "opt_in.h"
 #include "rawsys.h"
 #include "route.h"
@@ -342,12 +341,16 @@ static bool host_is_plain(struct bytes host)
 	return host.len && !memchr(host.ptr, '@', host.len);
 }
 
+static struct bytes before_host(const struct conn *c)
+{
+	return conn_is_tls(c) ? BYTES("https://") : BYTES("http://");
+}
+
 /* A path on such a host, with nothing to hide: as nearly all are. */
 static bool set_plain_url(struct span *s, const struct conn *c, const struct url *u,
 			  struct bytes host)
 {
-	struct bytes scheme = conn_is_tls(c) ? BYTES("https://") : BYTES("http://");
-	struct bytes pieces[] = { scheme, host, u->path };
+	struct bytes pieces[] = { before_host(c), host, u->path };
 
 	return u->form == URL_ORIGIN && !u->query.ptr && !u->fragment.ptr &&
 	       span_set_joined(s, ATTR_URL_FULL, pieces, ARRAY_LEN(pieces));
@@ -366,8 +369,20 @@ static void set_full_url(struct span *s, struct conn *c, int fd, const struct ur
 	span_set_str(s, ATTR_URL_FULL, (struct bytes){ buf, len });
 }
 
-static void set_client_request(struct span *s, struct conn *c, int fd, const struct head *h,
-			       const char *text, const struct http1 *p)
+bool attrs_client_as_last(struct span *s, struct conn *c, struct bytes target)
+{
+	uint32_t at = span_mark(s).used;
+
+	if (UNLIKELY(!c->request.is_common) ||
+	    UNLIKELY(!span_set_block_and(s, &c->common.block, target)))
+		return false;
+	c->pending.common = c->common.serial;
+	c->pending.url_at = (uint16_t)(at + c->common.block.len);
+	return true;
+}
+
+static NO_INLINE void set_client_anew(struct span *s, struct conn *c, int fd, const struct head *h,
+				      const char *text, const struct http1 *p)
 {
 	struct url u = url_split(head_get(h, text, HEAD_TARGET), p->is_connect);
 	struct common_key k = key_of(h, text, p, opt_in(ATTR_USER_AGENT_ORIGINAL));
@@ -392,6 +407,18 @@ static void set_client_request(struct span *s, struct conn *c, int fd, const str
 	if (!(LIKELY(is_common) || host_is_plain(k.host)) ||
 	    UNLIKELY(!set_plain_url(s, c, &u, k.host)))
 		set_full_url(s, c, fd, &u, k.host);
+	if (c->request.is_common && !c->common.block.begun)
+		span_block_begin(&c->common.block, ATTR_URL_FULL,
+				 (struct bytes[]){ before_host(c), k.host }, 2);
+}
+
+static void set_client_request(struct span *s, struct conn *c, int fd, const struct head *h,
+			       const char *text, const struct http1 *p)
+{
+	struct bytes target = head_get(h, text, HEAD_TARGET);
+
+	if (!c->is_again || !url_is_path(target) || !attrs_client_as_last(s, c, target))
+		set_client_anew(s, c, fd, h, text, p);
 	set_captured(s, h, text, CAPTURE_CLIENT_REQUEST);
 }
 
@@ -429,19 +456,6 @@ void attrs_response(struct span *s, bool is_server, const struct http1 *p)
 	}
 }
 
-static bool contains_nocase(struct bytes in, struct bytes what)
-{
-	for (size_t i = 0; i + what.len <= in.len; i++)
-		if (bytes_equal_nocase((struct bytes){ in.ptr + i, what.len }, what))
-			return true;
-	return false;
-}
-
-static bool ends_with(struct bytes s, struct bytes end)
-{
-	return s.len >= end.len && memcmp(s.ptr + s.len - end.len, end.ptr, end.len) == 0;
-}
-
 void attrs_body_sizes(struct span *s, const struct conn *c, const struct http1 *p)
 {
 	uint32_t of;
@@ -459,35 +473,4 @@ void attrs_body_sizes(struct span *s, const struct conn *c, const struct http1 *
 	if (of == exchange_first_number(c) &&
 	    of == atomic_load_explicit(&c->request_body.of, memory_order_relaxed))
 		span_set_int(s, ATTR_HTTP_REQUEST_BODY_SIZE, (int64_t)bytes);
-}
-
-bool head_is_excluded(const struct head *h, const char *text)
-{
-	struct bytes list = config.excluded_urls;
-	struct bytes path;
-
-	if (LIKELY(!list.len))
-		return false;
-	path = url_split(head_get(h, text, HEAD_TARGET), false).path;
-	while (list.ptr) {
-		struct bytes pattern = bytes_trim(bytes_split(&list, ','));
-
-		if (pattern.len && glob_match(pattern, path))
-			return true;
-	}
-	return false;
-}
-
-bool head_posts_otlp(const struct head *h, const char *text)
-{
-	struct bytes agent = head_get(h, text, HEAD_USER_AGENT);
-	struct bytes path;
-
-	path = url_split(head_get(h, text, HEAD_TARGET), false).path;
-	if (!ends_with(path, BYTES("/v1/traces")) && !ends_with(path, BYTES("/v1/metrics")) &&
-	    !ends_with(path, BYTES("/v1/logs")))
-		return false;
-	return contains_nocase(agent, BYTES("otlp")) ||
-	       contains_nocase(agent, BYTES("opentelemetry")) ||
-	       contains_nocase(agent, BYTES("otel"));
 }

@@ -11,6 +11,12 @@ void attrs_server_request(struct span *s, struct conn *c, int fd, const struct h
 /* Of c->pending, which gets to know where its URL is, and what else is known. */
 void attrs_client_request(struct span *s, struct conn *c, int fd, const struct head *h,
 			  const char *text, const struct http1 *p);
+/*
+ * The same of a recorded span, where all that is told of the request is what was told of the last
+ * one (c->request), but for the end of its URL: url_is_path(target).  False: it is not so, and
+ * nothing was set.
+ */
+MUST_USE bool attrs_client_as_last(struct span *s, struct conn *c, struct bytes target);
 /* Opt-in attributes of the transport, and of TLS. */
 void attrs_transport(struct span *s, const struct conn *c);
 

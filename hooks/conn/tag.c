@@ -3,12 +3,15 @@
 
 #include <stdatomic.h>
 
+#include "barrier.h"
 #include "config.h"
 #include "conn.h"
 #include "hex.h"
 #include "process.h"
+#include "shake.h"
 #include "signature.h"
 #include "single.h"
+#include "span_items.h"
 #include "stats.h"
 #include "store.h"
 #include "traceparent.h"
@@ -132,6 +135,49 @@ enum tag tag_find_context(const struct trace_id *trace, const struct span_id *id
 		return TAG_STALE;
 	*ret = ref;
 	return TAG_LIVE;
+}
+
+/* Of a slot that may be changing hands, as open_of() and span_ref_context(). */
+__attribute__((no_sanitize("thread"))) static ALWAYS_INLINE bool
+peek(const struct span *s, struct span_ref ref, struct span_context *ret)
+{
+	const volatile struct span *v = s;
+	uint8_t lists;
+
+	if (UNLIKELY(store_span(ref) != s) || UNLIKELY(v->pid != process_pid()))
+		return false;
+	span_peek(ret->trace.bytes, s->trace.bytes, sizeof(s->trace.bytes));
+	span_peek(ret->span.bytes, s->id.bytes, sizeof(s->id.bytes));
+	ret->flags = v->flags;
+	ret->local = ref;
+	lists = v->lists;
+	SHAKE();
+	read_barrier();
+	return LIKELY(store_span(ref) == s) && LIKELY(!(lists & LIST_OF(ITEM_TRACESTATE)));
+}
+
+bool tag_find_plain(const struct trace_id *trace, const struct span_id *id,
+		    struct span_context *ret)
+{
+	uint64_t wanted = tag_word(id), known = tag_known(wanted);
+	const _Atomic uint64_t *bucket = tag_bucket_of(wanted);
+	uint64_t word = atomic_load_explicit(tag_entry_of(wanted), memory_order_acquire);
+	const struct store *st = store_get();
+	struct span_ref ref = { (uint32_t)(word >> TAG_SLOT_AT) & ((1u << TAG_SLOT_BITS) - 1), 0 };
+	const struct span *s;
+	unsigned times = 0;
+
+	for (unsigned i = 0; i < TAG_BUCKET; i++)
+		times += (atomic_load_explicit(&bucket[i], memory_order_acquire) & TAG_KNOWN) ==
+			 known;
+	if (UNLIKELY(times != 1) || UNLIKELY((word & TAG_KNOWN) != known) || UNLIKELY(!st) ||
+	    UNLIKELY(ref.slot - 1 >= store_slots()))
+		return false;
+	s = store_slot(st, ref.slot - 1);
+	ref.generation = atomic_load_explicit(&s->generation, memory_order_relaxed);
+	return LIKELY((uint64_t)ref.generation << TAG_GENERATION_AT ==
+		      word >> TAG_GENERATION_AT << TAG_GENERATION_AT) &&
+	       peek(s, ref, ret) && LIKELY(is_same(ret, trace, id));
 }
 
 enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct span_ref *ret)

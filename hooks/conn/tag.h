@@ -98,6 +98,13 @@ enum tag tag_find_context(const struct trace_id *trace, const struct span_id *id
 enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct span_ref *ret);
 
 /*
+ * TAG_LIVE by an id that is the span's own, which has no trace state and is *ret's local; false:
+ * anything else, and it is for tag_find_context() to say what.
+ */
+bool tag_find_plain(const struct trace_id *trace, const struct span_id *id,
+		    struct span_context *ret);
+
+/*
  * An id's place (rng.h) is its entry, or one beside it in its bucket, half a line of the cache.  An
  * entry is one word: 23 bits of the id and one that is set; the slot; the end of its generation.
  * Without a slot its span has ended.  What is found is compared with the span itself, so that what

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "usual.h"
+#include "usual_impl.h"
 
 #include "calls.h"
 #include "clock.h"
@@ -18,7 +18,7 @@
 #include "tracer.h"
 #include "url.h"
 
-static bool is_default; /* as far as it matters here */
+bool usual_is_default, usual_calls_are_default;
 
 void conn_take_settings(void)
 {
@@ -27,25 +27,9 @@ void conn_take_settings(void)
 		       config.sdk_disabled || config.http_routes.len ||
 		       opt_in(ATTR_HTTP_REQUEST_BODY_SIZE) || opt_in(ATTR_HTTP_RESPONSE_BODY_SIZE);
 
-	is_default = !is_more && config.trust_inbound && tag_is_allowed();
-}
-
-/* Has it that role, and is looked at? */
-static ALWAYS_INLINE bool is_usual(const struct conn *c, enum conn_role role)
-{
-	uint32_t usual = atomic_load_explicit(&c->usual, memory_order_relaxed);
-
-	/* All but its layer. */
-	return LIKELY(is_default) && LIKELY((usual & 0xffffff) == (uint32_t)role);
-}
-
-/* Does this program act on an event by touching its descriptor, and nobody trace in it but us? */
-static ALWAYS_INLINE bool is_plain_loop(void)
-{
-	uint32_t flags = context_flags();
-
-	return LIKELY(flags & RUNTIME_LOOPS) &&
-	       LIKELY(!(flags & (RUNTIME_MANY_TASKS | RUNTIME_TRACER)));
+	usual_is_default = !is_more && config.trust_inbound && tag_is_allowed();
+	usual_calls_are_default = usual_is_default && !config.baggage_keys.len &&
+				  !config.propagate_to.len && !config_has_others();
 }
 
 /* --- requests --- */
@@ -95,7 +79,7 @@ static ALWAYS_INLINE struct span *open_span(struct conn *c, int fd, const char *
 		if (d.verdict == VERDICT_RECORD && LIKELY(d.state != STATE_SET))
 			s = span_start_kept(caller, flags, ret_ref);
 		if (!s) {
-			s = span_start_decided(caller, d, flags);
+			s = span_start_decided(SPAN_SERVER, caller, 0, d, flags);
 			*ret_ref = span_ref(s);
 		}
 	} else {

@@ -25,6 +25,7 @@
 #include "repeat.h"
 #include "request.h"
 #include "ticks.h"
+#include "usual.h"
 
 static size_t total_len(const struct io_call *call)
 {
@@ -49,6 +50,7 @@ static void use_segment(struct write *w, struct conn *c)
 
 	if (s->marks) {
 		w->lines = c->out.scratch_index;
+		w->has_lines = true;
 		set_under_way(c, true);
 	}
 	w->is_pass = !s->marks && w->done == 0 && s->len == w->total;
@@ -182,7 +184,7 @@ static void plan(struct write *w)
 	s->len = w->total - w->done;
 	w->ahead.is_plain = w->is_repeat = false;
 	w->is_pass = w->done == 0;
-	w->is_more = w->is_kept = false;
+	w->is_more = w->is_kept = w->has_lines = false;
 	w->token = LIKELY(w->looked.conn != NULL) ? w->looked :
 		   w->call->inside                ? conn_look_inside(w->call->inside, false) :
 						    conn_look(w->call->fd, false);
@@ -221,7 +223,7 @@ static NO_INLINE void settle_blind(const struct write *w, size_t ours)
 	struct conn *c = w->segment.marks ? conn_pin_token(w->token) : NULL;
 
 	if (!c) {
-		if (w->segment.marks)
+		if (w->segment.marks && w->has_lines)
 			scratch_return(w->lines);
 		return;
 	}
@@ -322,6 +324,7 @@ void write_plan_again(struct write *w)
 		if (c && c->pending_decided && !c->edits.sent &&
 		    c->edits.count - c->edits.done >= s->marks) {
 			w->lines = c->out.scratch_index;
+			w->has_lines = true;
 			set_under_way(c, true);
 		} else {
 			w->token.conn = NULL;
@@ -364,20 +367,24 @@ ssize_t conn_write_looked(const struct io_call *call, struct conn_token t)
 {
 	int error = errno;
 	struct write w;
+	bool is_usual;
 
 	w.call = call;
 	w.looked = t;
 	w.total = total_len(call);
 	w.done = 0;
-	for (;;) {
+	is_usual = LIKELY(w.total) && LIKELY(t.conn != NULL) && usual_plan(&w, t);
+	for (;; is_usual = false) {
 		size_t app;
 		ssize_t n;
 
-		if (UNLIKELY(!w.total) || UNLIKELY(!write_plan(&w)))
+		if (!is_usual && (UNLIKELY(!w.total) || UNLIKELY(!write_plan(&w))))
 			return w.done ? (ssize_t)w.done : call->pass(call);
 		TICKS_OUT();
 		n = make(&w);
 		TICKS_IN();
+		if (LIKELY(is_usual) && LIKELY(usual_sent(&w, n)))
+			return n;
 		app = write_done(&w, n);
 		if (UNLIKELY(n < 0 && w.done))
 			errno = error; /* part of it is out: no error is told */

@@ -4,6 +4,7 @@
 /* What the doors for sockets and for TLS share: write.c, tls_write.c. */
 #include "ahead.h"
 #include "segment.h"
+#include "traceparent.h"
 #include "write.h"
 
 struct write {
@@ -15,7 +16,9 @@ struct write {
 	bool is_more;
 	bool is_repeat; /* the request that was sent last, once more, all of it: without ahead */
 	bool is_kept;   /* nothing was taken, and what was decided will be tried again as it is */
-	uint32_t lines; /* scratch_index of the lines in the segment */
+	uint32_t lines; /* scratch_index of the lines in the segment, where they lie there */
+	bool has_lines;
+	char own[2 * TRACEPARENT_LEN]; /* what usual_call.c has in their place: ours, theirs */
 	struct ahead ahead;
 	struct segment segment;
 };
