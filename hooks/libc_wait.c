@@ -31,11 +31,6 @@ static NO_INLINE void waited(int fd)
 		OBSERVE(context_doubt()); /* a loop by poll(), select(): whose events? */
 }
 
-static NO_INLINE void waited_in_loop(const struct epoll_event *events, int n, int timeout_ms)
-{
-	OBSERVE(loop_waited(events, n, timeout_ms));
-}
-
 static ALWAYS_INLINE void after_epoll(int set, const struct epoll_event *events, int n,
 				      int timeout_ms)
 {
@@ -46,10 +41,10 @@ static ALWAYS_INLINE void after_epoll(int set, const struct epoll_event *events,
 	}
 	if (fd_highest() < 0 || UNLIKELY(!host_is_observed() || !guard_is_free()))
 		return;
-	/* A few stores, which a signal handler may come between. */
+	/* Both are a few stores, which a signal handler may come between. */
 	context_waited(CONTEXT_MANY, false);
 	if (UNLIKELY(context_is_loop()))
-		waited_in_loop(events, n, timeout_ms);
+		loop_waited(events, n, timeout_ms);
 }
 
 /* A wait for nothing but time brings no new work: urllib3 does one to try poll() out. */

@@ -154,7 +154,7 @@ static void note_limit(int timeout_ms)
 	context_timer(timeout_ms < 0 ? now : before + (uint32_t)timeout_ms);
 }
 
-void loop_waited(const struct epoll_event *events, int n, int timeout_ms)
+NO_INLINE void loop_waited(const struct epoll_event *events, int n, int timeout_ms)
 {
 	if (UNLIKELY(!context_is_loop()))
 		return;

@@ -34,7 +34,10 @@ void loop_unwatched(int fd);
 /* fd, which may be watched already, is a connection of ours now. */
 void loop_connected(int fd);
 
-/* epoll_wait() has returned n events; timeout_ms: as it was called. */
+/*
+ * epoll_wait() has returned n events; timeout_ms: as it was called.  Needs no guard: loads, stores
+ * of the thread's own, and a clock of the vDSO; errno is kept.
+ */
 void loop_waited(const struct epoll_event *events, int n, int timeout_ms);
 
 #endif
