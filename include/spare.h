@@ -13,6 +13,7 @@
 #include "barrier.h"
 #include "calls.h"
 #include "clock.h"
+#include "counts.h"
 #include "keep.h"
 #include "process.h"
 #include "rng.h"
@@ -51,6 +52,44 @@ static ALWAYS_INLINE void slot_open(struct span *s)
 	SHAKE();
 	/* Pairs with span_get(), which may look at any slot at any time. */
 	atomic_store_explicit(&s->state, SLOT_OPEN, memory_order_release);
+}
+
+static ALWAYS_INLINE struct span *spare_take(struct store *st)
+{
+	uint64_t word = atomic_load_explicit(&spare, memory_order_relaxed);
+
+	if (!word || UNLIKELY(word >> 32 != process_epoch()) ||
+	    UNLIKELY(!single_exchange(&spare, &word, 0)))
+		return NULL;
+	return store_slot(st, ((uint32_t)word & ~SPARE_BARE) - 1);
+}
+
+/* All behind the generation is zero but for these. */
+static ALWAYS_INLINE void slot_clear(struct span *s)
+{
+	memset((char *)s + offsetof(struct span, next), 0,
+	       sizeof(*s) - offsetof(struct span, next));
+	s->pid = process_pid();
+	s->slots = 1;
+}
+
+/* slot_take() */
+static ALWAYS_INLINE struct span *slot_get(struct store *st)
+{
+	struct span *s = spare_take(st);
+	uint32_t index;
+
+	counts_settle(st);
+	if (!s) {
+		index = store_index_take(st);
+		if (UNLIKELY(index == NO_SLOT))
+			return NULL;
+		s = store_slot(st, index);
+	}
+	(void)slot_raise(s);
+	slot_clear(s);
+	slot_open(s);
+	return s;
 }
 
 /* All of a bare span that is another one each time, as a word that its bytes from kind on are. */
@@ -161,15 +200,11 @@ static ALWAYS_INLINE struct span *span_start_kept(const struct span_context *cal
 	if (UNLIKELY(!s))
 		return NULL;
 	now = clock_monotonic_ns();
-	/* All behind the generation, and what keep_begin_root() sets. */
-	memset((char *)s + offsetof(struct span, next), 0,
-	       sizeof(*s) - offsetof(struct span, next));
-	s->pid = process_pid();
+	slot_clear(s);
 	s->kind = SPAN_SERVER;
 	s->verdict = VERDICT_RECORD;
 	s->flags = flags;
 	s->has_parent = s->parent_is_remote = 1;
-	s->slots = 1;
 	s->start_ns = now;
 	s->start_unix_ns = now + anchor_get(now);
 	keep_begin_root(s, ret_ref->generation);

@@ -276,8 +276,12 @@ extern HIDDEN void (*_Atomic span_ended_without_owner)(struct store *st);
 
 /* --- slots --- */
 
-/* Open, ours, all zero but for pid and slots.  NULL: full. */
+/* Open, ours, all zero but for pid and slots.  NULL: full.  In line: slot_get() of spare.h. */
 struct span *slot_take(struct store *st);
+
+/* The lowest free slot, which is taken from now on; NO_SLOT: none is. */
+#define NO_SLOT UINT32_MAX
+uint32_t store_index_take(struct store *st);
 
 /* Chains n more slots to s, all or (false) none. */
 MUST_USE bool slot_extend(struct store *st, struct span *s, uint32_t n);
@@ -310,8 +314,15 @@ static ALWAYS_INLINE struct span *store_slot(const struct store *st, uint32_t in
 
 static ALWAYS_INLINE uint32_t store_index(const struct store *st, const struct span *s)
 {
-	return (uint32_t)(((const char *)s - (const char *)st - STORE_SLOT_AREA) /
+	return (uint32_t)(((size_t)((const char *)s - (const char *)st) - STORE_SLOT_AREA) /
 			  STORE_SLOT_BYTES);
+}
+
+/* span_ref() of one that is there. */
+static ALWAYS_INLINE struct span_ref store_ref(const struct span *s)
+{
+	return (struct span_ref){ store_index(store_get(), s) + 1,
+				  atomic_load_explicit(&s->generation, memory_order_relaxed) };
 }
 
 /* span_get(), in line. */

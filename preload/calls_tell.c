@@ -3,6 +3,7 @@
 #include "calls_impl.h"
 #include "compiler.h"
 #include "config.h"
+#include "span_put.h"
 #include "tracestate.h"
 
 struct sums {
@@ -196,8 +197,8 @@ void calls_tell_first(struct span *s, const struct call *first)
 {
 	uint64_t took = first->end_ns > first->start_ns ? first->end_ns - first->start_ns : 0;
 
-	span_set_int(s, ATTR_CALLS_COUNT, 1);
-	span_set_int(s, ATTR_CALLS_DURATION, (int64_t)(took / 1000));
+	span_put_int(s, ATTR_CALLS_COUNT, 1);
+	span_put_int(s, ATTR_CALLS_DURATION, (int64_t)(took / 1000));
 }
 
 void calls_tell(struct span *s, const struct found *f)

@@ -117,6 +117,12 @@ static ALWAYS_INLINE struct decision sampler_decide(const struct sampler_case *c
 	return sampler_decided(d, flags);
 }
 
+/* Of a span below that one; false: it is not, whatever else is asked. */
+static ALWAYS_INLINE bool sampler_may_record(const struct span_context *parent)
+{
+	return parent->flags & TRACE_FLAG_SAMPLED || keep_is_set || !sampler_is_by_parent;
+}
+
 /*
  * The same where nothing but the caller, who has not deferred it and has no trace state, and the
  * sampler are asked.

@@ -13,6 +13,7 @@
 #include "ot_member.h"
 #include "sampler.h"
 #include "span_items.h"
+#include "spare.h"
 #include "stats.h"
 #include "store.h"
 
@@ -196,7 +197,7 @@ static NO_INLINE struct span *open_span(enum span_kind kind, const struct span_c
 					struct decision d, uint8_t flags)
 {
 	struct store *st = store_open();
-	struct span *s = st ? slot_take(st) : NULL;
+	struct span *s = st ? slot_get(st) : NULL;
 
 	if (UNLIKELY(!s)) {
 		stats_inc(STAT_SPANS_NO_SLOT);

@@ -12,8 +12,7 @@ struct span_ref span_ref(const struct span *s)
 {
 	if (!s)
 		return (struct span_ref){ 0, 0 };
-	return (struct span_ref){ store_index(store_get(), s) + 1,
-				  atomic_load_explicit(&s->generation, memory_order_relaxed) };
+	return store_ref(s);
 }
 
 struct span *span_get(struct span_ref ref)

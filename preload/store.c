@@ -22,7 +22,6 @@
 #define SLOTS_PER_QUEUED 4u   /* open spans and continuations need room beside the finished ones */
 #define SPOOLED_PER_QUEUED 2u /* the same in a file, all of which is allocated */
 #define RETRY_NS 1000000000u
-#define NO_SLOT UINT32_MAX
 #define EXTEND_MAX 16u /* slots taken in one go: more than the longest value needs */
 
 void (*_Atomic span_ended_without_owner)(struct store *st);
@@ -171,8 +170,8 @@ static uint32_t word_take(struct store *st, uint32_t word)
 	return NO_SLOT;
 }
 
-/* The lowest free slot, so that a quiet program touches few pages. */
-static uint32_t index_take(struct store *st)
+/* The lowest one, so that a quiet program touches few pages. */
+NO_INLINE uint32_t store_index_take(struct store *st)
 {
 	uint32_t words = store_slots() / 64;
 
@@ -212,16 +211,6 @@ static void index_free(struct store *st, uint32_t index)
 
 _Atomic uint64_t spare;
 
-static ALWAYS_INLINE struct span *spare_take(struct store *st)
-{
-	uint64_t word = atomic_load_explicit(&spare, memory_order_relaxed);
-
-	if (!word || UNLIKELY(word >> 32 != process_epoch()) ||
-	    UNLIKELY(!single_exchange(&spare, &word, 0)))
-		return NULL;
-	return store_slot(st, ((uint32_t)word & ~SPARE_BARE) - 1);
-}
-
 void slot_put_by(struct store *st, struct span *s)
 {
 	uint64_t word = atomic_load_explicit(&spare, memory_order_relaxed);
@@ -252,24 +241,7 @@ void store_give_spare(void)
 
 struct span *slot_take(struct store *st)
 {
-	struct span *s = spare_take(st);
-	uint32_t index;
-
-	counts_settle(st);
-	if (!s) {
-		index = index_take(st);
-		if (UNLIKELY(index == NO_SLOT))
-			return NULL;
-		s = store_slot(st, index);
-	}
-	(void)slot_raise(s);
-	/* All behind the generation. */
-	memset((char *)s + offsetof(struct span, next), 0,
-	       sizeof(*s) - offsetof(struct span, next));
-	s->pid = process_pid();
-	s->slots = 1;
-	slot_open(s);
-	return s;
+	return slot_get(st);
 }
 
 /* The continuation slot with this number + 1, if it belongs to s.  A number is anybody's word. */
@@ -305,7 +277,7 @@ bool slot_extend(struct store *st, struct span *s, uint32_t n)
 
 	if (n == 0 || n > EXTEND_MAX || s->slots + n > STORE_RECORD_SLOTS || (s->last && !tail))
 		return false;
-	while (had < n && (taken[had] = index_take(st)) != NO_SLOT)
+	while (had < n && (taken[had] = store_index_take(st)) != NO_SLOT)
 		had++;
 	if (had < n) {
 		while (had)

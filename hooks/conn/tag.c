@@ -11,7 +11,6 @@
 #include "shake.h"
 #include "signature.h"
 #include "single.h"
-#include "span_items.h"
 #include "stats.h"
 #include "store.h"
 #include "traceparent.h"
@@ -139,31 +138,33 @@ enum tag tag_find_context(const struct trace_id *trace, const struct span_id *id
 
 /* Of a slot that may be changing hands, as open_of() and span_ref_context(). */
 __attribute__((no_sanitize("thread"))) static ALWAYS_INLINE bool
-peek(const struct span *s, struct span_ref ref, struct span_context *ret)
+is_plain(const struct span *s, const struct span_context *c)
 {
-	const volatile struct span *v = s;
-	uint8_t lists;
+	typedef const volatile uint64_t word __attribute__((may_alias, aligned(1)));
+	const word *is = (const word *)(const void *)&s->trace, *wanted = (const word *)&c->trace;
 
-	if (UNLIKELY(store_span(ref) != s) || UNLIKELY(v->pid != process_pid()))
-		return false;
-	span_peek(ret->trace.bytes, s->trace.bytes, sizeof(s->trace.bytes));
-	span_peek(ret->span.bytes, s->id.bytes, sizeof(s->id.bytes));
-	ret->flags = v->flags;
-	ret->local = ref;
-	lists = v->lists;
-	SHAKE();
-	read_barrier();
-	return LIKELY(store_span(ref) == s) && LIKELY(!(lists & LIST_OF(ITEM_TRACESTATE)));
+	_Static_assert(offsetof(struct span, id) == offsetof(struct span, trace) + 16 &&
+			       offsetof(struct span_context, span) ==
+				       offsetof(struct span_context, trace) + 16,
+		       "one behind the other");
+	return !((is[0] ^ wanted[0]) | (is[1] ^ wanted[1]) | (is[2] ^ wanted[2])) &&
+	       !(((const volatile struct span *)s)->lists & LIST_OF(ITEM_TRACESTATE));
 }
 
-bool tag_find_plain(const struct trace_id *trace, const struct span_id *id,
-		    struct span_context *ret)
+static ALWAYS_INLINE bool is_still(const struct span *s, uint32_t generation)
 {
-	uint64_t wanted = tag_word(id), known = tag_known(wanted);
+	return LIKELY(atomic_load_explicit(&s->state, memory_order_acquire) == SLOT_OPEN) &&
+	       LIKELY(atomic_load_explicit(&s->generation, memory_order_acquire) == generation);
+}
+
+__attribute__((no_sanitize("thread"))) bool tag_find_plain(struct span_context *c)
+{
+	uint64_t wanted = tag_word(&c->span), known = tag_known(wanted);
 	const _Atomic uint64_t *bucket = tag_bucket_of(wanted);
 	uint64_t word = atomic_load_explicit(tag_entry_of(wanted), memory_order_acquire);
+	uint32_t slot = (uint32_t)(word >> TAG_SLOT_AT) & ((1u << TAG_SLOT_BITS) - 1), generation;
 	const struct store *st = store_get();
-	struct span_ref ref = { (uint32_t)(word >> TAG_SLOT_AT) & ((1u << TAG_SLOT_BITS) - 1), 0 };
+	const volatile struct span *v;
 	const struct span *s;
 	unsigned times = 0;
 
@@ -171,13 +172,20 @@ bool tag_find_plain(const struct trace_id *trace, const struct span_id *id,
 		times += (atomic_load_explicit(&bucket[i], memory_order_acquire) & TAG_KNOWN) ==
 			 known;
 	if (UNLIKELY(times != 1) || UNLIKELY((word & TAG_KNOWN) != known) || UNLIKELY(!st) ||
-	    UNLIKELY(ref.slot - 1 >= store_slots()))
+	    UNLIKELY(slot - 1 >= store_slots()))
 		return false;
-	s = store_slot(st, ref.slot - 1);
-	ref.generation = atomic_load_explicit(&s->generation, memory_order_relaxed);
-	return LIKELY((uint64_t)ref.generation << TAG_GENERATION_AT ==
-		      word >> TAG_GENERATION_AT << TAG_GENERATION_AT) &&
-	       peek(s, ref, ret) && LIKELY(is_same(ret, trace, id));
+	v = s = store_slot(st, slot - 1);
+	generation = atomic_load_explicit(&s->generation, memory_order_relaxed);
+	if (UNLIKELY((uint64_t)generation << TAG_GENERATION_AT !=
+		     word >> TAG_GENERATION_AT << TAG_GENERATION_AT) ||
+	    !is_still(s, generation) || UNLIKELY(v->pid != process_pid()) ||
+	    UNLIKELY(!is_plain(s, c)))
+		return false;
+	c->flags = v->flags;
+	c->local = (struct span_ref){ slot, generation };
+	SHAKE();
+	read_barrier();
+	return is_still(s, generation);
 }
 
 enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct span_ref *ret)

@@ -98,11 +98,10 @@ enum tag tag_find_context(const struct trace_id *trace, const struct span_id *id
 enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct span_ref *ret);
 
 /*
- * TAG_LIVE by an id that is the span's own, which has no trace state and is *ret's local; false:
- * anything else, and it is for tag_find_context() to say what.
+ * TAG_LIVE by c's ids, which are the span's own, and which has no trace state: c becomes its
+ * context.  False: anything else, and it is for tag_find_context() to say what.
  */
-bool tag_find_plain(const struct trace_id *trace, const struct span_id *id,
-		    struct span_context *ret);
+bool tag_find_plain(struct span_context *c);
 
 /*
  * An id's place (rng.h) is its entry, or one beside it in its bucket, half a line of the cache.  An

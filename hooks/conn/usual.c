@@ -12,6 +12,7 @@
 #include "keep.h"
 #include "opt_in.h"
 #include "sampler.h"
+#include "span_put.h"
 #include "spare.h"
 #include "stats.h"
 #include "traceparent.h"
@@ -80,7 +81,7 @@ static ALWAYS_INLINE struct span *open_span(struct conn *c, int fd, const char *
 			s = span_start_kept(caller, flags, ret_ref);
 		if (!s) {
 			s = span_start_decided(SPAN_SERVER, caller, 0, d, flags);
-			*ret_ref = span_ref(s);
+			*ret_ref = LIKELY(s != NULL) ? store_ref(s) : (struct span_ref){ 0, 0 };
 		}
 	} else {
 		s = span_start_by(SPAN_SERVER, NULL, 0, 0);
@@ -158,6 +159,15 @@ static ALWAYS_INLINE bool is_last_again(struct conn *c, struct half *h, const st
 	       LIKELY(http1_repeat_whole(&h->parser, length));
 }
 
+/* attrs_response() */
+static ALWAYS_INLINE void answered(struct span *s, bool is_server, const struct http1 *p)
+{
+	if (LIKELY(p->status < 400))
+		span_put_int(s, ATTR_HTTP_RESPONSE_STATUS_CODE, p->status);
+	else
+		attrs_response(s, is_server, p);
+}
+
 static ALWAYS_INLINE void end_span(struct span_ref ref, const struct http1 *p)
 {
 	struct span *s = span_mine(ref);
@@ -174,7 +184,7 @@ static ALWAYS_INLINE void end_span(struct span_ref ref, const struct http1 *p)
 		if (LIKELY(span_end_kept(s, ref)))
 			return;
 	}
-	attrs_response(s, true, p);
+	answered(s, true, p);
 	span_end(s);
 }
 
@@ -212,8 +222,8 @@ bool usual_answered(struct conn *c, const char *buf, size_t n)
 	if (LIKELY(s)) {
 		uint64_t now = clock_monotonic_ns();
 
-		span_add_event_at(s, EVENT_FIRST_BYTE, now);
-		attrs_response(s, false, &h->parser);
+		span_put_event(s, EVENT_FIRST_BYTE, now);
+		answered(s, false, &h->parser);
 		http_call_end_at(c, x, s, now);
 	}
 	exchange_pop(c);

@@ -20,6 +20,7 @@
 #include "memory.h"
 #include "said.h"
 #include "sampler.h"
+#include "span_put.h"
 #include "stats.h"
 #include "traceparent.h"
 #include "url.h"
@@ -35,24 +36,26 @@ static ALWAYS_INLINE bool is_ready(const struct conn *c)
 {
 	const struct edits *e = &c->edits;
 
-	return LIKELY(c->request.len) && LIKELY(c->request.ids.len) &&
-	       LIKELY(c->request.is_common) && LIKELY(c->common.block.begun) && LIKELY(!c->wire) &&
+	return LIKELY(c->request.len) && LIKELY(c->request.ids.len) && LIKELY(!c->wire) &&
 	       LIKELY(!(c->is_fresh | c->is_connecting | c->has_pending | c->pending_decided)) &&
 	       LIKELY(!atomic_load_explicit(&c->is_never_edited, memory_order_relaxed)) &&
 	       LIKELY(!e->count) && LIKELY(!edits_are_under_way(e)) &&
 	       LIKELY(http1_is_fresh(&c->out.parser));
 }
 
+/* Of what is recorded it must be known what is told, but for the target. */
+static ALWAYS_INLINE bool is_known(const struct conn *c, const struct span_context *cause)
+{
+	return !sampler_may_record(cause) ||
+	       (LIKELY(c->request.is_common) && LIKELY(c->common.block.begun));
+}
+
 /* Of which request is this one a part?  *ret: its context; ids: the header's value. */
 static ALWAYS_INLINE bool find_cause(const char *ids, struct span_context *ret)
 {
-	struct trace_id trace;
-	struct span_id span;
-	uint8_t flags;
-
-	return LIKELY(traceparent_parse((struct bytes){ ids, TRACEPARENT_LEN }, &trace, &span,
-					&flags) != TRACEPARENT_INVALID) &&
-	       LIKELY(tag_find_plain(&trace, &span, ret)) && LIKELY(!said_any());
+	return LIKELY(traceparent_parse((struct bytes){ ids, TRACEPARENT_LEN }, &ret->trace,
+					&ret->span, &ret->flags) != TRACEPARENT_INVALID) &&
+	       LIKELY(tag_find_plain(ret)) && LIKELY(!said_any());
 }
 
 static ALWAYS_INLINE struct span *open_call(struct conn *c, struct bytes target,
@@ -64,9 +67,11 @@ static ALWAYS_INLINE struct span *open_call(struct conn *c, struct bytes target,
 		sampler_decide(&(struct sampler_case){ cause, &cause->trace, now, 0 }, &flags);
 	struct span *s = span_start_decided(SPAN_CLIENT, cause, now, d, flags);
 
-	span_add_event_at(s, EVENT_CONNECTION_REUSED, now);
-	/* No room, as an odd store has it. */
-	if (LIKELY(span_is_recording(s)) && UNLIKELY(!attrs_client_as_last(s, c, target)))
+	if (UNLIKELY(!s))
+		return NULL;
+	span_put_event(s, EVENT_CONNECTION_REUSED, now);
+	/* There is room for it (TARGET_MAX). */
+	if (span_is_recording(s) && UNLIKELY(!attrs_client_as_last(s, c, target)))
 		span_count_dropped(s, 1);
 	return s;
 }
@@ -115,11 +120,11 @@ static ALWAYS_INLINE bool plan(struct write *w, struct conn *c, struct bytes in)
 	target = head_get(&r->now, in.ptr, HEAD_TARGET);
 	ids = in.ptr + r->now.fields.piece[HEAD_TRACEPARENT].at;
 	if (UNLIKELY(target.len > TARGET_MAX) || UNLIKELY(!url_is_path(target)) ||
-	    UNLIKELY(!find_cause(ids, &cause)))
+	    UNLIKELY(!find_cause(ids, &cause)) || UNLIKELY(!is_known(c, &cause)))
 		return false;
 	c->pending = (struct exchange){ .parent = cause.local, .is_head = c->out.parser.is_head };
 	s = open_call(c, target, &cause);
-	c->pending.span = span_ref(s);
+	c->pending.span = LIKELY(s != NULL) ? store_ref(s) : (struct span_ref){ 0, 0 };
 	c->has_pending = c->pending_decided = true;
 	edits_clear(e);
 	e->closing = c->out.bytes + in.len - 2;
