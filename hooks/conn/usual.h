@@ -7,8 +7,9 @@
  * itself most is answered beforehand, and what is left is done here, in one piece: where a program
  * waits between its requests our code has left the caches, and costs by the line.
  *
- * All: under the lock of the half.  False: it is not one of those, and nothing was touched: the
- * bytes are for server_read(), client_read(), server_wrote().
+ * False: it is not one of those, and nothing was touched: the bytes are for server_read(),
+ * client_read(), server_wrote().  Under the lock of the half, but for what is around a call of the
+ * program's own.
  */
 #include <stdbool.h>
 #include <stddef.h>
