@@ -381,8 +381,8 @@ bool attrs_client_as_last(struct span *s, struct conn *c, struct bytes target)
 	return true;
 }
 
-static NO_INLINE void set_client_anew(struct span *s, struct conn *c, int fd, const struct head *h,
-				      const char *text, const struct http1 *p)
+static void set_client_anew(struct span *s, struct conn *c, int fd, const struct head *h,
+			    const char *text, const struct http1 *p)
 {
 	struct url u = url_split(head_get(h, text, HEAD_TARGET), p->is_connect);
 	struct common_key k = key_of(h, text, p, opt_in(ATTR_USER_AGENT_ORIGINAL));

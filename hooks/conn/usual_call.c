@@ -83,16 +83,17 @@ static ALWAYS_INLINE void edit(struct write *w, struct conn *c, struct bytes in,
 	struct segment *g = &w->segment;
 	struct edits *e = &c->edits;
 	size_t at = (size_t)(ids - in.ptr);
+	char *own = write_own(w);
 
-	traceparent_format(w->own, &s->trace, &s->id, s->flags);
-	memcpy(w->own + TRACEPARENT_LEN, ids, TRACEPARENT_LEN);
-	e->list[0] = (struct edit){ c->out.bytes + at, w->own, w->own + TRACEPARENT_LEN,
-				    TRACEPARENT_LEN };
+	traceparent_format(own, &s->trace, &s->id, s->flags);
+	memcpy(own + TRACEPARENT_LEN, ids, TRACEPARENT_LEN);
+	e->list[0] =
+		(struct edit){ c->out.bytes + at, own, own + TRACEPARENT_LEN, TRACEPARENT_LEN };
 	e->count = 1;
 	e->is_rewrite = true;
 	atomic_store_explicit(&e->is_under_way, true, memory_order_release);
 	g->iov[0] = (struct iovec){ (void *)(uintptr_t)in.ptr, at };
-	g->iov[1] = (struct iovec){ w->own, TRACEPARENT_LEN };
+	g->iov[1] = (struct iovec){ own, TRACEPARENT_LEN };
 	g->iov[2] = (struct iovec){ (void *)(uintptr_t)(ids + TRACEPARENT_LEN),
 				    in.len - at - TRACEPARENT_LEN };
 	g->vector = g->iov;
@@ -139,7 +140,8 @@ static ALWAYS_INLINE bool plan(struct write *w, struct conn *c, struct bytes in)
 	return true;
 }
 
-bool usual_plan(struct write *w, struct conn_token t)
+/* Apart, as the next one: what they keep on the stack is not the long way's to carry. */
+NO_INLINE bool usual_plan(struct write *w, struct conn_token t)
 {
 	const struct io_call *call = w->call;
 	struct conn *c = t.conn;
@@ -193,7 +195,7 @@ static NO_INLINE void keep_text(struct write *w)
 	if (!half_hold(&c->out, w->token, false))
 		return;
 	if (half_borrow(&c->out)) {
-		memcpy(c->out.scratch->edit, w->own, sizeof(w->own));
+		memcpy(c->out.scratch->edit, write_own(w), WRITE_OWN);
 		e->text = c->out.scratch->edit;
 		e->old = e->text + TRACEPARENT_LEN;
 		w->lines = c->out.scratch_index;
@@ -207,7 +209,7 @@ static NO_INLINE void keep_text(struct write *w)
 	conn_let_go(c, &c->out);
 }
 
-bool usual_sent(struct write *w, ssize_t n)
+NO_INLINE bool usual_sent(struct write *w, ssize_t n)
 {
 	struct conn *c = w->token.conn;
 	bool is_all = LIKELY(n == (ssize_t)w->total);

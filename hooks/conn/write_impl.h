@@ -18,10 +18,21 @@ struct write {
 	bool is_kept;   /* nothing was taken, and what was decided will be tried again as it is */
 	uint32_t lines; /* scratch_index of the lines in the segment, where they lie there */
 	bool has_lines;
-	char own[2 * TRACEPARENT_LEN]; /* what usual_call.c has in their place: ours, theirs */
 	struct ahead ahead;
 	struct segment segment;
 };
+
+/*
+ * What usual_call.c has in the place of such lines, our value and theirs, where a segment has room
+ * for pieces that it does not need: a handler's stack may be small.
+ */
+#define WRITE_OWN (2 * TRACEPARENT_LEN)
+_Static_assert(WRITE_OWN <= (SEGMENT_PIECES - 3) * sizeof(struct iovec), "fits");
+
+static inline char *write_own(struct write *w)
+{
+	return (char *)&w->segment.iov[3];
+}
 
 /*
  * What is to be sent next of the call whose total, of which done are out, w names.  False: it is

@@ -64,7 +64,7 @@ static void test_endpoint_joins_as_specified(void **state)
 	}
 }
 
-#define EXPORT "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+#define EXPORT_PATH "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 /*
  * E97, E105-E107: the scheme decides; where there is none, INSECURE, and the one for traces first.
@@ -77,16 +77,17 @@ static void test_endpoint_of_grpc(void **state)
 		uint32_t insecure, traces_insecure;
 		const char *want;
 	} rows[] = {
-		{ "", "", CONFIG_UNSET, CONFIG_UNSET, "http://localhost:4317" EXPORT },
-		{ "http://c:4317/x/y?z", "", CONFIG_UNSET, CONFIG_UNSET, "http://c:4317" EXPORT },
-		{ "https://c", "", 1, 1, "https://c" EXPORT },
-		{ "http://c", "", 0, 0, "http://c" EXPORT },
-		{ "c:4317", "", CONFIG_UNSET, CONFIG_UNSET, "https://c:4317" EXPORT },
-		{ "c:4317", "", 1, CONFIG_UNSET, "http://c:4317" EXPORT },
-		{ "c:4317", "", 1, 0, "https://c:4317" EXPORT },
-		{ "c:4317", "", 0, 1, "http://c:4317" EXPORT },
-		{ "c", "http://d:1", 0, 0, "http://d:1" EXPORT },
-		{ "unix:///run/x", "", CONFIG_UNSET, CONFIG_UNSET, "http://localhost" EXPORT },
+		{ "", "", CONFIG_UNSET, CONFIG_UNSET, "http://localhost:4317" EXPORT_PATH },
+		{ "http://c:4317/x/y?z", "", CONFIG_UNSET, CONFIG_UNSET,
+		  "http://c:4317" EXPORT_PATH },
+		{ "https://c", "", 1, 1, "https://c" EXPORT_PATH },
+		{ "http://c", "", 0, 0, "http://c" EXPORT_PATH },
+		{ "c:4317", "", CONFIG_UNSET, CONFIG_UNSET, "https://c:4317" EXPORT_PATH },
+		{ "c:4317", "", 1, CONFIG_UNSET, "http://c:4317" EXPORT_PATH },
+		{ "c:4317", "", 1, 0, "https://c:4317" EXPORT_PATH },
+		{ "c:4317", "", 0, 1, "http://c:4317" EXPORT_PATH },
+		{ "c", "http://d:1", 0, 0, "http://d:1" EXPORT_PATH },
+		{ "unix:///run/x", "", CONFIG_UNSET, CONFIG_UNSET, "http://localhost" EXPORT_PATH },
 	};
 
 	(void)state;
