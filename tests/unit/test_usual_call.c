@@ -88,30 +88,9 @@ static bool asks(const char *target)
 	return sends(text);
 }
 
-static void is_answered_by(const char *answer)
-{
-	char text[64];
-	struct iovec iov = { text, strlen(strcpy(text, answer)) };
-	struct conn_token t = conn_look(RIG_FD, true);
-
-	assert_non_null(t.conn);
-	conn_read_done(RIG_FD, t, &iov, 1, (ssize_t)iov.iov_len, 4096, 0);
-}
-
 static void is_answered(void)
 {
-	is_answered_by(ANSWER);
-}
-
-static struct span *under_way(void)
-{
-	struct conn *c = conn_pin(RIG_FD);
-	struct exchange *x = exchange_first(c);
-	struct span *s = x ? span_get(x->span) : NULL;
-
-	conn_unpin(c);
-	assert_non_null(s);
-	return s;
+	rig_answer(ANSWER);
 }
 
 /* What a connection speaks, and what its requests have in common, is known behind three. */
@@ -151,7 +130,7 @@ static void test_usual_call_tells_each_apart(void **state)
 		rig.meanwhile = look_how;
 		assert_true(asks(targets[i]));
 		assert_true(was_short);
-		s = under_way();
+		s = rig_under_way();
 		span_find(s, keys, found, 4);
 		assert_text(found[0], urls[i]);
 		assert_text(found[1], "GET");
@@ -238,7 +217,7 @@ static void run(struct run *to, const uint8_t *tape, size_t len, bool is_looked)
 		if (which == 13) /* somebody else's */
 			memcpy(strstr(text, "traceparent: 00-") + 16, "11", 2);
 		if (sends(text))
-			is_answered_by(is_head ? ANSWER_TO_HEAD : ANSWER);
+			rig_answer(is_head ? ANSWER_TO_HEAD : ANSWER);
 	}
 	rig.is_broken = false;
 	to->wire_len = rig.wire_len;
@@ -279,13 +258,49 @@ static void test_usual_call_beside_the_long_way(void **state)
 
 /* --- what is not usual --- */
 
+enum odd { QUERY, POST, ENDED, FOREIGN, OF_CALLER, STATE, SAID, NEVER, SETTING, ODDS };
+
+/* The request, and all around it, so that it is not usual for that reason. */
+static void make_odd(enum odd i, struct conn *c, char *text, size_t cap)
+{
+	if (i == STATE) {
+		span_discard(server);
+		server = span_start(SPAN_SERVER,
+				    &(struct span_context){ .trace = { { 1 } },
+							    .span = { { 2 } },
+							    .flags = 1,
+							    .is_remote = true,
+							    .tracestate = BYTES("a=b") });
+		tag_remember(span_ref(server), &server->id);
+		name_ids(server);
+	}
+	request_to(text, cap, i == POST ? "PUT" : "GET", i == QUERY ? "/a?b" : "/a");
+	if (i == ENDED) {
+		tag_ended(span_ref(server), &server->id);
+		span_discard(server);
+		server = NULL;
+	}
+	if (i == FOREIGN)
+		memcpy(strstr(text, "traceparent: 00-") + 16, "11", 2);
+	if (i == OF_CALLER) {
+		memcpy(strstr(text, RIG_TRACE) + 33, RIG_PARENT, 16);
+		tag_remember(span_ref(server), &server->parent);
+	}
+	if (i == SAID)
+		thread_self.said = span_ref(server);
+	if (i == NEVER)
+		atomic_store(&c->is_never_edited, true);
+	if (i == SETTING) {
+		config.propagate_to = BYTES("elsewhere");
+		conn_take_settings();
+	}
+}
+
 /* Of these the long way knows what becomes of them; told: they are children of the request. */
 static void test_usual_call_leaves_the_others(void **state)
 {
-	enum { QUERY, POST, ENDED, FOREIGN, OF_CALLER, STATE, SAID, NEVER, SETTING, CASES };
-
 	(void)state;
-	for (int i = 0; i < CASES; i++) {
+	for (int i = 0; i < ODDS; i++) {
 		bool is_told = i != ENDED && i != FOREIGN && i != NEVER && i != SETTING;
 		char text[512], was[512];
 		struct conn *c;
@@ -295,39 +310,7 @@ static void test_usual_call_leaves_the_others(void **state)
 		settle();
 		before = rig.wire_len;
 		c = conn_pin(RIG_FD);
-		request_to(text, sizeof(text), i == POST ? "PUT" : "GET",
-			   i == QUERY ? "/a?b" : "/a");
-		if (i == ENDED) {
-			tag_ended(span_ref(server), &server->id);
-			span_discard(server);
-			server = NULL;
-		}
-		if (i == FOREIGN)
-			memcpy(strstr(text, "traceparent: 00-") + 16, "11", 2);
-		if (i == OF_CALLER)
-			memcpy(strstr(text, RIG_TRACE) + 33, RIG_PARENT, 16);
-		if (i == OF_CALLER)
-			tag_remember(span_ref(server), &server->parent);
-		if (i == STATE) {
-			span_discard(server);
-			server = span_start(SPAN_SERVER,
-					    &(struct span_context){ .trace = { { 1 } },
-								    .span = { { 2 } },
-								    .flags = 1,
-								    .is_remote = true,
-								    .tracestate = BYTES("a=b") });
-			tag_remember(span_ref(server), &server->id);
-			name_ids(server);
-			request_to(text, sizeof(text), "GET", "/a");
-		}
-		if (i == SAID)
-			thread_self.said = span_ref(server);
-		if (i == NEVER)
-			atomic_store(&c->is_never_edited, true);
-		if (i == SETTING) {
-			config.propagate_to = BYTES("elsewhere");
-			conn_take_settings();
-		}
+		make_odd((enum odd)i, c, text, sizeof(text));
 		strcpy(was, text);
 		rig.meanwhile = look_how;
 		was_short = false;
@@ -335,13 +318,13 @@ static void test_usual_call_leaves_the_others(void **state)
 		assert_false(was_short);
 		assert_true((memcmp(rig.wire + before, was, strlen(was)) != 0) == is_told);
 		if (i == STATE)
-			assert_int_equal(under_way()->lists & LIST_OF(ITEM_TRACESTATE),
+			assert_int_equal(rig_under_way()->lists & LIST_OF(ITEM_TRACESTATE),
 					 LIST_OF(ITEM_TRACESTATE));
 		if (i == QUERY) {
 			static const enum attr key = ATTR_URL_FULL;
 			struct bytes found;
 
-			span_find(under_way(), &key, &found, 1);
+			span_find(rig_under_way(), &key, &found, 1);
 			assert_text(found, "http://shop:8080/a?b");
 		}
 		conn_unpin(c);

@@ -36,15 +36,6 @@ static bool sends(const char *text)
 	return true;
 }
 
-static void is_answered(const char *text)
-{
-	struct iovec iov = { (char *)(uintptr_t)text, strlen(text) };
-	struct conn_token t = conn_look(RIG_FD, true);
-
-	assert_non_null(t.conn);
-	conn_read_done(RIG_FD, t, &iov, 1, (ssize_t)iov.iov_len, 4096, 0);
-}
-
 #define ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 static uint16_t kept(void)
@@ -54,17 +45,6 @@ static uint16_t kept(void)
 
 	conn_unpin(c);
 	return len;
-}
-
-static struct span *under_way(void)
-{
-	struct conn *c = conn_pin(RIG_FD);
-	struct exchange *x = exchange_first(c);
-	struct span *s = x ? span_get(x->span) : NULL;
-
-	conn_unpin(c);
-	assert_non_null(s);
-	return s;
 }
 
 /* Wherever the kernel stops, in the first, the second and the third. */
@@ -86,7 +66,7 @@ static void test_write_repeat_is_the_same_at_every_cut(void **state)
 			for (int k = 0; k < 3; k++) {
 				while (!sends(texts[i]))
 					;
-				is_answered(ANSWER);
+				rig_answer(ANSWER);
 			}
 			if (at < on_the_wire[i])
 				assert_int_equal(kept(), strlen(texts[i]));
@@ -111,7 +91,7 @@ static void test_write_repeat_tells_each_apart(void **state)
 	server = rig_serve();
 	/* What a connection speaks is known behind its first request. */
 	assert_true(sends(PROXIED));
-	is_answered(ANSWER);
+	rig_answer(ANSWER);
 	for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
 		static const enum attr keys[] = { ATTR_URL_FULL, ATTR_HTTP_REQUEST_METHOD };
 		struct bytes found[2];
@@ -121,13 +101,13 @@ static void test_write_repeat_tells_each_apart(void **state)
 		snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\n" HEADERS IDS "\r\n", targets[i]);
 		assert_int_equal(kept(), i ? strlen(PROXIED) : 0);
 		assert_true(sends(text));
-		span_find(under_way(), keys, found, 2);
+		span_find(rig_under_way(), keys, found, 2);
 		assert_true(bytes_equal(found[0], bytes_from_str(urls[i])));
 		assert_true(bytes_equal(found[1], BYTES("GET")));
-		hex_encode(id, under_way()->id.bytes, sizeof(under_way()->id.bytes));
+		hex_encode(id, rig_under_way()->id.bytes, sizeof(rig_under_way()->id.bytes));
 		assert_non_null(memmem(rig.wire + before, rig.wire_len - before, id, sizeof(id)));
-		assert_memory_equal(&under_way()->parent, &server->id, sizeof(server->id));
-		is_answered(ANSWER);
+		assert_memory_equal(&rig_under_way()->parent, &server->id, sizeof(server->id));
+		rig_answer(ANSWER);
 	}
 	assert_int_equal(model_check(true).rewritten, 1 + ARRAY_LEN(targets));
 	rig_end();
@@ -151,7 +131,7 @@ static void test_write_repeat_leaves_signed_headers_alone(void **state)
 		server = rig_serve();
 		for (int k = 0; k < 2; k++) {
 			assert_true(sends(PROXIED));
-			is_answered(ANSWER);
+			rig_answer(ANSWER);
 		}
 		before = rig.wire_len;
 		assert_true(sends(signs[i]));
@@ -170,16 +150,16 @@ static void test_write_repeat_of_what_has_not_left(void **state)
 	(void)state;
 	rig_begin(NULL, 0);
 	assert_true(sends("HEAD /a HTTP/1.1\r\n" HEADERS "\r\n"));
-	is_answered("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+	rig_answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
 	for (int k = 0; k < 3; k++) {
 		rig.tape = (struct tape){ refuses, k < 2 };
 		assert_int_equal(sends(GET), k == 2);
 		assert_int_equal(kept(), k == 2 ? strlen(GET) : 0);
 	}
 	/* It has a body, as an answer to HEAD has not. */
-	is_answered(ANSWER);
+	rig_answer(ANSWER);
 	assert_true(sends(GET));
-	is_answered(ANSWER);
+	rig_answer(ANSWER);
 	assert_int_equal(model_check(true).inserted, 3);
 	assert_int_equal(stats_read(STAT_CONNS_OPAQUE), 0);
 	rig_end();
@@ -199,28 +179,28 @@ static void test_write_repeat_ends_with_another(void **state)
 		rig_begin(NULL, 0);
 		for (int k = 0; k < 2; k++) {
 			assert_true(sends(GET));
-			is_answered(ANSWER);
+			rig_answer(ANSWER);
 		}
 		assert_int_equal(kept(), strlen(GET));
 		assert_true(sends(others[i]));
 		assert_int_not_equal(kept(), strlen(GET));
-		is_answered(ANSWER);
+		rig_answer(ANSWER);
 		if (i == 2)
-			is_answered(ANSWER);
+			rig_answer(ANSWER);
 		assert_true(sends(GET));
-		is_answered(ANSWER);
+		rig_answer(ANSWER);
 		assert_int_equal(model_check(true).inserted, i == 2 ? 5 : 4);
 		rig_end();
 	}
 	rig_begin(NULL, 0);
 	for (int k = 0; k < 2; k++) {
 		assert_true(sends(GET));
-		is_answered(ANSWER);
+		rig_answer(ANSWER);
 	}
 	for (size_t at = 0; at < strlen(GET); at++)
 		assert_true(sends((char[]){ GET[at], '\0' }));
 	assert_int_equal(kept(), 0);
-	is_answered(ANSWER);
+	rig_answer(ANSWER);
 	assert_int_equal(model_check(true).inserted, 3);
 	rig_end();
 }
@@ -247,10 +227,10 @@ static void test_write_repeat_answer_at_every_cut(void **state)
 		memcpy(first, ANSWER, cut);
 		first[cut] = '\0';
 		assert_true(sends(PROXIED));
-		is_answered(first);
+		rig_answer(first);
 		assert_int_equal(over(), ended + cut - 1 + (cut == sizeof(ANSWER) - 1));
 		if (ANSWER[cut])
-			is_answered(&ANSWER[cut]);
+			rig_answer(&ANSWER[cut]);
 		assert_int_equal(over(), ended + cut);
 		rig.wire_len = 0;
 	}

@@ -292,6 +292,30 @@ static inline struct span *rig_serve(void)
 	return s;
 }
 
+/* The client's span of the request that waits for its answer. */
+static inline struct span *rig_under_way(void)
+{
+	struct conn *c = conn_pin(RIG_FD);
+	struct exchange *x = exchange_first(c);
+	struct span *s = x ? span_get(x->span) : NULL;
+
+	conn_unpin(c);
+	if (!s)
+		rig_die("no request is under way");
+	return s;
+}
+
+/* The application reads an answer. */
+static inline void rig_answer(const char *text)
+{
+	struct iovec iov = { (char *)(uintptr_t)text, strlen(text) };
+	struct conn_token t = conn_look(RIG_FD, true);
+
+	if (!t.conn)
+		rig_die("an answer that is not looked at");
+	conn_read_done(RIG_FD, t, &iov, 1, (ssize_t)iov.iov_len, 4096, 0);
+}
+
 /* --- the model --- */
 
 struct model {
