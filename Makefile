@@ -96,7 +96,7 @@ HOSTS := $(filter-out $(TLS_HOSTS),$(HOSTS)) $(foreach h,$(TLS_HOSTS),$(if $(cal
 	has_lib,$(if $(findstring gnutls,$(h)),libgnutls.so.30,libssl.so.3)),$(h)))
 $(BUILD)/tests/host_tls%: HOST_LIBS = $(if $(findstring gnutls,$@),-l:libgnutls.so.30,-l:libssl.so.3 \
 	-l:libcrypto.so.3)
-BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC))
+BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SRC)) $(BUILD)/bench/late.so
 
 # --- flags ---
 
@@ -293,6 +293,10 @@ $(BUILD)/bench/%: $(OBJ)/tests/bench/%.o $(CORE) $(SUPPORT_OBJ) $(BUILD)/static.
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
 	$(Q)$(LINK) -o $@ $< $(SUPPORT_OBJ) $(CORE) $(TEST_LIBS)
+
+$(BUILD)/bench/late.so: tests/bench/late.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -M%,$(BASE)) -shared -fPIC -o $@ $<
 
 $(BUILD)/fuzzers/%: $(OBJ)/tests/fuzz/%.o $(CORE) $(SUPPORT_OBJ) $(BUILD)/static.stamp
 	@echo "  LD      $@"

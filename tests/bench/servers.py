@@ -110,11 +110,12 @@ class Server:
     request; roots: of them, those that have no parent.  reply: bytes of an answer that is not HTTP.
     warm: requests before the first turn.  agent: what of scripts/neighbours stands beside it.  starts:
     is it started anew some times, too?  end: upon which signal it ends in good order, so that we tell.
-    tls: asked by TLS.  keeps: also with what is not sampled recorded, in case its end says that it is
+    tls: asked by TLS.  writes: by so many writev() in all a request is passed on and answered; 0:
+    by other calls.  keeps: also with what is not sampled recorded, in case its end says that it is
     kept."""
     request = GET % b"/leaf"
     connections, period_us, count, burst, warm, rounds = 32, 8000, 200, 400, 500, 8
-    spans, roots, reply = 2, 0, 0
+    spans, roots, reply, writes = 2, 0, 0, 0
     prepare = agent = None
     tls = keeps = False
     is_pinned, delay_ms = True, 5000
@@ -151,7 +152,8 @@ SERVERS = [
     Server("nginx https", "the same over TLS 1.3, by OpenSSL; connections kept", nginx_https,
            ["nginx", "openssl"], request=GET % b"/1k.html", connections=64, period_us=4000, count=400,
            burst=1200, rounds=12, spans=1, kind="edge", tls=True, starts=False),
-    Server("nginx proxy", "one worker, connections to the upstream kept", nginx_proxy, ["nginx"]),
+    Server("nginx proxy", "one worker, connections to the upstream kept", nginx_proxy, ["nginx"],
+           writes=2),
     Server("nginx proxy, edge", "the same, requests without a trace: ours is inserted", nginx_proxy,
            ["nginx"], kind="edge", has_caller=False, starts=False),
     Server("haproxy", "one thread, connections to the server kept", haproxy, ["haproxy", "nginx"],

@@ -20,7 +20,7 @@ from kit import stats, turns, variants
 from kit.subject import Subject
 from support.progs import OBJECT
 
-TURNS = 3  # of a process
+TURNS = 10  # of a process, so that what comes before them, which is in the sum, is little
 COUNTED = ("unsampled", "1 %, kept", "100 %")
 
 

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Variants that take turns: the machine's noise meets all of them alike."""
+import os
+import subprocess
 import sys
 import time
 
 from kit import stats, variants
 from kit.subject import Subject, pin, processors, queue_holds
 from support import progs
-from support.progs import Lab
 
 STARTS = 4  # pairs of starts, at most
 
@@ -30,6 +31,8 @@ def variants_of(bench, raw, old):
         found = variants.usual(bench.keeps)
     if bench.rounds:
         found.insert(1, variants.again())
+    if bench.writes and not old:
+        found.insert(2, variants.later(bench.writes))
     if old or bench.kind != "usual":
         return found
     if not any(v.name == "1 %" for v in found):
@@ -47,14 +50,13 @@ class Upstream:
     """What proxies and applications call: always bare."""
 
     def __enter__(self):
-        self.lab = Lab(bare=True).__enter__()
-        leaf = self.lab.nginx(9, location='location = /leaf { return 200 "0123456789abcdef"; }',
-                              traced=False)
-        pin(progs.session_pids(leaf.pid), processors()[0])
-        return leaf.port
+        self.process = subprocess.Popen([os.path.join(progs.BUILD, "bench", "bench_leaf")],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        pin([self.process.pid], processors()[0])
+        return int(self.process.stdout.readline())
 
     def __exit__(self, *_):
-        self.lab.__exit__()
+        self.process.communicate()
 
 
 def starts(bench, kinds, raw, upstream, count):
@@ -132,7 +134,8 @@ def measure(bench, raw, pairs, old=None):
         if bench.starts and not old:
             # What does not change how it starts need not be started alone.
             alone = [kind for kind in kinds
-                     if kind.name not in ("bare, again", "1 %", "unsampled", "collector down")]
+                     if kind.name not in ("bare, again", variants.LATER, "1 %", "unsampled",
+                                          "collector down")]
             starts(bench, alone, raw, upstream, min(pairs, STARTS))
         lives(bench, kinds, raw, upstream, pairs)
     say(f"{bench.name}: {time.monotonic() - began:.0f} s")

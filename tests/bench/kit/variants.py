@@ -4,10 +4,12 @@ import functools
 import os
 import socket
 
-from support.progs import OBJECT
+from support.progs import BUILD, OBJECT
 
 # A caller that has a trace: every request brings a header of the same size, whoever looks at it.
 CALLER = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}\r\n"
+# What the instrument makes of a cost that is known.
+LATER_NS, LATER = 500, "bare, 0.5 us later"
 # A queue for a burst that goes as fast as it can; the default is for programs that pause now and then.
 QUEUE = {"OTEL_BSP_MAX_QUEUE_SIZE": "32768"}
 
@@ -21,7 +23,7 @@ class Variant:
         self.flags, self.settings = flags, {**QUEUE, **settings}
 
     def has_figures_of_ours(self):
-        return self.preload is not None and self.name != "off"
+        return self.preload is not None and self.name not in ("off", LATER)
 
 
 def setting_exists(name, path=OBJECT):
@@ -45,6 +47,12 @@ def bare():
 def again():
     """The same once more: what the instrument makes of no difference."""
     return Variant("bare, again")
+
+
+def later(writes):
+    """A known time more for each request, in which it is sent or answered by so many writev()."""
+    return Variant(LATER, preload=os.path.join(BUILD, "bench", "late.so"),
+                   LATE_NS=str(LATER_NS // writes))
 
 
 def unsampled(name, path):
