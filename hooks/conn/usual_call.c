@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "config.h"
 #include "conn_impl.h"
+#include "copy.h"
 #include "guard.h"
 #include "host.h"
 #include "http_attrs.h"
@@ -76,28 +77,45 @@ static ALWAYS_INLINE struct span *open_call(struct conn *c, struct bytes target,
 	return s;
 }
 
-/* The segment: what comes before the ids, ours, what comes behind. */
+/* What comes before our value, that, what comes behind. */
+static ALWAYS_INLINE void set_pieces(struct write *w, struct bytes in, char *own)
+{
+	struct segment *g = &w->segment;
+	size_t at = w->usual.at, rest = at + TRACEPARENT_LEN;
+
+	g->iov[0] = (struct iovec){ (void *)(uintptr_t)in.ptr, at };
+	g->iov[1] = (struct iovec){ own, TRACEPARENT_LEN };
+	g->iov[2] = (struct iovec){ (void *)(uintptr_t)(in.ptr + rest), in.len - rest };
+	g->count = 3;
+}
+
+/*
+ * What is sent: a copy of the head with our value in it, which costs us less than three pieces cost
+ * the kernel; or, of a long one, those.
+ */
 static ALWAYS_INLINE void edit(struct write *w, struct conn *c, struct bytes in, const char *ids,
 			       const struct span *s)
 {
 	struct segment *g = &w->segment;
 	struct edits *e = &c->edits;
-	size_t at = (size_t)(ids - in.ptr);
+	size_t at = w->usual.at = (size_t)(ids - in.ptr);
 	char *own = write_own(w);
 
+	if (LIKELY(in.len <= WRITE_OWN)) {
+		copy_short(own, in.ptr, in.len);
+		g->iov[0] = (struct iovec){ own, in.len };
+		g->count = 1;
+		own += at;
+	} else {
+		set_pieces(w, in, own);
+	}
+	memcpy(w->usual.theirs, ids, TRACEPARENT_LEN);
 	traceparent_format(own, &s->trace, &s->id, s->flags);
-	memcpy(own + TRACEPARENT_LEN, ids, TRACEPARENT_LEN);
-	e->list[0] =
-		(struct edit){ c->out.bytes + at, own, own + TRACEPARENT_LEN, TRACEPARENT_LEN };
+	e->list[0] = (struct edit){ c->out.bytes + at, own, w->usual.theirs, TRACEPARENT_LEN };
 	e->count = 1;
 	e->is_rewrite = true;
 	atomic_store_explicit(&e->is_under_way, true, memory_order_release);
-	g->iov[0] = (struct iovec){ (void *)(uintptr_t)in.ptr, at };
-	g->iov[1] = (struct iovec){ own, TRACEPARENT_LEN };
-	g->iov[2] = (struct iovec){ (void *)(uintptr_t)(ids + TRACEPARENT_LEN),
-				    in.len - at - TRACEPARENT_LEN };
 	g->vector = g->iov;
-	g->count = 3;
 	g->marks = 1;
 	g->mark[0] = (struct segment_mark){ 1, true };
 	g->ours = TRACEPARENT_LEN;
@@ -195,9 +213,12 @@ static NO_INLINE void keep_text(struct write *w)
 	if (!half_hold(&c->out, w->token, false))
 		return;
 	if (half_borrow(&c->out)) {
-		memcpy(c->out.scratch->edit, write_own(w), WRITE_OWN);
-		e->text = c->out.scratch->edit;
-		e->old = e->text + TRACEPARENT_LEN;
+		char *text = c->out.scratch->edit;
+
+		memcpy(text, e->text, TRACEPARENT_LEN);
+		memcpy(text + TRACEPARENT_LEN, w->usual.theirs, TRACEPARENT_LEN);
+		e->text = text;
+		e->old = text + TRACEPARENT_LEN;
 		w->lines = c->out.scratch_index;
 		w->has_lines = true;
 	} else {
@@ -222,6 +243,8 @@ NO_INLINE bool usual_sent(struct write *w, ssize_t n)
 		conn_finish(c, &c->out, w->call->fd, is_sent(c, w->total));
 		is_done = true;
 	} else if (n > 0 && !is_all && w->segment.marks) {
+		/* For segment_taken(). */
+		set_pieces(w, (struct bytes){ w->call->iov->iov_base, w->total }, write_own(w));
 		keep_text(w);
 	}
 	guard_leave();

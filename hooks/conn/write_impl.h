@@ -18,20 +18,26 @@ struct write {
 	bool is_kept;   /* nothing was taken, and what was decided will be tried again as it is */
 	uint32_t lines; /* scratch_index of the lines in the segment, where they lie there */
 	bool has_lines;
-	struct ahead ahead;
+	union {
+		struct ahead ahead;
+		struct {
+			size_t at; /* of our value, in what is sent */
+			char theirs[TRACEPARENT_LEN];
+		} usual; /* of usual_call.c */
+	};
 	struct segment segment;
 };
 
 /*
- * What usual_call.c has in the place of such lines, our value and theirs, where a segment has room
- * for pieces that it does not need: a handler's stack may be small.
+ * What usual_call.c has in the place of such lines, where a segment has room for pieces that it
+ * does not need: a handler's stack may be small.
  */
-#define WRITE_OWN (2 * TRACEPARENT_LEN)
-_Static_assert(WRITE_OWN <= (SEGMENT_PIECES - 3) * sizeof(struct iovec), "fits");
+#define WRITE_OWN_AT 3u
+#define WRITE_OWN ((SEGMENT_PIECES - WRITE_OWN_AT) * sizeof(struct iovec))
 
 static inline char *write_own(struct write *w)
 {
-	return (char *)&w->segment.iov[3];
+	return (char *)&w->segment.iov[WRITE_OWN_AT];
 }
 
 /*

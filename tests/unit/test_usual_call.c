@@ -20,6 +20,12 @@
 #define ANSWER ANSWER_TO_HEAD "ok"
 #define IDS_LEN 55u
 
+/* Of a head that has this, too, there is no copy: it is sent in pieces. */
+#define LONG "Cookie: " HUNDRED HUNDRED HUNDRED "\r\n"
+#define TEN "0123456789"
+#define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
+static const char *more = ""; /* in front of the tagged header */
 static struct span *server;
 static char ids[IDS_LEN + 1]; /* as the proxy reads them */
 static bool was_short;        /* while the last call was in the kernel */
@@ -62,8 +68,8 @@ static void end(void)
 
 static void request_to(char *to, size_t cap, const char *method, const char *target)
 {
-	snprintf(to, cap, "%s %s HTTP/1.1\r\n" HEADERS "traceparent: %s\r\n\r\n", method, target,
-		 ids);
+	snprintf(to, cap, "%s %s HTTP/1.1\r\n" HEADERS "%straceparent: %s\r\n\r\n", method, target,
+		 more, ids);
 }
 
 /* In one piece, and what is left of it; false: it was given up. */
@@ -150,13 +156,30 @@ static void test_usual_call_tells_each_apart(void **state)
 	end();
 }
 
-/* Wherever the kernel stops: what was begun goes on as the long way would have it. */
-static void test_usual_call_is_the_same_at_every_cut(void **state)
+/* A usual head is sent as one piece, which the kernel takes in faster than three. */
+static void test_usual_call_is_one_piece(void **state)
 {
-	char text[256];
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		more = i ? LONG : "";
+		begin(NULL, 0, true);
+		settle();
+		rig.meanwhile = look_how;
+		assert_true(asks("/a"));
+		assert_true(was_short);
+		assert_int_equal(rig.pieces, i ? 3 : 1);
+		assert_int_equal(model_check(true).rewritten, 4);
+		end();
+	}
+	more = "";
+}
+
+/* Wherever the kernel stops: what was begun goes on as the long way would have it. */
+static void cut_everywhere(void)
+{
+	char text[512];
 	size_t len;
 
-	(void)state;
 	begin(NULL, 0, true);
 	request_to(text, sizeof(text), "GET", "/a");
 	end();
@@ -177,11 +200,20 @@ static void test_usual_call_is_the_same_at_every_cut(void **state)
 	}
 }
 
+static void test_usual_call_is_the_same_at_every_cut(void **state)
+{
+	(void)state;
+	cut_everywhere();
+	more = LONG;
+	cut_everywhere();
+	more = "";
+}
+
 /* --- beside the long way --- */
 
 struct run {
 	uint64_t stats[STATS];
-	char wire[4096];
+	char wire[8192];
 	size_t wire_len;
 };
 
@@ -244,6 +276,7 @@ static void test_usual_call_beside_the_long_way(void **state)
 			tape[i] =
 				seed >> 60 < 11 ? (uint8_t)(seed >> 33 & 7) : (uint8_t)(seed >> 33);
 		}
+		more = round % 4 ? "" : LONG;
 		run(&one, tape, sizeof(tape), true);
 		run(&other, tape, sizeof(tape), false);
 		assert_int_equal(one.wire_len, other.wire_len);
@@ -254,6 +287,7 @@ static void test_usual_call_beside_the_long_way(void **state)
 					 stats_text((enum stat_id)i), (unsigned)one.stats[i],
 					 (unsigned)other.stats[i]);
 	}
+	more = "";
 }
 
 /* --- what is not usual --- */
@@ -413,6 +447,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_usual_call_tells_each_apart),
+		cmocka_unit_test(test_usual_call_is_one_piece),
 		cmocka_unit_test(test_usual_call_is_the_same_at_every_cut),
 		cmocka_unit_test(test_usual_call_beside_the_long_way),
 		cmocka_unit_test(test_usual_call_leaves_the_others),

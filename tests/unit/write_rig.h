@@ -67,6 +67,7 @@ struct rig {
 	int error;               /* of the kernel, in that call; 0: none */
 	unsigned cut;            /* if not 0: takes so many bytes in all, then says EAGAIN once */
 	unsigned calls, mores;   /* those that were said to be followed by more */
+	size_t pieces;           /* of the last one */
 	void (*meanwhile)(void); /* once, while a call is in the kernel: others go on */
 };
 
@@ -127,6 +128,7 @@ static inline ssize_t rig_take(const struct iovec *iov, size_t count)
 	for (size_t i = 0; i < count; i++)
 		n += iov[i].iov_len;
 	rig.calls++;
+	rig.pieces = count;
 	if (rig.meanwhile) {
 		void (*meanwhile)(void) = rig.meanwhile;
 
