@@ -15,6 +15,7 @@
 
 #include "clock.h"
 #include "exporter.h"
+#include "sink.h"
 #include "stats.h"
 #include "test_exporter_server.h"
 
@@ -50,8 +51,8 @@ static void wake(void)
 	syscall(SYS_futex, &st->wake, 1 /* FUTEX_WAKE */, 1, NULL, NULL, 0);
 }
 
-static void begin(uint32_t exporters, const char *const *otlp_script,
-		  const char *const *zipkin_script)
+static void prepare(uint32_t exporters, const char *const *otlp_script,
+		    const char *const *zipkin_script)
 {
 	server_start(&otlp, otlp_script);
 	server_start(&zipkin, zipkin_script);
@@ -75,6 +76,12 @@ static void begin(uint32_t exporters, const char *const *otlp_script,
 	x.store = st;
 	x.config = &cfg;
 	stats_reset();
+}
+
+static void begin(uint32_t exporters, const char *const *otlp_script,
+		  const char *const *zipkin_script)
+{
+	prepare(exporters, otlp_script, zipkin_script);
 	assert_int_equal(pthread_create(&thread, NULL, run, NULL), 0);
 }
 
@@ -142,6 +149,33 @@ static void test_sink_both_get_all(void **state)
 	assert_memory_equal(zipkin.head, "POST /z HTTP/1.1\r\n", 18);
 	assert_non_null(strstr(zipkin.head, "\r\nContent-Type: application/json\r\n"));
 	assert_memory_equal(zipkin.body, "[{\"traceId\":\"", 13);
+}
+
+/* One batch after the other, each delivered before the next one begins, takes the memory of one. */
+static void test_sink_takes_the_memory_of_one_batch(void **state)
+{
+	static const char *const script[] = { OK_EMPTY, NULL };
+	static struct sinks all;
+	static struct record r;
+	uint32_t index;
+
+	(void)state;
+	prepare(EXPORTER_OTLP, script, script);
+	assert_true(sinks_begin(&all, &x, 0));
+	for (unsigned n = 1; n <= 3; n++) {
+		spans(1);
+		assert_int_equal(store_collect(st, &index, 1), 1);
+		assert_true(store_read(st, index, &r));
+		store_give_back(st, &index, 1);
+		assert_true(sink_take(all.list, &r));
+		sinks_flush(&all, true);
+		assert_int_equal(stats_read(STAT_OTLP_EXPORTED), n);
+	}
+	assert_true(all.list[0].batch[0].memory.mapped > 0);
+	assert_int_equal(all.list[0].batch[1].memory.mapped, 0);
+	sinks_end(&all);
+	server_stop(&otlp);
+	server_stop(&zipkin);
 }
 
 /* Its timeout is a minute: had the other one to wait once, this would take that long. */
@@ -309,6 +343,7 @@ int main(void)
 		/* First: what was observed is kept for as long as the process. */
 		cmocka_unit_test(test_sink_export_with_a_retry_is_one_operation),
 		cmocka_unit_test(test_sink_both_get_all),
+		cmocka_unit_test(test_sink_takes_the_memory_of_one_batch),
 		cmocka_unit_test(test_sink_silence_holds_nobody),
 		cmocka_unit_test(test_sink_first_that_refuses_holds_nobody),
 		cmocka_unit_test(test_sink_comes_back),
