@@ -35,6 +35,9 @@ struct write {
 #define WRITE_OWN_AT 3u
 #define WRITE_OWN ((SEGMENT_PIECES - WRITE_OWN_AT) * sizeof(struct iovec))
 
+_Static_assert(offsetof(struct ahead, is_plain) >= sizeof(((struct write *)NULL)->usual),
+	       "not looked ahead is what it stays");
+
 static inline char *write_own(struct write *w)
 {
 	return (char *)&w->segment.iov[WRITE_OWN_AT];
