@@ -13,17 +13,17 @@
 
 #include "keep.h"
 #include "sampler.h"
-#include "write_rig.h"
+#include "write_model.h"
 
 #define HEADERS "Host: shop:8080\r\nUser-Agent: u\r\n"
 #define ANSWER_TO_HEAD "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
 #define ANSWER ANSWER_TO_HEAD "ok"
 #define IDS_LEN 55u
 
-/* Of a head that has this, too, there is no copy: it is sent in pieces. */
-#define LONG "Cookie: " HUNDRED HUNDRED HUNDRED "\r\n"
 #define TEN "0123456789"
 #define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+/* Of a head that has this, too, there is no copy: it is sent in pieces. */
+#define LONG "Cookie: " HUNDRED HUNDRED HUNDRED "\r\n"
 
 static const char *more = ""; /* in front of the tagged header */
 static struct span *server;

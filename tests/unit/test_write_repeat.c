@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "write_rig.h"
+#include "write_model.h"
 
 #define HEADERS "Host: shop:8080\r\nUser-Agent: u\r\nAccept: */*\r\n"
 #define GET "GET /a HTTP/1.1\r\n" HEADERS "\r\n"

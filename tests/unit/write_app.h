@@ -6,7 +6,7 @@
  * call took less than all, or nothing, it goes on with the same bytes from another place, with
  * more, with fewer, with others, or gives up.
  */
-#include "write_rig.h"
+#include "write_model.h"
 
 /* Is the receiver told of our span, where the request that is served came with RIG_VALUE? */
 enum app_told {
