@@ -79,8 +79,9 @@ class Plan:
         s = sum(basics.BASICS[name][1] for name in self.basics)
         for b in self.servers:
             count = {"usual": 6 + bool(b.agent) + b.keeps, "opaque": 3, "edge": 2}[b.kind]
+            count += bool(b.writes)
             processes, rounds = b.lives(self.pairs)
-            s += ((5 if self.old else count + bool(b.writes)) + bool(b.rounds)) * processes * (rounds * b.turn_s() + 0.15)
+            s += ((5 if self.old else count) + bool(b.rounds)) * processes * (rounds * b.turn_s() + 0.15)
             if b.starts and not self.old:
                 s += min(self.pairs, turns.STARTS) * START_S.get(b.name, 2)
         s += sum((5 if self.old else 4) * self.pairs * b.turn_s() for b in self.commands)
