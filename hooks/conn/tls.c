@@ -31,7 +31,7 @@ static NO_INLINE void sessions_map(void)
 		raw_munmap(at, bytes);
 }
 
-static struct tls_slot *slot_make(const void *session)
+static struct tls_slot *slot_claim(const void *session)
 {
 	struct tls_slot *b;
 
@@ -41,7 +41,7 @@ static struct tls_slot *slot_make(const void *session)
 	for (unsigned i = 0; b && i < TLS_BUCKET; i++) {
 		uintptr_t none = 0;
 
-		if (atomic_compare_exchange_strong(&b[i].session, &none, (uintptr_t)session))
+		if (atomic_compare_exchange_strong(&b[i].key, &none, TLS_CLAIMED))
 			return &b[i];
 	}
 	return NULL;
@@ -51,7 +51,7 @@ static NO_INLINE struct tls *tls_make(const void *session)
 {
 	uint32_t index;
 	struct tls *t = pool_get(&pool, sizeof(struct tls), TLS_CHUNKS, &index);
-	struct tls_slot *s = t ? slot_make(session) : NULL;
+	struct tls_slot *s = t ? slot_claim(session) : NULL;
 
 	if (!s) {
 		stats_inc(STAT_CONNS_TLS_FULL);
@@ -61,6 +61,8 @@ static NO_INLINE struct tls *tls_make(const void *session)
 	}
 	*t = (struct tls){ .state = TLS_NEW, .role = -1, .index = index };
 	atomic_store_explicit(&s->tls, t, memory_order_relaxed);
+	SHAKE();
+	atomic_store_explicit(&s->key, tls_key(session), memory_order_release);
 	return t;
 }
 
@@ -68,22 +70,28 @@ struct tls *tls_of(const void *session)
 {
 	struct tls_slot *s = tls_slot_of(session);
 
-	return LIKELY(s != NULL) ? atomic_load_explicit(&s->tls, memory_order_relaxed) :
-				   tls_make(session);
+	if (LIKELY(s != NULL))
+		return atomic_load_explicit(&s->tls, memory_order_relaxed);
+	return session ? tls_make(session) : NULL;
 }
 
+/* All of them: two threads that came with it at once have made two. */
 void tls_forget(const void *session)
 {
-	struct tls_slot *s = tls_slot_of(session);
-	struct tls *t;
+	struct tls_slot *s;
 
-	if (!s)
-		return;
-	t = atomic_load_explicit(&s->tls, memory_order_relaxed);
-	tls_unstage(t);
-	/* The slot first: who gets the item from the pool may want one in this bucket. */
-	atomic_store_explicit(&s->session, 0, memory_order_release);
-	pool_put(&pool, t->index);
+	while ((s = tls_slot_of(session)) != NULL) {
+		uintptr_t key = tls_key(session);
+		struct tls *t;
+
+		if (!atomic_compare_exchange_strong(&s->key, &key, TLS_CLAIMED))
+			continue;
+		t = atomic_load_explicit(&s->tls, memory_order_relaxed);
+		tls_unstage(t);
+		/* The slot first: who gets the item from the pool may want one in this bucket. */
+		atomic_store_explicit(&s->key, 0, memory_order_release);
+		pool_put(&pool, t->index);
+	}
 }
 
 /* --- connections that wait for one --- */

@@ -15,7 +15,8 @@
  * that gets its address, has another random, which is looked at with every handshake.
  *
  * All functions: any thread, async-signal-safe, inside the guard, no errno.  A session is used by
- * one thread at a time, which is the library's rule already.
+ * one thread at a time, which is the library's rule already; who breaks it may lose what is told of
+ * that session, and nothing else.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -44,7 +45,10 @@ struct tls {
 	uint8_t random[TLS_RANDOM];
 };
 
-/* The session of that address, a new one if it is not known; NULL: no room, counted. */
+/*
+ * The session of that address, a new one if it is not known; NULL: no room, counted, or no session,
+ * which OpenSSL from 3.2 on refuses with an error.
+ */
 struct tls *tls_of(const void *session);
 void tls_forget(const void *session);
 

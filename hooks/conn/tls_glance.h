@@ -19,11 +19,21 @@
 #define TLS_BUCKET 8u
 #define TLS_BUCKETS 4096u /* half a MiB of pages that are there once they are used */
 
-/* Others never look at the session's own: it is used by one thread at a time. */
+/*
+ * A session is used by one thread at a time, but not by every program: who finds the key finds what
+ * was stored before it.
+ */
 struct tls_slot {
-	_Atomic uintptr_t session; /* 0: free */
+	_Atomic uintptr_t key; /* tls_key() of the session; 0: free */
 	struct tls *_Atomic tls;
 };
+#define TLS_CLAIMED 2u /* no session's: it is about to be one's */
+
+/* No session at all, which some library is asked for and refuses, is not what is free. */
+static ALWAYS_INLINE uintptr_t tls_key(const void *session)
+{
+	return (uintptr_t)session + 1;
+}
 
 /* NULL: none yet.  Not an array, for the object is to be smaller than 2 MiB (check-imports). */
 extern HIDDEN struct tls_slot (*_Atomic tls_sessions)[TLS_BUCKET];
@@ -44,8 +54,8 @@ static ALWAYS_INLINE struct tls_slot *tls_slot_of(const void *session)
 	struct tls_slot *b = tls_bucket_of(session);
 
 	for (unsigned i = 0; b && i < TLS_BUCKET; i++)
-		if (LIKELY(atomic_load_explicit(&b[i].session, memory_order_relaxed) ==
-			   (uintptr_t)session))
+		if (LIKELY(atomic_load_explicit(&b[i].key, memory_order_acquire) ==
+			   tls_key(session)))
 			return &b[i];
 	return NULL;
 }

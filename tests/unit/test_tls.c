@@ -414,6 +414,71 @@ static void test_tls_two_that_wait_at_once_are_found(void **state)
 	pthread_barrier_destroy(&race);
 }
 
+#define LOT 1000u
+_Static_assert(RACE_ROUNDS % LOT == 0, "one_session()");
+
+static struct {
+	pthread_barrier_t at;
+	_Alignas(16) char sessions[RACE_ROUNDS][16];
+} one;
+
+/* Returns how often there was none. */
+static void *one_session(void *arg)
+{
+	uintptr_t none = 0;
+
+	for (unsigned i = 0; i < RACE_ROUNDS; i++) {
+		if (i % LOT == 0)
+			pthread_barrier_wait(&one.at);
+		none += !tls_of(&one.sessions[i]);
+		if (i % LOT != LOT - 1)
+			continue;
+		pthread_barrier_wait(&one.at);
+		for (unsigned j = i - (LOT - 1); !arg && j <= i; j++)
+			tls_forget(&one.sessions[j]);
+	}
+	return (void *)none;
+}
+
+/* Against the library's rule, and seen: one reads while the other writes. */
+static void test_tls_session_of_two_threads_at_once_is_there_for_both(void **state)
+{
+	pthread_t threads[2];
+	void *none;
+
+	(void)state;
+	assert_int_equal(pthread_barrier_init(&one.at, NULL, 2), 0);
+	for (uintptr_t i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, one_session, (void *)i), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(pthread_join(threads[i], &none), 0);
+		assert_int_equal((uintptr_t)none, 0);
+	}
+	pthread_barrier_destroy(&one.at);
+	for (unsigned i = 0; i < RACE_ROUNDS; i++)
+		assert_null(tls_slot_of(&one.sessions[i]));
+}
+
+/* Where a slot was never used and where one is free again. */
+static void test_tls_no_session_is_none(void **state)
+{
+	static char sessions[TLS_BUCKETS][16];
+	uint64_t full = stats_read(STAT_CONNS_TLS_FULL);
+	struct tls_glance g;
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		assert_null(tls_of(NULL));
+		assert_false(tls_glance(&g, NULL, true));
+		tls_forget(NULL);
+		for (unsigned i = 0; !round && i < TLS_BUCKETS; i++)
+			tls_of(&sessions[i]);
+		for (unsigned i = 0; i < TLS_BUCKETS; i++)
+			tls_forget(&sessions[i]);
+	}
+	assert_int_equal(stats_read(STAT_CONNS_TLS_FULL), full);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,6 +494,8 @@ int main(void)
 		cmocka_unit_test(test_tls_call_that_was_left_passes_nothing_by),
 		cmocka_unit_test(test_tls_who_has_a_session_makes_room),
 		cmocka_unit_test(test_tls_two_that_wait_at_once_are_found),
+		cmocka_unit_test(test_tls_session_of_two_threads_at_once_is_there_for_both),
+		cmocka_unit_test(test_tls_no_session_is_none),
 		cmocka_unit_test(test_tls_table_has_an_end),
 	};
 
