@@ -65,7 +65,7 @@ static void entry_force(_Atomic uint64_t *bucket, _Atomic uint64_t *e, uint64_t 
 	stats_inc(STAT_TAG_LOST);
 	for (unsigned i = 0; i < TAG_BUCKET; i++)
 		if ((atomic_load(&bucket[i]) & TAG_KNOWN) == lost)
-			atomic_store(&bucket[i], lost);
+			atomic_store(&bucket[i], lost | TAG_VOID);
 	atomic_store_explicit(e, word, memory_order_release);
 }
 
@@ -88,7 +88,7 @@ void tag_ended_elsewhere(struct span_ref s, uint64_t id)
 	for (unsigned i = 0; i < TAG_BUCKET; i++) {
 		uint64_t was = tag_live(id, s);
 
-		if (single_exchange(&bucket[i], &was, tag_known(id)))
+		if (single_exchange(&bucket[i], &was, tag_past(id)))
 			return;
 	}
 }
@@ -110,30 +110,57 @@ static ALWAYS_INLINE bool answers(struct span_ref ref, const struct trace_id *tr
 	return LIKELY(is_same(ret, trace, id)) || span_ref_is_called_by(ref, trace, id);
 }
 
-enum tag tag_find_context(const struct trace_id *trace, const struct span_id *id,
-			  struct span_ref *ret, struct span_context *ret_context, char *state,
-			  size_t cap)
+/* An entry that has the bits of that id: is it another one's, beyond doubt? */
+static bool is_of_another(uint64_t word, const struct trace_id *trace, const struct span_id *id)
 {
-	uint64_t wanted = tag_word(id), known = tag_known(wanted), found = 0;
-	const _Atomic uint64_t *bucket = tag_bucket_of(wanted);
+	struct span_context is;
 	struct span_ref ref;
+
+	if (!(word & TAG_SLOT_MASK))
+		return word != tag_past(tag_word(id));
+	ref = open_of(word);
+	return ref.slot && !answers(ref, trace, id, &is, NULL, 0) && span_get(ref);
+}
+
+/* Returns how many entries of its bucket are of that id, *ret one of them; each, or as it seems. */
+static unsigned entries_of(const struct trace_id *trace, const struct span_id *id, bool each,
+			   uint64_t *ret)
+{
+	uint64_t wanted = tag_word(id), known = tag_known(wanted);
+	const _Atomic uint64_t *bucket = tag_bucket_of(wanted);
 	unsigned times = 0;
 
 	for (unsigned i = 0; i < TAG_BUCKET; i++) {
 		uint64_t word = atomic_load_explicit(&bucket[i], memory_order_acquire);
 
-		if ((word & TAG_KNOWN) != known)
+		if ((word & TAG_KNOWN) != known || (each && is_of_another(word, trace, id)))
 			continue;
-		found = word;
+		*ret = word;
 		times++;
 	}
-	if (!times)
-		return TAG_UNKNOWN;
-	ref = open_of(found);
-	if (UNLIKELY(times > 1) || UNLIKELY(!answers(ref, trace, id, ret_context, state, cap)))
-		return TAG_STALE;
-	*ret = ref;
-	return TAG_LIVE;
+	return times;
+}
+
+enum tag tag_find_context(const struct trace_id *trace, const struct span_id *id,
+			  struct span_ref *ret, struct span_context *ret_context, char *state,
+			  size_t cap)
+{
+	uint64_t found = 0;
+	unsigned times = entries_of(trace, id, false, &found);
+
+	for (bool each = false; times; each = true) {
+		struct span_ref ref = open_of(found);
+
+		if (LIKELY(times == 1) &&
+		    LIKELY(answers(ref, trace, id, ret_context, state, cap))) {
+			*ret = ref;
+			return TAG_LIVE;
+		}
+		if (each)
+			return TAG_STALE;
+		times = entries_of(trace, id, true, &found);
+	}
+	return TAG_UNKNOWN;
 }
 
 /* Of a slot that may be changing hands, as open_of() and span_ref_context(). */

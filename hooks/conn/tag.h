@@ -106,15 +106,18 @@ bool tag_find_plain(struct span_context *c);
 /*
  * An id's place (rng.h) is its entry, or one beside it in its bucket, half a line of the cache.  An
  * entry is one word: 23 bits of the id and one that is set; the slot; the end of its generation.
- * Without a slot its span has ended.  What is found is compared with the span itself, so that what
- * those bits are too few for, once in two millions, is no more than that an id passes for one that
- * has ended, or came twice: then it has no parent, which is counted.
+ * Of a span that has ended there is no slot, and 19 more bits of the id are in the generation's
+ * place; an open one is compared with the id itself.  So two ids pass for one, which then has no
+ * parent, once in millions of millions; only beside an entry whose span is gone and that was left
+ * as it is, as a fork leaves its parent's, or one that is void, it is once in millions.
  */
 #define TAG_BUCKET 4u
 #define TAG_BUCKETS (RNG_PLACES / TAG_BUCKET)
 #define TAG_KNOWN 0xffffffu /* of an entry: its id */
 #define TAG_SLOT_AT 24
 #define TAG_SLOT_BITS 21
+#define TAG_SLOT_MASK ((((uint64_t)1 << TAG_SLOT_BITS) - 1) << TAG_SLOT_AT)
+#define TAG_VOID TAG_SLOT_MASK /* no span's: whatever has those bits has come twice */
 #define TAG_GENERATION_AT (TAG_SLOT_AT + TAG_SLOT_BITS)
 
 _Static_assert(STORE_MAX_SLOTS < 1u << TAG_SLOT_BITS, "a slot's number + 1 fits");
@@ -145,10 +148,15 @@ static ALWAYS_INLINE uint64_t tag_word(const struct span_id *id)
 	return w;
 }
 
-/* What an entry says of that id when its span has ended. */
 static ALWAYS_INLINE uint64_t tag_known(uint64_t id)
 {
 	return ((id ^ id >> 32) & TAG_KNOWN) | (TAG_KNOWN ^ TAG_KNOWN >> 1);
+}
+
+/* What an entry says of that id when its span has ended. */
+static ALWAYS_INLINE uint64_t tag_past(uint64_t id)
+{
+	return tag_known(id) | id >> TAG_GENERATION_AT << TAG_GENERATION_AT;
 }
 
 static ALWAYS_INLINE uint64_t tag_live(uint64_t id, struct span_ref s)
@@ -168,7 +176,7 @@ static ALWAYS_INLINE void tag_remember(struct span_ref s, const struct span_id *
 	_Atomic uint64_t *e = tag_entry_of(id);
 	uint64_t old = atomic_load_explicit(e, memory_order_relaxed);
 
-	if (UNLIKELY(old > TAG_KNOWN) || UNLIKELY(old == tag_known(id)) ||
+	if (UNLIKELY(old & TAG_SLOT_MASK) || UNLIKELY((old & TAG_KNOWN) == tag_known(id)) ||
 	    UNLIKELY(!single_exchange(e, &old, tag_live(id, s))))
 		tag_remember_elsewhere(s, id);
 }
@@ -181,7 +189,7 @@ static ALWAYS_INLINE void tag_ended(struct span_ref s, const struct span_id *spa
 {
 	uint64_t id = tag_word(span_id), was = tag_live(id, s);
 
-	if (UNLIKELY(!single_exchange(tag_entry_of(id), &was, tag_known(id))))
+	if (UNLIKELY(!single_exchange(tag_entry_of(id), &was, tag_past(id))))
 		tag_ended_elsewhere(s, id);
 }
 

@@ -499,6 +499,82 @@ static void test_tag_of_a_caller_is_found_unless_it_comes_twice(void **state)
 	span_discard(untrusted);
 }
 
+/* Another id, of which an entry of the same bucket says the same. */
+static struct span_id twin_of(const struct span_id *id)
+{
+	uint64_t word = tag_word(id), twin = word;
+	struct span_id ret;
+
+	for (uint64_t i = 1; twin == word || tag_bucket_of(twin) != tag_bucket_of(word); i++) {
+		uint64_t high = i * 0x9e3779b1u & 0xffffffffu;
+
+		twin = high << 32 | (((word ^ word >> 32) ^ high) & 0xffffffu);
+	}
+	assert_int_equal(tag_known(twin), tag_known(word));
+	memcpy(ret.bytes, &twin, sizeof(twin));
+	return ret;
+}
+
+/* Whichever comes first, and whether the other's span is open or not, or the id is a caller's. */
+static void test_tag_is_not_taken_for_one_that_looks_like_it(void **state)
+{
+	for (unsigned way = 0; way < 16; way++) {
+		bool is_first = way & 1, has_ended = way & 2, is_caller = way & 4,
+		     is_gone = way & 8;
+		struct span *s, *other;
+		struct span_context caller = { .trace = { { 1 } },
+					       .span = { { 2, (uint8_t)way } } };
+		struct span_id id, twin;
+		struct trace_id trace;
+		struct span_ref found = { 0, 0 };
+
+		set_up(state);
+		s = span_start(SPAN_SERVER, &caller);
+		trace = s->trace;
+		id = is_caller ? caller.span : s->id;
+		twin = twin_of(&id);
+		other = span_start(SPAN_SERVER, NULL);
+		other->id = twin;
+		if (is_first)
+			tag_remember(span_ref(s), &id);
+		tag_remember(span_ref(other), &twin);
+		if (!is_first)
+			tag_remember(span_ref(s), &id);
+		if (has_ended)
+			tag_ended(span_ref(other), &twin);
+		assert_int_equal(tag_find(&trace, &id, &found), TAG_LIVE);
+		assert_ptr_equal(span_get(found), s);
+		assert_int_equal(tag_find(&other->trace, &twin, &found),
+				 has_ended ? TAG_STALE : TAG_LIVE);
+		if (is_gone) {
+			tag_ended(span_ref(s), &id);
+			span_discard(s);
+			assert_int_equal(tag_find(&trace, &id, &found), TAG_STALE);
+			span_discard(other);
+		} else {
+			span_discard(other);
+			span_discard(s);
+		}
+		tear_down(state);
+	}
+}
+
+/* Nothing but the other one was ever there. */
+static void test_tag_that_looks_like_one_is_unknown(void **state)
+{
+	struct span *s = open_tagged(NULL);
+	struct trace_id trace = s->trace;
+	struct span_id twin = twin_of(&s->id), id = s->id;
+	struct span_ref found;
+
+	(void)state;
+	assert_int_equal(tag_find(&trace, &twin, &found), TAG_UNKNOWN);
+	tag_ended(span_ref(s), &id);
+	assert_int_equal(tag_find(&trace, &twin, &found), TAG_UNKNOWN);
+	assert_int_equal(tag_find(&trace, &id, &found), TAG_STALE);
+	span_discard(s);
+}
+
 static void test_tag_of_another_process_is_not_ours(void **state)
 {
 	struct span *s = open_tagged(NULL);
@@ -637,6 +713,9 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_tag_of_a_caller_is_found_unless_it_comes_twice,
 						set_up, tear_down),
+		cmocka_unit_test(test_tag_is_not_taken_for_one_that_looks_like_it),
+		cmocka_unit_test_setup_teardown(test_tag_that_looks_like_one_is_unknown, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_tag_of_another_process_is_not_ours, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_tag_table_is_filled_in_order, set_up,

@@ -188,7 +188,10 @@ class Subject:
                  if name.startswith("spans_") or name in ("loaded", "connections_opaque")}
         self.stack.close()
         told = {"requests": self.asked, "received": self.sink.spans, "counters": stats}
-        self.check(stats)
+        try:
+            self.check(stats)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.asked} requests: {self.told}") from None
         return told
 
     def check(self, stats):
