@@ -148,6 +148,7 @@ static ALWAYS_INLINE uint64_t tag_word(const struct span_id *id)
 	return w;
 }
 
+/* What every entry of that id has: 23 bits of it, and the one that is set. */
 static ALWAYS_INLINE uint64_t tag_known(uint64_t id)
 {
 	return ((id ^ id >> 32) & TAG_KNOWN) | (TAG_KNOWN ^ TAG_KNOWN >> 1);

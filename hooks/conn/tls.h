@@ -15,8 +15,8 @@
  * that gets its address, has another random, which is looked at with every handshake.
  *
  * All functions: any thread, async-signal-safe, inside the guard, no errno.  A session is used by
- * one thread at a time, which is the library's rule already; who breaks it may lose what is told of
- * that session, and nothing else.
+ * one thread at a time, which is the library's rule already; two that come at once with a new one
+ * find it whole all the same.
  */
 #include <stdbool.h>
 #include <stdint.h>
