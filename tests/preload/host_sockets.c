@@ -79,6 +79,20 @@ static void dup_fails(void)
 	ends_close(e);
 }
 
+/* As of a file system that could not write, or by a filter. */
+static void close_fails(void)
+{
+	static const int errors[] = { EIO, EINTR };
+	struct ends e = ends_open();
+
+	exchange(e, "/1");
+	for (size_t i = 0; i < 2; i++) {
+		refuse(SYS_close, errors[i]);
+		CHECK(close(0) == -1 && errno == errors[i]);
+		CHECK(close(i ? e.server : e.client) == -1 && errno == errors[i]);
+	}
+}
+
 /* EBUSY, EINTR: a race with open() of another thread, which a filter stands for. */
 static void dup_is_interrupted(void)
 {
@@ -725,6 +739,7 @@ static void a_number_beyond_the_table(void)
 }
 
 static const struct host_case cases[] = {
+	{ "close_fails", close_fails },
 	{ "dup_fails", dup_fails },
 	{ "dup_is_interrupted", dup_is_interrupted },
 	{ "dup_over_a_connection", dup_over_a_connection },

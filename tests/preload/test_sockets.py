@@ -56,6 +56,7 @@ MEMORY = {
     "lengths_that_cannot_be_written": both("/1", "/2", "/2"),
 }
 SOCKETS = {
+    "close_fails": both("/1"),
     # The target of a dup2() that fails is what it was.
     "dup_fails": both("/1", "/2", "/3"),
     "dup_is_interrupted": both("/1", "/2"),
