@@ -6,13 +6,14 @@ int SSL_do_handshake(void *ssl);
 void *SSL_CTX_new(const void *method);
 int use(void);
 
-/* WHO, if it has reached that copy by all of them. */
+/* WHO, if it has reached that copy by all of them, and with no session at all, too. */
 int use(void)
 {
 	void *ssl = SSL_CTX_new(0);
 	int who = -SSL_read(ssl, 0, 1);
 
-	if (SSL_write(ssl, "", 1) != -10 - who || SSL_do_handshake(ssl) != -20 - who)
+	if (SSL_read(0, 0, 1) != -who || SSL_write(ssl, "", 1) != -10 - who ||
+	    SSL_do_handshake(ssl) != -20 - who)
 		return -1;
 	return who;
 }

@@ -651,6 +651,29 @@ static void test_tag_table_is_bounded_and_counts(void **state)
 	assert_int_equal(count_of(STAT_TAG_LOST), 2);
 }
 
+/* An id that came twice stays one that did when one of its entries is pushed out. */
+static void test_tag_that_came_twice_is_void_when_one_is_lost(void **state)
+{
+	struct span_context caller = { .trace = { { 1 } }, .span = id_at(0, 1ull << 40) };
+	struct span *spans[5];
+	struct span_ref found;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		spans[i] = span_start(SPAN_SERVER, &caller);
+		tag_remember(span_ref(spans[i]), &caller.span);
+	}
+	for (unsigned i = 2; i < 5; i++) {
+		struct span_id id = id_at(0, i);
+
+		spans[i] = open_tagged(&id);
+	}
+	assert_int_equal(count_of(STAT_TAG_LOST), 1);
+	assert_int_equal(tag_find(&caller.trace, &caller.span, &found), TAG_STALE);
+	for (unsigned i = 0; i < 5; i++)
+		span_discard(spans[i]);
+}
+
 /*
  * Threads that all meet in eight buckets: what is found is the span that was asked for, whoever
  * pushes whom out.  Other threads' spans end and their slots are taken again all the while.
@@ -722,6 +745,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_tag_table_is_bounded_and_counts, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_tag_that_came_twice_is_void_when_one_is_lost,
+						set_up, tear_down),
 		cmocka_unit_test(test_tag_table_is_everybodys),
 	};
 

@@ -440,7 +440,7 @@ static void *one_session(void *arg)
 	return (void *)none;
 }
 
-/* Against the library's rule, and seen: one reads while the other writes. */
+/* Against the library's rule; but a program that breaks it is not to die of us. */
 static void test_tls_session_of_two_threads_at_once_is_there_for_both(void **state)
 {
 	pthread_t threads[2];
