@@ -227,12 +227,15 @@ enum tag tag_find(const struct trace_id *trace, const struct span_id *id, struct
 char *arrival_at(const struct arrival *a, uint64_t at, size_t *ret_run)
 {
 	uint64_t skip = at - a->at;
+	size_t left;
 
 	if (at < a->at || skip >= a->len)
 		return NULL;
+	left = a->len - skip; /* the vector may have room for more */
 	for (size_t i = 0; i < a->count; i++) {
 		if (skip < a->iov[i].iov_len) {
 			*ret_run = a->iov[i].iov_len - skip;
+			*ret_run = *ret_run < left ? *ret_run : left;
 			return (char *)a->iov[i].iov_base + skip;
 		}
 		skip -= a->iov[i].iov_len;

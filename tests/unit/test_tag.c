@@ -261,6 +261,33 @@ static void test_tag_in_vectors(void **state)
 	}
 }
 
+/* What the vector has room for behind that is not of this call, and may be of the one before. */
+static void test_tag_arrival_ends_with_its_call(void **state)
+{
+	static char first[] = "abcdef", second[] = "ghijkl";
+	const struct iovec iov[] = { { first, 6 }, { NULL, 0 }, { second, 6 } };
+	const struct arrival a = { iov, 3, 9, 100 }, unseen = { NULL, 0, 9, 100 };
+	char got[16];
+	size_t run = 0;
+
+	(void)state;
+	assert_null(arrival_at(&a, 99, &run));
+	assert_ptr_equal(arrival_at(&a, 100, &run), first);
+	assert_int_equal(run, 6);
+	assert_ptr_equal(arrival_at(&a, 105, &run), first + 5);
+	assert_int_equal(run, 1);
+	assert_ptr_equal(arrival_at(&a, 106, &run), second);
+	assert_int_equal(run, 3);
+	assert_ptr_equal(arrival_at(&a, 108, &run), second + 2);
+	assert_int_equal(run, 1);
+	assert_null(arrival_at(&a, 109, &run));
+	assert_true(arrival_copy(&a, 102, got, 7));
+	assert_memory_equal(got, "cdefghi", 7);
+	assert_false(arrival_copy(&a, 102, got, 8));
+	assert_false(arrival_copy(&a, 99, got, 1));
+	assert_null(arrival_at(&unseen, 100, &run)); /* as sendfile()'s */
+}
+
 /* A vector that names memory twice: writing to one piece would change another. */
 static void test_tag_not_where_pieces_overlap(void **state)
 {
@@ -721,6 +748,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tag_stays_away_when_read_byte_by_byte, set_up,
 						tear_down),
 		cmocka_unit_test(test_tag_in_vectors),
+		cmocka_unit_test(test_tag_arrival_ends_with_its_call),
 		cmocka_unit_test_setup_teardown(test_tag_not_where_pieces_overlap, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_tag_each_of_pipelined_requests, set_up,
