@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +30,17 @@ static void field(const char *name, const char *s, size_t len, bool is_cut)
 {
 	struct http1 p = { .name = bytes_from_str(name), .value = { s, len }, .is_cut = is_cut };
 
+	if (config_has_others())
+		p.tell = HEAD_TELL_MORE;
 	head_field(&h, text, &p);
+}
+
+static void propagate(const char *formats)
+{
+	char setting[64], *env[] = { setting, NULL };
+
+	snprintf(setting, sizeof(setting), "OTEL_PROPAGATORS=%s", formats);
+	config_parse(&config, env);
 }
 
 static void assert_kept(enum head_field which, const char *want)
@@ -37,6 +48,15 @@ static void assert_kept(enum head_field which, const char *want)
 	struct bytes got = head_get(&h, text, which);
 
 	assert_true(head_has(&h, which));
+	assert_int_equal(got.len, strlen(want));
+	assert_memory_equal(got.ptr, want, got.len);
+}
+
+static void assert_line(uint16_t *at, const char *want)
+{
+	struct bytes got;
+
+	assert_true(head_line(text, at, &got));
 	assert_int_equal(got.len, strlen(want));
 	assert_memory_equal(got.ptr, want, got.len);
 }
@@ -143,6 +163,99 @@ static void test_head_lists_end_where_the_text_does(void **state)
 	assert_true(h.used <= HEAD_TEXT_BYTES);
 }
 
+/*
+ * Of 40,960 bytes 8 are "no line", and each line takes 4 more than it is long: 12 bytes are left,
+ * of which a field gets all that there are, and what comes then none.
+ */
+static void leave_12_bytes(void)
+{
+	fill();
+	for (int i = 0; i < 5; i++)
+		field("baggage", value, i < 4 ? 8190 : 8160, false);
+	assert_int_equal(HEAD_TEXT_BYTES - h.used, 12);
+}
+
+static void test_head_field_is_cut_where_the_text_ends(void **state)
+{
+	(void)state;
+	leave_12_bytes();
+	field("user-agent", "0123456789abcdef", 16, false);
+	field("host", "a", 1, false);
+	assert_kept(HEAD_USER_AGENT, "0123456789ab");
+	assert_kept(HEAD_HOST, "");
+	assert_int_equal(h.used, HEAD_TEXT_BYTES);
+}
+
+/* Headers of other formats are counted where there is no room for them: they are not valid then. */
+static void test_head_other_formats_end_where_the_text_does(void **state)
+{
+	struct format_values values;
+
+	(void)state;
+	propagate("baggage,b3");
+	leave_12_bytes();
+	field("B3", "1234567", 7, false); /* behind 4 bytes and one that says which it is */
+	assert_int_equal(h.used, HEAD_TEXT_BYTES);
+	field("X-B3-TraceId", "1", 1, false);
+	assert_int_equal(h.others, 2);
+	head_formats(&h, text, &values);
+	assert_int_equal(values.of[FORMAT_B3].len, 7);
+	assert_memory_equal(values.of[FORMAT_B3].ptr, "1234567", 7);
+	assert_null(values.of[FORMAT_B3_TRACE].ptr);
+}
+
+/* C66: an item is kept whole or not at all, which is told; that it was there is known. */
+static void test_head_items_are_whole(void **state)
+{
+	uint16_t at;
+
+	(void)state;
+	propagate("jaeger");
+	memset(value, 'v', sizeof(value));
+	field("uberctx-k", "1", 1, false);
+	assert_false(h.is_full);
+	field("uberctx-l", value, 8192, false); /* and its key: one more than a list has */
+	assert_true(h.is_full);
+	h.is_full = false;
+	field("uberctx-m", value, 10, true);
+	assert_true(h.is_full);
+	assert_int_equal(h.items, 1 << PROPAGATOR_JAEGER);
+	at = h.others_first;
+	assert_line(&at, (char[]){ FORMAT_LINES + PROPAGATOR_JAEGER, 'k', '=', '1', '\0' });
+	assert_int_equal(at, 0);
+}
+
+static void test_head_items_end_where_the_text_does(void **state)
+{
+	(void)state;
+	propagate("baggage,ottrace");
+	leave_12_bytes();
+	/* 4 bytes, one that says what it is, the key, "=" and the value */
+	field("ot-baggage-key", "1234", 4, false);
+	assert_int_equal(HEAD_TEXT_BYTES - h.used, 12);
+	assert_true(h.is_full);
+	h.is_full = false;
+	field("ot-baggage-key", "123", 3, false);
+	assert_int_equal(h.used, HEAD_TEXT_BYTES);
+	assert_false(h.is_full);
+}
+
+/* What is not read line by line either (C50). */
+static void test_head_without_trace_context(void **state)
+{
+	(void)state;
+	propagate("b3");
+	field("traceparent", "x", 1, false);
+	field("tracestate", "a=b", 3, false);
+	field("baggage", "c=d", 3, false);
+	assert_int_equal(h.fields.traceparents, 0);
+	assert_false(head_has(&h, HEAD_TRACEPARENT));
+	assert_int_equal(h.tracestates, 0);
+	assert_int_equal(h.tracestate_first, 0);
+	assert_int_equal(h.baggages, 0);
+	assert_int_equal(h.baggage_first, 0);
+}
+
 static void test_head_more_lines_than_a_count_holds(void **state)
 {
 	(void)state;
@@ -167,15 +280,6 @@ static void whole(struct bytes in)
 	memset(&h, 0xee, sizeof(h)); /* of a head before */
 	assert_true(http1_whole_request(&p, &in, &h.fields, &others));
 	head_whole(&h, text, &others);
-}
-
-static void assert_line(uint16_t *at, const char *want)
-{
-	struct bytes got;
-
-	assert_true(head_line(text, at, &got));
-	assert_int_equal(got.len, strlen(want));
-	assert_memory_equal(got.ptr, want, got.len);
 }
 
 /* C1-C3, C30, C63: the same as line by line, and nothing is copied but what is in lists. */
@@ -222,11 +326,8 @@ static void test_head_whole_is_forgotten(void **state)
 /* OTEL_PROPAGATORS without tracecontext (C50): nobody has sent a parent. */
 static void test_head_whole_without_trace_context(void **state)
 {
-	char setting[] = "OTEL_PROPAGATORS=baggage";
-	char *env[] = { setting, NULL };
-
 	(void)state;
-	config_parse(&config, env);
+	propagate("baggage");
 	whole(BYTES(HEAD));
 	assert_false(head_has(&h, HEAD_TRACEPARENT));
 	assert_int_equal(h.fields.traceparents, 0);
@@ -245,6 +346,11 @@ int main(void)
 		TEST(longer_list_loses_whole_members),
 		TEST(list_cut_by_the_parser_loses_its_last_member),
 		TEST(lists_end_where_the_text_does),
+		TEST(field_is_cut_where_the_text_ends),
+		TEST(other_formats_end_where_the_text_does),
+		TEST(items_are_whole),
+		TEST(items_end_where_the_text_does),
+		TEST(without_trace_context),
 		TEST(more_lines_than_a_count_holds),
 		TEST(whole),
 		TEST(whole_is_forgotten),
