@@ -128,10 +128,11 @@ static enum whose whose(const struct store *head, size_t bytes)
 	return OURS;
 }
 
-static bool maps_read(struct spool_reader *r)
+static bool areas_read(struct spool_reader *r)
 {
 	return read_at(r, 0, sizeof(struct store)) && read_at(r, STORE_TAKEN_MAP, r->slots / 8) &&
-	       read_at(r, STORE_DONE_MAP, r->slots / 8);
+	       read_at(r, STORE_DONE_MAP, r->slots / 8) &&
+	       read_at(r, STORE_BLOCK_AREA, STORE_BLOCKS * STORE_BLOCK_BYTES);
 }
 
 static void slot_read(struct spool_reader *r, uint32_t index)
@@ -219,7 +220,7 @@ static bool file_read(struct spool_reader *r, size_t bytes)
 	r->slots = head.slots;
 	r->word = 0;
 	r->last_ns = 0;
-	if (!r->copy || !maps_read(r))
+	if (!r->copy || !areas_read(r))
 		return false;
 	slots_read(r);
 	return true;

@@ -162,6 +162,12 @@ struct span_mark span_mark(const struct span *s);
 MUST_USE bool span_block_take(struct span_block *ret, const struct span *s, struct span_mark since);
 void span_block_add(struct span *s, const struct span_block *b);
 
+/*
+ * From now on what is added is, but for what is of one connection alone, once in the store
+ * (store_block.h), if there is room for it.  Of spans of that kind; they may lie in another order.
+ */
+void span_block_share(struct span_block *b, enum span_kind kind);
+
 /* With what a text begins that will follow them, in n pieces, if there is room. */
 void span_block_begin(struct span_block *b, enum attr key, const struct bytes *pieces, size_t n);
 
@@ -186,9 +192,13 @@ void span_set_named(struct span *s, enum attr prefix, struct bytes packed);
 void span_find(const struct span *s, const enum attr *keys, struct bytes *ret_values, size_t n);
 
 /*
- * The text of that key which was set at span_mark().used; ptr NULL: as above, or another is there.
+ * The text of that key which was set at span_mark().used, as far as it lies in the first slot; ptr
+ * NULL: it does not begin there, or another is there.
  */
 struct bytes span_text_at(const struct span *s, uint32_t at, enum attr key);
+
+/* Is that perhaps not all of it? */
+bool span_text_is_cut(const struct span *s, struct bytes text);
 
 /*
  * The same with a key that is all the application's, of ITEM_NAMED_KEY_MAX at most; and an event.

@@ -33,12 +33,12 @@
 #include "span.h"
 
 #define STORE_MAGIC 0x6e707369u /* "ispn" */
-#define STORE_VERSION 4u
-#define STORE_SLOT_BYTES 1024u
-#define STORE_USUAL_BYTES 384u /* of a slot: what a usual span fills */
+#define STORE_VERSION 5u
+#define STORE_SLOT_BYTES 512u
+#define STORE_USUAL_BYTES 256u /* of a slot: what a usual span fills */
 #define STORE_BARE_BYTES 128u  /* the same of one that is not recorded */
 #define STORE_MAX_SLOTS (1u << 20)
-#define STORE_RECORD_SLOTS 40u /* longest chain of one record */
+#define STORE_RECORD_SLOTS 80u /* longest chain of one record */
 #define STORE_VALUE_MAX 8192u  /* longer values are cut */
 #define STORE_ITEMS_MAX (STORE_RECORD_SLOTS * STORE_SLOT_BYTES)
 #define STORE_ATTRS_MAX 128u /* OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT */
@@ -55,7 +55,10 @@
 #define STORE_COUNTS 256u
 #define STORE_REMOTE_AREA (STORE_COUNT_AREA + STORE_COUNTS * STORE_COUNT_BYTES) /* remote.h */
 #define STORE_REMOTE_BYTES 12288u
-#define STORE_SLOT_AREA (STORE_REMOTE_AREA + STORE_REMOTE_BYTES)
+#define STORE_BLOCK_AREA (STORE_REMOTE_AREA + STORE_REMOTE_BYTES) /* store_block.h */
+#define STORE_BLOCK_BYTES 512u
+#define STORE_BLOCKS 512u
+#define STORE_SLOT_AREA (STORE_BLOCK_AREA + STORE_BLOCKS * STORE_BLOCK_BYTES)
 
 enum slot_state {
 	SLOT_FREE,  /* 0, as in a fresh mapping */
@@ -169,6 +172,7 @@ enum item_type {
 	ITEM_OWN_EVENT = 22, /* value: uint64_t, CLOCK_MONOTONIC, ns; a name of the application's */
 	ITEM_EVENT_OF = 23,  /* value: struct item_event: an event with attributes (span_told.h) */
 	ITEM_LINK = 24,      /* value: struct item_link: another span, of whatever trace */
+	ITEM_BLOCK = 25,     /* key: the number of a block (store_block.h); no value */
 };
 
 /*
@@ -186,7 +190,7 @@ static ALWAYS_INLINE bool item_is_named(uint8_t type)
 struct item_head {
 	uint8_t type;  /* enum item_type */
 	uint8_t flags; /* 0 */
-	uint16_t key;  /* enum attr, for types below ITEM_NAME; enum span_event */
+	uint16_t key;  /* enum attr, for types below ITEM_NAME; enum span_event; a number */
 	uint32_t len;
 };
 
@@ -363,11 +367,18 @@ struct record {
 	uint32_t dropped_links;
 	uint32_t types; /* of the items that were read: 1 << enum item_type */
 	/*
-	 * So many bytes of items, and attributes among them, were found sound and lie there
-	 * unchanged: a next record that has the same ones is not looked through again.
+	 * So many bytes of items were found sound and lie there unchanged, 0: none; they came of
+	 * these in the slot, which said that there are so many attributes, and of so many blocks,
+	 * the first of them here: a next record that has the same ones is not looked through again.
 	 */
 	uint32_t sound_len;
-	uint32_t sound_attrs;
+	uint32_t raw_len;
+	uint32_t raw_attrs;
+	uint32_t blocks;
+	uint32_t block; /* its number */
+	uint32_t block_at;
+	uint32_t block_len;
+	unsigned char raw[SPAN_DATA_BYTES];
 	unsigned char items[STORE_ITEMS_MAX];
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Items of a span that are written as they are, several at once. */
 #include "copy.h"
-#include "span.h"
-#include "store.h"
+#include "span_items.h"
+#include "store_block.h"
 
 /* Is there room in the first slot, so that all of it lies in one piece? */
 static ALWAYS_INLINE bool has_room(const struct span *s, size_t len, uint32_t attrs)
@@ -63,10 +63,13 @@ struct span_mark span_mark(const struct span *s)
 bool span_block_take(struct span_block *ret, const struct span *s, struct span_mark since)
 {
 	size_t len = s ? s->used - since.used : 0;
+	struct cursor c;
 
-	if (!s || s->last || s->dropped_attrs || len > sizeof(ret->items))
+	if (!s || s->dropped_attrs || len > sizeof(ret->items))
 		return false;
-	memcpy(ret->items, span_data(s) + since.used, len);
+	c = (struct cursor){ span_data(s), SPAN_DATA_BYTES, s->next, 0 };
+	if (!cursor_read(&c, NULL, since.used) || !cursor_read(&c, ret->items, len))
+		return false;
 	ret->len = (uint16_t)len;
 	ret->attrs = (uint16_t)(s->attrs - since.attrs);
 	ret->begun = 0;
@@ -107,22 +110,89 @@ bool span_set_block_and(struct span *s, const struct span_block *b, struct bytes
 	return true;
 }
 
-/* Set again one by one, as they were the first time. */
-static NO_INLINE void add_slowly(struct span *s, const struct span_block *b)
+/* --- what is once in the store --- */
+
+#define OWN_MAX 96u /* of an item that is moved: an address */
+
+/* Of one connection alone, so that it is nobody else's, too. */
+static bool is_own(const struct item_head *h, enum span_kind kind)
+{
+	switch (h->key) {
+	case ATTR_NETWORK_PEER_ADDRESS:
+	case ATTR_NETWORK_PEER_PORT:
+		return kind == SPAN_SERVER;
+	case ATTR_CLIENT_ADDRESS:
+	case ATTR_CLIENT_PORT:
+	case ATTR_NETWORK_LOCAL_PORT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Moves those behind the others; returns the length of the others. */
+static size_t own_apart(struct span_block *b, enum span_kind kind)
+{
+	unsigned char own[OWN_MAX];
+	size_t at = 0, end = b->len;
+	struct item_head head;
+
+	while (at < end) {
+		size_t len;
+
+		memcpy(&head, b->items + at, sizeof(head));
+		len = sizeof(head) + head.len;
+		if (head.type >= ITEM_NAME || len > sizeof(own) || !is_own(&head, kind)) {
+			at += len;
+			continue;
+		}
+		memcpy(own, b->items + at, len);
+		memmove(b->items + at, b->items + at + len, b->len - at - len);
+		memcpy(b->items + b->len - len, own, len);
+		end -= len;
+	}
+	return end;
+}
+
+void span_block_share(struct span_block *b, enum span_kind kind)
+{
+	size_t len = own_apart(b, kind);
+	struct item_head head = { .type = ITEM_BLOCK };
+	uint32_t number;
+
+	if (len <= sizeof(head))
+		return;
+	number =
+		store_block_share(store_get(), kind, (struct bytes){ (const char *)b->items, len });
+	if (number == NO_BLOCK)
+		return;
+	head.key = (uint16_t)number;
+	memmove(b->items + sizeof(head), b->items + len, b->len + (size_t)b->begun - len);
+	memcpy(b->items, &head, sizeof(head));
+	b->len = (uint16_t)(b->len - len + sizeof(head));
+}
+
+/* Set again one by one, as they were the first time; of a block what it says. */
+static NO_INLINE void add_slowly(struct span *s, struct bytes items, bool is_block)
 {
 	struct item_head head;
 
-	for (size_t at = 0; at < b->len; at += sizeof(head) + head.len) {
+	for (size_t at = 0; items.len - at >= sizeof(head); at += head.len) {
 		struct bytes value;
 		int64_t number;
 
-		memcpy(&head, b->items + at, sizeof(head));
-		value = (struct bytes){ (const char *)b->items + at + sizeof(head), head.len };
+		memcpy(&head, items.ptr + at, sizeof(head));
+		at += sizeof(head);
+		if (head.len > items.len - at)
+			return;
+		value = (struct bytes){ items.ptr + at, head.len };
 		if (head.type == ITEM_STR)
 			span_set_str(s, (enum attr)head.key, value);
 		if (head.type == ITEM_NAME)
 			span_set_name(s, value);
-		if (head.type != ITEM_INT)
+		if (head.type == ITEM_BLOCK && !is_block)
+			add_slowly(s, store_block_items(store_get(), head.key), true);
+		if (head.type != ITEM_INT || head.len != sizeof(number))
 			continue;
 		memcpy(&number, value.ptr, sizeof(number));
 		span_set_int(s, (enum attr)head.key, number);
@@ -134,7 +204,7 @@ void span_block_add(struct span *s, const struct span_block *b)
 	if (!span_is_recording(s))
 		return;
 	if (UNLIKELY(!has_room(s, b->len, b->attrs))) {
-		add_slowly(s, b);
+		add_slowly(s, (struct bytes){ (const char *)b->items, b->len }, false);
 		return;
 	}
 	copy_short(span_data(s) + s->used, b->items, b->len);

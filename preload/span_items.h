@@ -30,6 +30,12 @@ static inline bool cursor_hop(struct cursor *c)
 	return true;
 }
 
+/*
+ * Reads len bytes, or skips them when to is NULL.  The slot may be somebody else's by now, being
+ * written: see span_ref_context().  So no memcpy(), which the thread sanitizer would look into.
+ */
+bool cursor_read(struct cursor *c, void *to, size_t len);
+
 /* Ids of a slot that may be changing; whether they were whole is for the generation to say. */
 __attribute__((no_sanitize("thread"))) static ALWAYS_INLINE void
 span_peek(unsigned char *to, const uint8_t *from, size_t n)

@@ -3,13 +3,9 @@
 #include <string.h>
 
 #include "span_items.h"
+#include "store_block.h"
 
-/*
- * Reads len bytes, or skips them when to is NULL.  The slot may be somebody else's by now, being
- * written: see span_ref_context().  So no memcpy(), which the thread sanitizer would look into.
- */
-__attribute__((no_sanitize("thread"))) static bool cursor_read(struct cursor *c, void *to,
-							       size_t len)
+__attribute__((no_sanitize("thread"))) bool cursor_read(struct cursor *c, void *to, size_t len)
 {
 	char *p = to;
 
@@ -67,28 +63,51 @@ list_copy(const struct span *s, enum item_type type, bool only_first, char *to, 
 	return list_copy_kept(s, type, only_first, to, cap);
 }
 
+/* What is looked for, and what was found. */
+struct wanted {
+	const enum attr *keys;
+	struct bytes *values;
+	size_t n;
+	uint64_t perhaps; /* a bit for each key, modulo 64 */
+};
+
+static ALWAYS_INLINE void find(const struct wanted *w, const struct item_head *h, const char *value)
+{
+	for (size_t i = 0; w->perhaps >> h->key % 64 & 1 && i < w->n; i++)
+		if (h->type < ITEM_ELEMENT && h->key == w->keys[i])
+			w->values[i] = (struct bytes){ value, h->len };
+}
+
+static void find_in(const struct wanted *w, struct bytes items, bool is_block)
+{
+	struct item_head head;
+
+	while (items.len >= sizeof(head)) {
+		memcpy(&head, items.ptr, sizeof(head));
+		items = bytes_skip(items, sizeof(head));
+		if (head.len > items.len)
+			return;
+		find(w, &head, items.ptr);
+		if (head.type == ITEM_BLOCK && !is_block)
+			find_in(w, store_block_items(store_get(), head.key), true);
+		items = bytes_skip(items, head.len);
+	}
+}
+
 void span_find(const struct span *s, const enum attr *keys, struct bytes *ret_values, size_t n)
 {
-	const unsigned char *at = s ? span_data(s) : NULL;
-	size_t left = !s ? 0 : s->used < SPAN_DATA_BYTES ? s->used : SPAN_DATA_BYTES;
-	struct item_head head;
-	uint64_t perhaps = 0; /* a bit for the key, modulo 64 */
+	struct wanted w = { keys, ret_values, n, 0 };
 
 	for (size_t i = 0; i < n; i++) {
 		ret_values[i] = (struct bytes){ NULL, 0 };
-		perhaps |= UINT64_C(1) << keys[i] % 64;
+		w.perhaps |= UINT64_C(1) << keys[i] % 64;
 	}
-	while (left >= sizeof(head)) {
-		memcpy(&head, at, sizeof(head));
-		if (head.len > left - sizeof(head))
-			return;
-		for (size_t i = 0; perhaps >> head.key % 64 & 1 && i < n; i++)
-			if (head.type < ITEM_ELEMENT && head.key == keys[i])
-				ret_values[i] =
-					(struct bytes){ (const char *)at + sizeof(head), head.len };
-		at += sizeof(head) + head.len;
-		left -= sizeof(head) + head.len;
-	}
+	if (!s)
+		return;
+	find_in(&w,
+		(struct bytes){ (const char *)span_data(s),
+				s->used < SPAN_DATA_BYTES ? s->used : SPAN_DATA_BYTES },
+		false);
 }
 
 struct bytes span_text_at(const struct span *s, uint32_t at, enum attr key)
@@ -100,9 +119,16 @@ struct bytes span_text_at(const struct span *s, uint32_t at, enum attr key)
 	if (value > end)
 		return (struct bytes){ NULL, 0 };
 	memcpy(&head, span_data(s) + at, sizeof(head));
-	if (head.type != ITEM_STR || head.key != key || head.len > end - value)
+	if (head.type != ITEM_STR || head.key != key)
 		return (struct bytes){ NULL, 0 };
-	return (struct bytes){ (const char *)span_data(s) + value, head.len };
+	return (struct bytes){ (const char *)span_data(s) + value,
+			       head.len < end - value ? head.len : end - value };
+}
+
+bool span_text_is_cut(const struct span *s, struct bytes text)
+{
+	return text.ptr &&
+	       (const unsigned char *)text.ptr + text.len == span_data(s) + SPAN_DATA_BYTES;
 }
 
 size_t span_tracestate(const struct span *s, char *to, size_t cap)

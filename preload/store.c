@@ -19,10 +19,10 @@
 #include "stats.h"
 
 #define SLOTS_MIN 1024u
-#define SLOTS_PER_QUEUED 4u   /* open spans and continuations need room beside the finished ones */
-#define SPOOLED_PER_QUEUED 2u /* the same in a file, all of which is allocated */
+#define SLOTS_PER_QUEUED 8u   /* open spans and continuations need room beside the finished ones */
+#define SPOOLED_PER_QUEUED 4u /* the same in a file, all of which is allocated */
 #define RETRY_NS 1000000000u
-#define EXTEND_MAX 16u /* slots taken in one go: more than the longest value needs */
+#define EXTEND_MAX 20u /* slots taken in one go: more than the longest value needs */
 
 void (*_Atomic span_ended_without_owner)(struct store *st);
 

@@ -8,8 +8,10 @@
 #include "clock.h"
 #include "shake.h"
 #include "stats.h"
+#include "store_block.h"
 
 #define STALE_NS 1000000000u
+#define RECORD_BLOCKS 4u                                     /* that a record may name */
 #define FLAGS_KNOWN (TRACE_FLAG_SAMPLED | TRACE_FLAG_RANDOM) /* C21 */
 
 static _Atomic uint64_t *done_word(struct store *st, uint32_t word)
@@ -281,24 +283,64 @@ static ALWAYS_INLINE bool item_next(const struct record *r, size_t *at, struct i
 	return true;
 }
 
+/* Is it a block's number that is there?  Then puts what it says in its place. */
+static bool block_open(const struct store *st, struct record *r, size_t at)
+{
+	struct item_head head;
+	struct bytes items;
+	size_t rest;
+
+	if (r->items_len - at < sizeof(head))
+		return false;
+	memcpy(&head, r->items + at, sizeof(head));
+	if (head.type != ITEM_BLOCK || head.flags || head.len)
+		return false;
+	items = store_block_items(st, head.key);
+	rest = r->items_len - at - sizeof(head);
+	if (!items.len || items.len > sizeof(r->items) - at - rest)
+		return false;
+	memmove(r->items + at + items.len, r->items + at + sizeof(head), rest);
+	memcpy(r->items + at, items.ptr, items.len);
+	r->items_len = (uint32_t)(at + items.len + rest);
+	if (r->blocks++ == 0) {
+		r->block = head.key;
+		r->block_at = (uint32_t)at;
+		r->block_len = (uint32_t)items.len;
+	}
+	return true;
+}
+
 /* Every item fits, the last one ends at the end, and there are as many attributes as it says. */
-static bool items_are_sound(struct record *r)
+static bool items_are_sound(const struct store *st, struct record *r)
 {
 	struct item_head head;
 	struct bytes value;
 	uint32_t attrs = 0;
 	size_t at = 0;
 
-	r->types = 0;
-	while (item_next(r, &at, &head, &value)) {
-		attrs += head.type < ITEM_NAME;
-		r->types |= 1u << head.type;
-	}
+	r->types = r->blocks = 0;
+	do {
+		while (item_next(r, &at, &head, &value)) {
+			attrs += head.type < ITEM_NAME;
+			r->types |= 1u << head.type;
+		}
+	} while (r->blocks < RECORD_BLOCKS && block_open(st, r, at));
 	if (at != r->items_len || attrs != r->head.attrs)
 		return false;
-	r->sound_len = r->items_len;
-	r->sound_attrs = attrs;
+	r->sound_len = r->head.used = r->items_len;
 	return true;
+}
+
+/* The same number is another block in another store. */
+static bool block_is_as_before(const struct store *st, const struct record *r)
+{
+	struct bytes items;
+
+	if (!r->blocks)
+		return true;
+	items = store_block_items(st, r->block);
+	return r->blocks == 1 && items.len == r->block_len &&
+	       memcmp(r->items + r->block_at, items.ptr, items.len) == 0;
 }
 
 /* Our own copy, which nobody else can write to, is what was sound, and stays what is read. */
@@ -306,11 +348,24 @@ static bool is_as_before(const struct store *st, uint32_t index, struct record *
 {
 	uint32_t len = r->head.used;
 
-	if (r->head.slots != 1 || !len || len != r->sound_len || r->head.attrs != r->sound_attrs ||
-	    memcmp(r->items, span_data(store_slot(st, index)), len) != 0)
+	if (r->head.slots != 1 || !r->sound_len || len != r->raw_len ||
+	    r->head.attrs != r->raw_attrs ||
+	    memcmp(r->raw, span_data(store_slot(st, index)), len) != 0 ||
+	    !block_is_as_before(st, r))
 		return false;
-	r->items_len = len;
+	r->items_len = r->head.used = r->sound_len;
 	return true;
+}
+
+/* What is read was copied once: the same for both. */
+static void raw_keep(struct record *r)
+{
+	r->raw_len = r->raw_attrs = 0;
+	if (r->head.slots != 1)
+		return;
+	r->raw_len = r->head.used;
+	r->raw_attrs = r->head.attrs;
+	memcpy(r->raw, r->items, r->raw_len);
 }
 
 static bool items_read(const struct store *st, uint32_t slots, uint32_t index, struct record *ret)
@@ -318,7 +373,10 @@ static bool items_read(const struct store *st, uint32_t slots, uint32_t index, s
 	if (is_as_before(st, index, ret))
 		return true;
 	ret->sound_len = 0;
-	return items_copy(st, slots, index, ret) && items_are_sound(ret);
+	if (!items_copy(st, slots, index, ret))
+		return false;
+	raw_keep(ret);
+	return items_are_sound(st, ret);
 }
 
 bool store_read(struct store *st, uint32_t index, struct record *ret)

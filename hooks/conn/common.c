@@ -3,13 +3,14 @@
 
 #include "compiler.h"
 #include "copy.h"
+#include "store.h"
 
 static ALWAYS_INLINE bool is_same(const char *kept, size_t len, struct bytes now)
 {
 	return now.len == len && copy_is_same(kept, now.ptr, len);
 }
 
-bool common_recall(const struct common *k, const struct common_key *key, struct span *s)
+bool common_recall(struct common *k, const struct common_key *key, struct span *s)
 {
 	const char *host = k->key + k->method_len;
 
@@ -17,6 +18,11 @@ bool common_recall(const struct common *k, const struct common_key *key, struct 
 	    !is_same(host, k->host_len, key->host) ||
 	    !is_same(host + k->host_len, k->agent_len, key->agent))
 		return false;
+	/* Not for a connection's only request. */
+	if (UNLIKELY(!k->is_shared) && span_is_recording(s)) {
+		k->is_shared = true;
+		span_block_share(&k->block, (enum span_kind)s->kind);
+	}
 	span_block_add(s, &k->block);
 	return true;
 }
@@ -27,6 +33,7 @@ void common_keep(struct common *k, const struct common_key *key, const struct sp
 	char *to = k->key;
 
 	k->version = 0;
+	k->is_shared = false;
 	if (key->method.len + key->host.len + key->agent.len > sizeof(k->key) ||
 	    !span_block_take(&k->block, s, since))
 		return;

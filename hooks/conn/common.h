@@ -28,13 +28,14 @@ struct common {
 	uint8_t method_len;
 	uint8_t host_len;
 	uint8_t agent_len;
+	bool is_shared;  /* span_block_share() was asked */
 	uint32_t serial; /* another one whenever something else is kept; never 0 then */
 	struct span_block block;
 	char key[COMMON_KEY_BYTES]; /* method, host, agent */
 };
 
 /* Sets on s what is kept for that key; false: nothing is. */
-MUST_USE bool common_recall(const struct common *k, const struct common_key *key, struct span *s);
+MUST_USE bool common_recall(struct common *k, const struct common_key *key, struct span *s);
 
 /* Keeps what was set on s since then. */
 void common_keep(struct common *k, const struct common_key *key, const struct span *s,

@@ -40,15 +40,16 @@ static struct bytes path_of(struct bytes url)
 	return (struct bytes){ s, (size_t)(scan_for(s, end, ends_path) - s) };
 }
 
-/* The user's own template, else what is left without ids. */
-static struct bytes summary_of(struct bytes url, char *buf, size_t cap)
+/* The user's own template, of a whole path; else what is left without ids. */
+static struct bytes summary_of(struct bytes url, bool is_cut, char *buf, size_t cap)
 {
 	struct bytes path = path_of(url);
 	struct bytes route = { NULL, 0 };
 
 	if (!path.len)
 		return path;
-	if (config.http_routes.len)
+	is_cut = is_cut && path.ptr + path.len == url.ptr + url.len;
+	if (config.http_routes.len && !is_cut)
 		route = route_match(config.http_routes, path);
 	if (route.ptr)
 		return route;
@@ -156,9 +157,12 @@ static NO_INLINE bool add_other(struct last_call *last, const struct exchange *x
 	char peer[CALLS_PEER_MAX], summary[CALLS_SUMMARY_MAX];
 	uint64_t hash;
 
-	if (!recall(last, x, c))
-		url = look(s, c, peer);
-	c->summary = summary_of(url, summary, sizeof(summary));
+	if (!recall(last, x, c)) {
+		struct bytes whole = look(s, c, peer);
+
+		url = whole.ptr ? whole : url;
+	}
+	c->summary = summary_of(url, span_text_is_cut(s, url), summary, sizeof(summary));
 	hash = calls_hash(c);
 	if (x->common)
 		keep(last, x, url, c, hash);

@@ -28,9 +28,8 @@
 #include "usual_impl.h"
 #include "write_impl.h"
 
-/* So that all fits into a slot: SPAN_BLOCK_BYTES, an event, and a trace state of ours. */
-#define TARGET_MAX 320u
-_Static_assert(SPAN_BLOCK_BYTES + TARGET_MAX + 64 <= SPAN_DATA_BYTES, "all is there, or nothing");
+/* Of a slot, beside what is told as of the last one: an event, and a trace state of ours. */
+#define OTHER_ITEMS 80u
 
 /* Nothing is under way there, and nothing is told of its beginning. */
 static ALWAYS_INLINE bool is_ready(const struct conn *c)
@@ -44,11 +43,15 @@ static ALWAYS_INLINE bool is_ready(const struct conn *c)
 	       LIKELY(http1_is_fresh(&c->out.parser));
 }
 
-/* Of what is recorded it must be known what is told, but for the target. */
-static ALWAYS_INLINE bool is_known(const struct conn *c, const struct span_context *cause)
+/* Of what is recorded it must be known what is told, but for the target, and all must fit. */
+static ALWAYS_INLINE bool is_known(const struct conn *c, struct bytes target,
+				   const struct span_context *cause)
 {
+	const struct span_block *b = &c->common.block;
+
 	return !sampler_may_record(cause) ||
-	       (LIKELY(c->request.is_common) && LIKELY(c->common.block.begun));
+	       (LIKELY(c->request.is_common) && LIKELY(b->begun) &&
+		LIKELY(b->len + b->begun + target.len <= SPAN_DATA_BYTES - OTHER_ITEMS));
 }
 
 /* Of which request is this one a part?  *ret: its context; ids: the header's value. */
@@ -71,7 +74,7 @@ static ALWAYS_INLINE struct span *open_call(struct conn *c, struct bytes target,
 	if (UNLIKELY(!s))
 		return NULL;
 	span_put_event(s, EVENT_CONNECTION_REUSED, now);
-	/* There is room for it (TARGET_MAX). */
+	/* There is room for it (is_known()). */
 	if (span_is_recording(s) && UNLIKELY(!attrs_client_as_last(s, c, target)))
 		span_count_dropped(s, 1);
 	return s;
@@ -138,8 +141,8 @@ static ALWAYS_INLINE bool plan(struct write *w, struct conn *c, struct bytes in)
 		return false;
 	target = head_get(&r->now, in.ptr, HEAD_TARGET);
 	ids = in.ptr + r->now.fields.piece[HEAD_TRACEPARENT].at;
-	if (UNLIKELY(target.len > TARGET_MAX) || UNLIKELY(!url_is_path(target)) ||
-	    UNLIKELY(!find_cause(ids, &cause)) || UNLIKELY(!is_known(c, &cause)))
+	if (UNLIKELY(!url_is_path(target)) || UNLIKELY(!find_cause(ids, &cause)) ||
+	    UNLIKELY(!is_known(c, target, &cause)))
 		return false;
 	c->pending = (struct exchange){ .parent = cause.local, .is_head = c->out.parser.is_head };
 	s = open_call(c, target, &cause);

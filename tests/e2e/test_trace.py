@@ -201,6 +201,39 @@ class Attributes(Stack):
                                    url_scheme="http", **same)
             self.assert_attributes(client, url_full=full, network_peer_port=second.port, **same)
 
+    def test_connections_that_ask_the_same(self):
+        """H34, H66, H70: what they share is told of all of them, and whose each is of that one."""
+        lab = self.lab()
+        second = lab.python_server("second.py", service="stock")
+        code = ("import http.client, sys\n"
+                "to = ('127.0.0.1', int(sys.argv[1]))\n"
+                "all = [http.client.HTTPConnection(*to, source_address=(f'127.0.0.{n}', 0))\n"
+                "       for n in (2, 3, 4)]\n"
+                "for turn in range(4):\n"
+                "    for c in all:\n"
+                "        c.connect() if not c.sock else None\n"
+                "        host, port = c.sock.getsockname()\n"
+                "        c.request('GET', f'/{host}/{port}/{turn}', headers={'User-Agent': host})\n"
+                "        c.getresponse().read()\n")
+        done = lab.run([PYTHON, "-c", code, str(second.port)], service="shell")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        spans = self.spans(lab, 24)
+        served = [s for s in spans if s["kind"] == "SERVER"]
+        self.assertEqual(len(served), 12)
+        self.assertEqual(len({s["attributes"]["url.path"] for s in served}), 12)
+        for span in served:
+            _, host, port, _ = span["attributes"]["url.path"].split("/")
+            self.assertEqual(span["name"], "GET")
+            self.assert_attributes(
+                span, network_peer_address=host, network_peer_port=int(port), client_address=host,
+                http_request_method="GET", url_scheme="http", user_agent_original=host,
+                server_address="127.0.0.1", server_port=second.port, network_protocol_version="1.1")
+        for span in (s for s in spans if s["kind"] == "CLIENT"):
+            self.assert_attributes(
+                span, network_peer_address="127.0.0.1", network_peer_port=second.port,
+                server_address="127.0.0.1", server_port=second.port, http_request_method="GET",
+                network_protocol_version="1.1")
+
     def test_names_from_a_route_table(self):
         lab = self.lab(OTEL_INTERSPAN_HTTP_ROUTES="/users/{id};/orders/{id}/items")
         self.stack(lab)

@@ -17,6 +17,7 @@
 #include "config.h"
 #include "spool_read.h"
 #include "stats.h"
+#include "store_block.h"
 
 #define FINISHED 70 /* more than a word of the maps */
 #define TORN 400
@@ -144,6 +145,59 @@ static void test_spool_tells_what_was_left(void **state)
 	assert_int_equal(read_all(&records, &open), 0); /* once */
 }
 
+/* A finished span, of whose items the store has one, by the number 0. */
+static void leave_block(struct bytes text)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		struct span *s = span_start(SPAN_CLIENT, NULL);
+		struct store_block *b = store_block(store_get(), 0);
+		struct item_head head = { ITEM_STR, 0, ATTR_ERROR_TYPE, (uint32_t)text.len };
+
+		memcpy(b->items, &head, sizeof(head));
+		memcpy(b->items + sizeof(head), text.ptr, text.len);
+		b->len = (uint32_t)(sizeof(head) + text.len);
+		b->state = BLOCK_READY;
+		head = (struct item_head){ .type = ITEM_BLOCK };
+		memcpy(span_data(s), &head, sizeof(head));
+		s->used = sizeof(head);
+		s->attrs = 1;
+		span_end(s);
+		signal(SIGKILL, SIG_DFL);
+		kill(getpid(), SIGKILL);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status));
+}
+
+/* What its spans have in common is in the same file: what is in another is another's. */
+static void test_spool_has_what_spans_share(void **state)
+{
+	uint32_t index[64];
+	unsigned seen = 0;
+
+	(void)state;
+	leave_block(BYTES("one"));
+	leave_block(BYTES("two"));
+	spool_begin(&reader);
+	spool_scan(&reader);
+	for (int i = 0; i < 2; i++) {
+		struct bytes text;
+
+		assert_true(spool_next(&reader));
+		assert_int_equal(spool_take(&reader, &mine, index, 64), 1);
+		assert_true(spool_record(&reader, index[0], &record));
+		text = error_of(&record);
+		seen |= bytes_equal(text, BYTES("one")) ? 1 : 0;
+		seen |= bytes_equal(text, BYTES("two")) ? 2 : 0;
+		assert_int_equal(spool_take(&reader, &mine, index, 64), 0);
+	}
+	assert_false(spool_next(&reader));
+	assert_int_equal(seen, 3);
+}
+
 /* Who reads comes to its end, too: what it had taken is its own, the rest the next one's. */
 static void test_spool_is_one_readers(void **state)
 {
@@ -188,11 +242,12 @@ static void keep_whole(void)
 	unlink(path);
 }
 
-/* Where there is something: the head, the maps, the slots. */
+/* Where there is something: the head, the maps, the blocks, the slots. */
 static size_t somewhere(void)
 {
-	static const size_t places[] = { 0, STORE_TAKEN_MAP, STORE_DONE_MAP, STORE_SLOT_AREA };
-	size_t at = places[rand() % 4];
+	static const size_t places[] = { 0, STORE_TAKEN_MAP, STORE_DONE_MAP, STORE_BLOCK_AREA,
+					 STORE_SLOT_AREA };
+	size_t at = places[(size_t)rand() % ARRAY_LEN(places)];
 
 	return at + (size_t)rand() % (at == STORE_SLOT_AREA ? 100 * STORE_SLOT_BYTES : 256);
 }
@@ -228,6 +283,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_spool_tells_what_was_left),
+		cmocka_unit_test(test_spool_has_what_spans_share),
 		cmocka_unit_test(test_spool_is_one_readers),
 		cmocka_unit_test(test_spool_believes_nothing),
 	};

@@ -12,7 +12,7 @@
 #include "config.h"
 #include "store.h"
 
-#define SLOTS 1024 /* the least, and four times the queue below */
+#define SLOTS 2048 /* eight times the queue below */
 #define BATCH 64
 
 static struct store *st;
@@ -74,7 +74,7 @@ static void assert_sound(const struct record *r)
 static struct span *record_long(void)
 {
 	struct span_context none = { .flags = 0 };
-	char text[3000];
+	char text[1700];
 	struct span *s = span_start(SPAN_CLIENT, &none);
 
 	memset(text, 't', sizeof(text));
@@ -107,7 +107,7 @@ static void test_store_read_refuses_what_does_not_fit_together(void **state)
 		ROW(slots, 1),
 		ROW(slots, 3),
 		ROW(slots, 5),
-		ROW(slots, 41),
+		ROW(slots, 81),
 		ROW(slots, 65535),
 		ROW(used, 0),
 		ROW(used, 100),
@@ -246,7 +246,7 @@ static void test_store_read_survives_damaged_records(void **state)
 		for (uint64_t n = noise() % 4; n; n--) {
 			uint64_t r = noise();
 			/* Mostly in the heads, where the numbers are. */
-			size_t at = r >> 8 & 1 ? r >> 16 & 127 : r >> 16 & 1023;
+			size_t at = r >> 8 & 1 ? r >> 16 & 127 : r >> 16 & 511;
 
 			((unsigned char *)store_slot(st, slots[r & 3]))[at] =
 				(unsigned char)(r >> 40);
