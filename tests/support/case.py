@@ -42,7 +42,8 @@ class Feature(Case):
         """Exactly count spans, well formed."""
         spans = lab.collector.wait_for(count, WAIT, settle)
         self.assert_sound(lab.collector)
-        self.assertEqual(len(spans), count, brief(spans))
+        if len(spans) != count:  # what became of the others
+            self.fail(f"{len(spans)} != {count} : {brief(spans)}\nof {lab.counters()}")
         return spans
 
     def assert_attributes(self, span, **expected):
