@@ -6,6 +6,7 @@
 #   make demo       one request through curl, nginx, Flask, C++ and PostgreSQL, shown as a waterfall
 #   make teeth      breaks the code on purpose, in many ways; each must fail a test (ten minutes)
 #   make bench      what it costs: figures against bare, side by side; BENCH=name,... PAIRS=30
+#   make bench-again RAW="first second"   is a second run as the first one was?
 #   make soak       10,000 requests a second through nginx for ten minutes, and what came of them
 #   make ticks      how long our own code is at work in a request, by the clock around it
 #   make bench-compare OLD=libinterspan.so   the same for another build and this one
@@ -457,7 +458,7 @@ demo: all
 
 # Raw data in $(BUILD)/bench; bench-report puts the tables of a run (RAW) into docs/overhead.md.
 PAIRS ?= 30
-.PHONY: bench-compare bench-report
+.PHONY: bench-compare bench-report bench-again
 bench bench-compare: all $(BENCHES)
 	@scripts/neighbours build/neighbours
 	@command -v redis-server >/dev/null || scripts/others-suites build/suites >/dev/null || \
@@ -474,6 +475,9 @@ ticks: all $(BENCHES)
 .PHONY: soak
 soak: all $(BENCHES)
 	@BUILD=$(BUILD) $(PYTHON) tests/bench/flow.py $(SOAK_SECONDS)
+# Is a second run (RAW="first second") as the first one?
+bench-again:
+	@$(PYTHON) tests/bench/kit/again.py $(RAW)
 bench-report:
 	@$(PYTHON) tests/bench/kit/report.py "$(RAW)" docs/overhead.md
 	@$(PYTHON) scripts/readme-overhead --write

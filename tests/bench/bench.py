@@ -7,7 +7,9 @@ Names: those of basics.py, servers.py and commands.py, or parts of them, and "in
 one, all.  --old sets another build beside this one, instead of all the ways in which one can be run.
 """
 import argparse
+import hashlib
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -120,6 +122,7 @@ def run_counts(plan, data):
 def begin(plan):
     data = raw.Raw(os.path.join(BUILD, "bench"))
     data.add("run", date=time.strftime("%Y-%m-%d", time.gmtime()), pairs=plan.pairs,
+             object=hashlib.sha256(pathlib.Path(OBJECT).read_bytes()).hexdigest()[:12],
              version=output("git", "describe", "--always", "--dirty").strip() or "?",
              programs=programs(), **procfs.machine())
     turns.say(f"about {plan.seconds() / 60 + 0.5:.0f} minutes for {plan.pairs} pairs; "

@@ -17,7 +17,7 @@ sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
 import bench
 import servers
-from kit import client, procfs, report, sink, stats, subject, variants
+from kit import again, client, procfs, report, sink, stats, subject, variants
 
 
 class Turns(unittest.TestCase):
@@ -55,6 +55,25 @@ class Intervals(unittest.TestCase):
         self.assertEqual(stats.quartiles([4, 1, 3, 2, 5]), (2, 4))
         self.assertEqual(stats.quartiles([1, 2, 3, 4]), (1.75, 3.25))
         self.assertEqual(stats.quartiles([7]), (7, 7))
+
+    def test_nine_of_ten(self):
+        self.assertEqual(stats.nine_of_ten(list(range(101))[::-1]), (5, 95))
+        self.assertEqual(stats.nine_of_ten([1, 2]), (1.05, 1.95))
+        self.assertEqual(stats.nine_of_ten([7]), (7, 7))
+
+    def test_second_run_is_compared_with_the_first_ones_pairs(self):
+        def run(bare, ours):
+            lines = [{"what": "bench", "bench": "b", "about": "a", "variants": ["bare", "on"]}]
+            lines += [{"what": "round", "bench": "b", "variant": v, "round": 0, "process": n,
+                       "cpu_us": us} for v, all_us in (("bare", bare), ("on", ours))
+                      for n, us in enumerate(all_us)]
+            return report.Bench(lines, "b")
+        first = run([10] * 21, range(100, 121))  # 10.0 to 12.0: nine of ten are 10.1 to 11.9
+        for second, is_as_before, is_inner in ((110, True, True), (118, True, False),
+                                               (120, False, False), (100, False, False)):
+            row, = again.rows_of(first, run([10] * 21, [second] * 21))
+            self.assertEqual((row.is_as_before(), row.is_as_before(stats.quartiles)),
+                             (is_as_before, is_inner), second)
 
     def test_ratios_are_those_of_rounds_that_both_have(self):
         base = {(0, 0): 10.0, (0, 1): 20.0, (0, 2): 5.0, (0, 4): 0.0}

@@ -31,6 +31,14 @@ def quartiles(values):
     return first, third
 
 
+def nine_of_ten(values):
+    """Where nine of ten of them lie: the 5th and the 95th percentile, as quartiles()."""
+    if len(values) < 2:
+        return values[0], values[0]
+    cuts = statistics.quantiles(values, n=20, method="inclusive")
+    return cuts[0], cuts[-1]
+
+
 def ratios(base, other):
     """Of pairs: the dictionaries map (process, round) to values; what one of them lacks is no pair."""
     return {key: other[key] / base[key] for key in base.keys() & other.keys() if base[key] > 0}
