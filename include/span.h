@@ -158,7 +158,7 @@ struct span_mark {
 };
 struct span_mark span_mark(const struct span *s);
 
-/* What was set since then; false: too much, or not all in one piece, or some was dropped. */
+/* What was set since then; false: too much, or some was dropped. */
 MUST_USE bool span_block_take(struct span_block *ret, const struct span *s, struct span_mark since);
 void span_block_add(struct span *s, const struct span_block *b);
 

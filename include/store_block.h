@@ -3,8 +3,7 @@
 #define STORE_BLOCK_H
 /*
  * Items that many spans have in common, once in the store: a span has ITEM_BLOCK where they would
- * be, and fills four lines of the cache instead of six, which is most of what it costs the program
- * to send it.  store_read() puts them back.
+ * be, and fills four lines of the cache instead of six.  store_read() puts them back.
  *
  * A block is written once and stays as long as the mapping, so that whoever has its number needs no
  * count of who else has.  There are few, and when they are all in use spans hold their items

@@ -11,7 +11,8 @@
 #include "store_block.h"
 
 #define STALE_NS 1000000000u
-#define RECORD_BLOCKS 4u                                     /* that a record may name */
+#define RECORD_BLOCKS 4u /* that a record may name: our own name one */
+
 #define FLAGS_KNOWN (TRACE_FLAG_SAMPLED | TRACE_FLAG_RANDOM) /* C21 */
 
 static _Atomic uint64_t *done_word(struct store *st, uint32_t word)

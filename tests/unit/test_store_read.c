@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "config.h"
-#include "store.h"
+#include "store_block.h"
 
 #define SLOTS 2048 /* eight times the queue below */
 #define BATCH 64
@@ -275,11 +275,42 @@ static void test_store_read_survives_damaged_records(void **state)
 	assert_int_equal(free_slots(), SLOTS);
 }
 
+static struct item_head number(uint64_t of)
+{
+	return (struct item_head){ .type = ITEM_BLOCK, .key = (uint16_t)(of % (STORE_BLOCKS + 9)) };
+}
+
+/* Half of them name others, and a quarter would be sound. */
+static void drown_blocks(void)
+{
+	for (uint32_t i = 0; i < STORE_BLOCKS; i++) {
+		struct store_block *b = store_block(st, i);
+		uint32_t len = (uint32_t)(noise() % 600);
+		struct item_head head = { ITEM_STR, 0, ATTR_URL_PATH, len - sizeof(head) };
+
+		if (i % 2)
+			head = number(noise());
+		else if (i % 4)
+			head.len = (uint32_t)(noise() % 600);
+		b->state = (uint32_t)(noise() % 3);
+		b->len = len;
+		memcpy(b->items, &head, sizeof(head));
+	}
+}
+
 /*
  * The whole mapping is noise, the header too: nothing is right any more, nothing crashes or hangs.
  */
 static int drown(void)
 {
+	static const struct span sound = { .pid = 1,
+					   .kind = SPAN_SERVER,
+					   .verdict = VERDICT_SAMPLE,
+					   .flags = TRACE_FLAG_SAMPLED,
+					   .slots = 1,
+					   .trace = { { 1 } },
+					   .id = { { 1 } } };
+	uint32_t opened = 0;
 	uint64_t *words = (uint64_t *)st;
 	size_t n = (STORE_SLOT_AREA + (size_t)SLOTS * STORE_SLOT_BYTES) / 8;
 	uint32_t index[BATCH];
@@ -289,15 +320,29 @@ static int drown(void)
 	for (int round = 0; round < 8; round++) {
 		for (size_t i = 0; i < n; i++)
 			words[i] = noise() & (round & 1 ? 0x00ff00ff00ff00ffu : UINT64_MAX);
+		drown_blocks();
 		for (uint32_t i = 0; i < SLOTS; i++) {
 			struct span *s = store_slot(st, i);
+			struct item_head block = number(noise());
 
+			/* Some that would be sound, but for what they name. */
+			if (i % 4 == 0) {
+				memcpy(s, &sound, sizeof(*s));
+				s->used = 8 * (uint32_t)(noise() % 4);
+				s->attrs = (uint16_t)(noise() % 3);
+				for (uint32_t at = 0; at < s->used; at += 8)
+					memcpy(span_data(s) + at, &block, sizeof(block));
+			}
 			s->state = (uint32_t)(noise() % 4);
 			span_set_str(s, ATTR_URL_PATH, BYTES("/a"));
 			span_tracestate(s, out, sizeof(out));
 			span_baggage(s, out, sizeof(out));
-			if (store_read(st, i, &record))
+			if (i % 4 == 0)
+				s->state = SLOT_DONE;
+			if (store_read(st, i, &record)) {
 				assert_sound(&record);
+				opened += record.blocks > 0;
+			}
 			if (i % 3 == 0)
 				slot_free(st, s);
 			span_end(span_start(SPAN_SERVER, NULL));
@@ -310,7 +355,7 @@ static int drown(void)
 					return __LINE__;
 		}
 	}
-	return 0;
+	return opened ? 0 : __LINE__;
 }
 
 static bool reads(struct span *s, const char *want)
