@@ -4,7 +4,7 @@
 #   make quick      unit tests, format, checks of the house (two minutes)
 #   make check      all that can be proven on this machine (ten minutes)
 #   make demo       one request through curl, nginx, Flask, C++ and PostgreSQL, shown as a waterfall
-#   make teeth      breaks the code on purpose, in many ways; each must fail a test (ten minutes)
+#   make teeth      breaks the code on purpose, in many ways; each must fail a test (half an hour)
 #   make bench      what it costs: figures against bare, side by side; BENCH=name,... PAIRS=30
 #   make bench-again RAW="first second"   is a second run as the first one was?
 #   make soak       10,000 requests a second through nginx for ten minutes, and what came of them

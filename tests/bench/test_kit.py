@@ -74,6 +74,9 @@ class Intervals(unittest.TestCase):
             row, = again.rows_of(first, run([10] * 21, [second] * 21))
             self.assertEqual((row.is_as_before(), row.is_as_before(stats.quartiles)),
                              (is_as_before, is_inner), second)
+        self.assertEqual(again.in_one_alone({"b": first}, {"b": first}), [])
+        self.assertEqual(again.in_one_alone({"b": first}, {}), ["b"])
+        self.assertEqual(again.in_one_alone({"b": first}, {"b": run([10], [])}), ["b, on, CPU"])
 
     def test_ratios_are_those_of_rounds_that_both_have(self):
         base = {(0, 0): 10.0, (0, 1): 20.0, (0, 2): 5.0, (0, 4): 0.0}

@@ -4,7 +4,8 @@
     again.py RAW RAW
 
 A ratio is as before if the second run's median lies where nine of ten pairs of the first one lie; a
-pair is one of processes where a bench starts them anew, else of rounds. Fails where one is not."""
+pair is one of processes where a bench starts them anew, else of rounds. Fails where one is not, and
+where one of the runs has no such ratio: a bench that failed says nothing of the other."""
 import os
 import statistics
 import sys
@@ -33,7 +34,7 @@ def what(run):
 
 
 class Row:
-    """One ratio to bare, in both runs."""
+    """One ratio to bare, in both runs; of one that has none the median is None."""
 
     def __init__(self, field, variant, first, second):
         self.field = field
@@ -41,21 +42,24 @@ class Row:
         self.first, self.second = (Ratio(b.series("bare", field), b.series(variant, field))
                                    for b in (first, second))
 
-    def is_there(self):
-        return bool(self.first.all and self.second.all)
-
     def is_as_before(self, spread=nine_of_ten):
         low, high = spread(self.first.all)
         return low <= self.second.median <= high
 
 
 def rows_of(first, second):
-    for variant in first.variants:
-        if variant != "bare" and variant in second.variants:
-            for field in FIELDS:
-                row = Row(field, variant, first, second)
-                if row.is_there():
-                    yield row
+    for variant in dict.fromkeys(first.variants + second.variants):
+        for field in FIELDS if variant != "bare" else ():
+            row = Row(field, variant, first, second)
+            if row.first.all or row.second.all:
+                yield row
+
+
+def in_one_alone(first, second):
+    """Names of what only one of the runs has figures of."""
+    return sorted(first.keys() ^ second.keys()) + [
+        f"{name}, {row.variant}, {FIELDS[row.field]}" for name in first if name in second
+        for row in rows_of(first[name], second[name]) if not (row.first.all and row.second.all)]
 
 
 def shown(row, spread):
@@ -76,6 +80,9 @@ def main():
     (run, first), (other, second) = map(benches, sys.argv[1:3])
     if what(run) != what(other):
         sys.exit(f"of two versions: {run['version']}, {other['version']}")
+    alone = in_one_alone(first, second)
+    if alone or not first:
+        sys.exit(f"only one of them has figures of: {'; '.join(alone) or 'nothing'}")
     rows = [(f"{name}, {row.variant}", None, row) for name, bench in first.items()
             if name in second for row in rows_of(bench, second[name])]
     print("\n".join(table("", rows, COLUMNS)))
