@@ -135,11 +135,15 @@ static struct conn *conn_new(enum conn_role role, const struct sockaddr *peer, s
 	return c;
 }
 
+bool conn_is_forked(const struct conn *c)
+{
+	return c->epoch != process_epoch() || c->forks != process_forks() ||
+	       atomic_load(&c->is_shared);
+}
+
 void conn_end(struct conn *c)
 {
-	/* After a fork another process may go on with it: then what we do not know is not told. */
-	bool is_forked = c->epoch != process_epoch() || c->forks != process_forks() ||
-			 atomic_load(&c->is_shared);
+	bool is_forked = conn_is_forked(c);
 
 	if (c->role == CONN_SERVER)
 		server_over(c, is_forked);
@@ -250,6 +254,13 @@ static void note_end(struct conn *c, int fd)
 	}
 }
 
+void conn_ask_unseen(struct conn *c, int fd)
+{
+	if (c->role == CONN_SERVER && exchange_count(c) && !conn_is_tls(c) &&
+	    socket_sent(fd) > c->out.bytes)
+		conn_set_blind(c);
+}
+
 /* What the end of a request that has no answer is called depends on things that end with fd. */
 static void ask_before_end(struct conn *c, int fd)
 {
@@ -257,13 +268,9 @@ static void ask_before_end(struct conn *c, int fd)
 		note_timeout(c, fd);
 		note_end(c, fd);
 	}
-	if (!exchange_count(c))
-		return;
-	if (c->role == CONN_CLIENT)
+	if (c->role == CONN_CLIENT && exchange_count(c))
 		note_timeout(c, fd);
-	else if (!conn_is_tls(c) && socket_sent(fd) > c->out.bytes)
-		/* by a child, or a call that no hook sees */
-		conn_set_blind(c);
+	conn_ask_unseen(c, fd);
 }
 
 /* fd no longer leads to its connection, which c is, pinned, if it is alive. */

@@ -241,6 +241,10 @@ void conn_duped(int from, int to, uint64_t was);
 void conn_shut(int fd, int how);
 /* Pinned; nothing more will be written to it. */
 void conn_shut_out(struct conn *c);
+/* Pinned.  Have others written to it, as a child does, or a call that no hook sees? */
+void conn_ask_unseen(struct conn *c, int fd);
+/* May another process go on with it?  Then what we do not know is not told. */
+bool conn_is_forked(const struct conn *c);
 /* Sent to somebody, who may go on with it (SCM_RIGHTS): nothing is known, nor told of the rest. */
 void conn_handed_on(int fd);
 /*
@@ -440,6 +444,8 @@ bool server_read(struct conn *c, int fd, struct bytes in);
  */
 bool server_wrote(struct conn *c, struct bytes in, size_t *rest);
 void server_goes_on(struct conn *c); /* with is_first_byte: all that the call brought is taken in */
+/* Nothing more will be sent.  is_known: nor has been by others, and the lock of in is held, too. */
+void server_shut(struct conn *c, bool is_known);
 void server_over(struct conn *c, bool is_forked);
 bool client_wrote(struct conn *c, struct bytes in);
 /* The same for len bytes of which a has found out all: at most one head and one message ended. */

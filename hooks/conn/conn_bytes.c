@@ -261,21 +261,36 @@ void conn_peek_done(int fd, struct conn_token t, ssize_t n)
 	conn_unpin(c);
 }
 
+/*
+ * A response without a length ends here, and one that has not come will not; but for what a thread
+ * that reads has to say, or another process, which the end of the connection tells.
+ */
 void conn_shut_out(struct conn *c)
 {
-	/* A response without a length ends here, if the application says so. */
-	if (c->role == CONN_SERVER && half_lock(&c->out)) {
-		server_wrote(c, (struct bytes){ NULL, 0 }, &(size_t){ 0 });
-		half_unlock(&c->out);
-	}
+	bool has_both;
+
+	if (c->role != CONN_SERVER || !half_lock(&c->out))
+		return;
+	has_both = half_lock(&c->in);
+	server_shut(c, has_both && !conn_is_forked(c));
+	if (has_both)
+		half_unlock(&c->in);
+	half_unlock(&c->out);
+}
+
+/* The others are refused: nothing is shut. */
+static bool is_way_out(int how)
+{
+	return how == SHUT_WR || how == SHUT_RDWR;
 }
 
 void conn_shut(int fd, int how)
 {
-	struct conn *c = how == SHUT_RD ? NULL : conn_pin(fd);
+	struct conn *c = is_way_out(how) ? conn_pin(fd) : NULL;
 
 	if (!c)
 		return;
+	conn_ask_unseen(c, fd);
 	conn_shut_out(c);
 	conn_unpin(c);
 }

@@ -143,11 +143,6 @@ bool server_wrote(struct conn *c, struct bytes in, size_t *rest)
 
 	if (UNLIKELY(!c->in.bytes)) /* who speaks first does not speak HTTP */
 		return false;
-	if (UNLIKELY(!in.ptr)) {
-		if (http1_eof(&h->parser))
-			response_over(c);
-		return true;
-	}
 	h->bytes += in.len;
 	n = LIKELY(c->response.len) ? head_again(c, in, *rest, &is_whole) : 0;
 	if (LIKELY(is_whole)) {
@@ -185,4 +180,12 @@ void server_over(struct conn *c, bool is_forked)
 		}
 		exchange_pop(c);
 	}
+}
+
+void server_shut(struct conn *c, bool is_known)
+{
+	if (http1_eof(&c->out.parser))
+		response_over(c);
+	if (is_known)
+		server_over(c, false);
 }

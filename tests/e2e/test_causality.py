@@ -130,6 +130,8 @@ class Causality(Feature):
             self.check_truth(backend, [i for i in outcome if outcome[i] == 200], cell)
             expected = cell.served * (1 + cell.calls) * (count - gone)
             lab.collector.wait_for(expected, 0.1 if self.is_bare() else 5, SETTLE)
+            if cell.served == 1 and not self.is_bare():
+                self.wait_for_causes(lab.collector, backend)
             front.stop()
         self.assert_sound(lab.collector)
         verdict = judge(lab.collector.spans, backend.seen, sent)
@@ -146,6 +148,12 @@ class Causality(Feature):
             lost = {k: v for k, v in line.items() if k.startswith("spans_dropped") and v != "0"}
             self.assertEqual(lost, {}, line)
         return verdict
+
+    @staticmethod
+    def wait_for_causes(collector, backend):
+        """Of requests whose clients went away, too: a server may take a second to see it."""
+        collector.wait_until(lambda spans: backend.seen.keys() <= {
+            s["attributes"].get("user_agent.original") for s in spans}, 5)
 
     def check_truth(self, backend, idents, cell):
         calls = [len(backend.seen[i]) for i in idents]
