@@ -256,8 +256,7 @@ static void note_end(struct conn *c, int fd)
 
 void conn_ask_unseen(struct conn *c, int fd)
 {
-	if (c->role == CONN_SERVER && exchange_count(c) && !conn_is_tls(c) &&
-	    socket_sent(fd) > c->out.bytes)
+	if (exchange_count(c) && !conn_is_tls(c) && socket_sent(fd) > c->out.bytes)
 		conn_set_blind(c);
 }
 
@@ -268,9 +267,14 @@ static void ask_before_end(struct conn *c, int fd)
 		note_timeout(c, fd);
 		note_end(c, fd);
 	}
-	if (c->role == CONN_CLIENT && exchange_count(c))
+	if (!exchange_count(c))
+		return;
+	if (c->role == CONN_CLIENT) {
 		note_timeout(c, fd);
-	conn_ask_unseen(c, fd);
+	} else if (half_lock(&c->out)) {
+		conn_ask_unseen(c, fd);
+		half_unlock(&c->out);
+	}
 }
 
 /* fd no longer leads to its connection, which c is, pinned, if it is alive. */

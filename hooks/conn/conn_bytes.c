@@ -265,13 +265,14 @@ void conn_peek_done(int fd, struct conn_token t, ssize_t n)
  * A response without a length ends here, and one that has not come will not; but for what a thread
  * that reads has to say, or another process, which the end of the connection tells.
  */
-void conn_shut_out(struct conn *c)
+void conn_shut_out(struct conn *c, int fd)
 {
 	bool has_both;
 
 	if (c->role != CONN_SERVER || !half_lock(&c->out))
 		return;
 	has_both = half_lock(&c->in);
+	conn_ask_unseen(c, fd);
 	server_shut(c, has_both && !conn_is_forked(c));
 	if (has_both)
 		half_unlock(&c->in);
@@ -290,7 +291,6 @@ void conn_shut(int fd, int how)
 
 	if (!c)
 		return;
-	conn_ask_unseen(c, fd);
-	conn_shut_out(c);
+	conn_shut_out(c, fd);
 	conn_unpin(c);
 }

@@ -328,7 +328,7 @@ void tls_shut(struct tls *t)
 
 	if (!c)
 		return;
-	conn_shut_out(c);
+	conn_shut_out(c, -1);
 	conn_unpin(c);
 }
 
