@@ -20,6 +20,9 @@
  */
 void orphans_of(pid_t pid, int status);
 
+/* So many spans of the calling process are open now.  Any thread, async-signal-safe. */
+uint32_t orphans_to_be(struct store *st);
+
 /*
  * Looks which processes that have open spans are alive; the exporter's.  One that is not is looked
  * for a second time, so that who waits for it comes first, who knows how it ended: true if a second

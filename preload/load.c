@@ -22,6 +22,7 @@
 #include "keep.h"
 #include "log.h"
 #include "origin.h"
+#include "orphan.h"
 #include "process.h"
 #include "process_span.h"
 #include "rawsys.h"
@@ -152,9 +153,10 @@ static bool has_counted(void)
  * One line for a process: _exit() may be called by a handler that exit() runs.  Only an exec that
  * failed, and what came after it, make a second one.
  */
-static void log_once(void)
+static void log_once(bool is_final)
 {
 	static _Atomic uint32_t written_by;
+	struct store *st = store_get();
 	uint32_t self;
 
 	if (config.log.len == 0)
@@ -162,6 +164,9 @@ static void log_once(void)
 	self = process_pid();
 	if (atomic_load(&written_by) == self && !has_counted())
 		return;
+	/* Of a second line they are the first one's. */
+	if (is_final && st && atomic_load(&written_by) != self)
+		stats_add(STAT_SPANS_OPEN, orphans_to_be(st));
 	log_stats();
 	stats_reset();
 	atomic_store(&written_by, self);
@@ -199,7 +204,7 @@ void host_ends(enum host_end how)
 	exporter_flush(how);
 	if (host_end_is_final(how))
 		spool_ends(store_get());
-	log_once();
+	log_once(host_end_is_final(how));
 	errno = saved;
 }
 
@@ -216,7 +221,7 @@ void host_goes_quiet(void)
 	counts_go_mute();
 	stats_inc(STAT_SANDBOXED);
 	sandbox_outlives_exec();
-	log_once();
+	log_once(false);
 	atomic_store(&host_observed, false);
 	errno = saved;
 }

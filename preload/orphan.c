@@ -135,6 +135,23 @@ void orphans_of(pid_t pid, int status)
 		start_exporter(st);
 }
 
+uint32_t orphans_to_be(struct store *st)
+{
+	uint32_t self = process_pid(), n = 0;
+
+	for (uint32_t word = 0; word < store_slots() / 64; word++) {
+		uint64_t taken = word_get(st, STORE_TAKEN_MAP, word);
+
+		for (; taken; taken &= taken - 1) {
+			const struct span *s =
+				store_slot(st, word * 64 + (uint32_t)__builtin_ctzll(taken));
+
+			n += atomic_load(&s->state) == SLOT_OPEN && pid_peek(s) == self;
+		}
+	}
+	return atomic_load(&st->pids_differ) ? 0 : n;
+}
+
 /* --- who has not --- */
 
 #define KNOWN 16u /* processes in one survey; of more, some are asked for more than once */

@@ -8,7 +8,7 @@ import time
 import unittest
 
 from support.case import WAIT, Feature
-from support.progs import BUILD
+from support.progs import BUILD, PYTHON
 from test_process import WithServer
 
 HOST = os.path.join(BUILD, "tests", "host_end")
@@ -99,6 +99,45 @@ class Killed(WithServer, Feature):
     def test_what_has_waited_for_the_delay_is_out(self):
         self.kill(1, 1, OTEL_BSP_SCHEDULE_DELAY="50")
         self.kill(1000, 1000, OTEL_BSP_SCHEDULE_DELAY="50")
+
+
+class Open(Feature):
+    """Under way when the process ends: ended, with its error, where no other thread can end it, and
+    counted where one can."""
+    SCRIPT = """
+import os, socket, sys, threading
+listener = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(listener.getsockname())
+server, _ = listener.accept()
+client.sendall(b"GET / HTTP/1.1\\r\\nHost: h\\r\\n\\r\\n")
+def take():
+    server.recv(1000)
+    taken.set()
+    if sys.argv[1] == "threads":
+        threading.Event().wait()
+taken = threading.Event()
+if sys.argv[1] == "threads":
+    threading.Thread(target=take, daemon=True).start()
+    taken.wait()
+else:
+    take()
+{"exit": sys.exit, "_exit": os._exit}[sys.argv[2]](0)
+"""
+
+    def counted(self, threads, how):
+        lab = self.lab()
+        done = lab.run([PYTHON, "-c", self.SCRIPT, threads, how])
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+        line, = lab.counters()
+        return [int(line.get(f"spans_{name}", 0)) for name in ("started", "ended", "open_at_end")]
+
+    def test_one_thread(self):
+        for how in ("exit", "_exit"):
+            self.assertEqual(self.counted("one", how), [2, 2, 0], how)
+
+    def test_threads(self):
+        for how in ("exit", "_exit"):
+            self.assertEqual(self.counted("threads", how), [2, 0, 2], how)
 
 
 if __name__ == "__main__":
