@@ -133,25 +133,23 @@ static bool is_own(const struct item_head *h, enum span_kind kind)
 /* Moves those behind the others; returns the length of the others. */
 static size_t own_apart(struct span_block *b, enum span_kind kind)
 {
+	struct bytes left = { (const char *)b->items, b->len };
 	unsigned char own[OWN_MAX];
-	size_t at = 0, end = b->len;
 	struct item_head head;
+	struct bytes value;
 
-	while (at < end) {
-		size_t len;
+	while (items_next(&left, &head, &value)) {
+		size_t len = sizeof(head) + value.len;
+		size_t at = (size_t)((const unsigned char *)left.ptr - b->items) - len;
 
-		memcpy(&head, b->items + at, sizeof(head));
-		len = sizeof(head) + head.len;
-		if (head.type >= ITEM_NAME || len > sizeof(own) || !is_own(&head, kind)) {
-			at += len;
+		if (head.type >= ITEM_NAME || len > sizeof(own) || !is_own(&head, kind))
 			continue;
-		}
 		memcpy(own, b->items + at, len);
 		memmove(b->items + at, b->items + at + len, b->len - at - len);
 		memcpy(b->items + b->len - len, own, len);
-		end -= len;
+		left.ptr -= len; /* the next one is there now */
 	}
-	return end;
+	return (size_t)((const unsigned char *)left.ptr - b->items);
 }
 
 void span_block_share(struct span_block *b, enum span_kind kind)
@@ -176,16 +174,11 @@ void span_block_share(struct span_block *b, enum span_kind kind)
 static NO_INLINE void add_slowly(struct span *s, struct bytes items, bool is_block)
 {
 	struct item_head head;
+	struct bytes value;
 
-	for (size_t at = 0; items.len - at >= sizeof(head); at += head.len) {
-		struct bytes value;
+	while (items_next(&items, &head, &value)) {
 		int64_t number;
 
-		memcpy(&head, items.ptr + at, sizeof(head));
-		at += sizeof(head);
-		if (head.len > items.len - at)
-			return;
-		value = (struct bytes){ items.ptr + at, head.len };
 		if (head.type == ITEM_STR)
 			span_set_str(s, (enum attr)head.key, value);
 		if (head.type == ITEM_NAME)

@@ -8,6 +8,23 @@
 #include "span.h"
 #include "store.h"
 
+/* Takes the first item off items that lie in one piece.  False: there is none that is whole. */
+static ALWAYS_INLINE bool items_next(struct bytes *items, struct item_head *ret_head,
+				     struct bytes *ret_value)
+{
+	struct item_head head;
+
+	if (items->len < sizeof(head))
+		return false;
+	memcpy(&head, items->ptr, sizeof(head));
+	if (head.len > items->len - sizeof(head))
+		return false;
+	*ret_head = head;
+	*ret_value = (struct bytes){ items->ptr + sizeof(head), head.len };
+	*items = bytes_skip(*items, sizeof(head) + head.len);
+	return true;
+}
+
 /* A place in the items of a record that is being written or read. */
 struct cursor {
 	unsigned char *at;

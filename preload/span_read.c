@@ -71,26 +71,23 @@ struct wanted {
 	uint64_t perhaps; /* a bit for each key, modulo 64 */
 };
 
-static ALWAYS_INLINE void find(const struct wanted *w, const struct item_head *h, const char *value)
+static ALWAYS_INLINE void find(const struct wanted *w, const struct item_head *h,
+			       struct bytes value)
 {
 	for (size_t i = 0; w->perhaps >> h->key % 64 & 1 && i < w->n; i++)
 		if (h->type < ITEM_ELEMENT && h->key == w->keys[i])
-			w->values[i] = (struct bytes){ value, h->len };
+			w->values[i] = value;
 }
 
 static void find_in(const struct wanted *w, struct bytes items, bool is_block)
 {
 	struct item_head head;
+	struct bytes value;
 
-	while (items.len >= sizeof(head)) {
-		memcpy(&head, items.ptr, sizeof(head));
-		items = bytes_skip(items, sizeof(head));
-		if (head.len > items.len)
-			return;
-		find(w, &head, items.ptr);
+	while (items_next(&items, &head, &value)) {
+		find(w, &head, value);
 		if (head.type == ITEM_BLOCK && !is_block)
 			find_in(w, store_block_items(store_get(), head.key), true);
-		items = bytes_skip(items, head.len);
 	}
 }
 

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "shake.h"
+#include "span_items.h"
 #include "stats.h"
 #include "store_block.h"
 
@@ -268,19 +269,15 @@ static ALWAYS_INLINE bool item_next(const struct record *r, size_t *at, struct i
 				    struct bytes *ret_value)
 {
 	struct item_head head;
-	size_t left;
+	struct bytes left;
 
 	if (r->items_len > sizeof(r->items) || *at > r->items_len)
 		return false;
-	left = r->items_len - *at;
-	if (left < sizeof(head))
-		return false;
-	memcpy(&head, r->items + *at, sizeof(head));
-	if (!item_is_sound(&head) || head.len > left - sizeof(head))
+	left = (struct bytes){ (const char *)r->items + *at, r->items_len - *at };
+	if (!items_next(&left, &head, ret_value) || !item_is_sound(&head))
 		return false;
 	*ret_head = head;
-	*ret_value = (struct bytes){ (const char *)r->items + *at + sizeof(head), head.len };
-	*at += sizeof(head) + head.len;
+	*at = r->items_len - left.len;
 	return true;
 }
 
