@@ -66,7 +66,7 @@ class Same(Rights, Transparency):
 
     def test_given_up_while_the_collector_hangs(self):
         """Half a second for what waits, all told, however often; what it has not sent is counted."""
-        lab = self.lab(**AT_ONCE)
+        lab = self.lab(**AT_ONCE, OTEL_INTERSPAN_SHUTDOWN_TIMEOUT=None)
         lab.collector.answers += ["hang"] * 50
         ways = ("no_new_privs", "ambient", "bounding", "securebits") * 2
         began = time.monotonic()

@@ -184,7 +184,9 @@ class Lab:
         env["NO_PROXY"] = env["no_proxy"] = "*"
         if traced:
             env.update({"OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.endpoint,
-                        "OTEL_BSP_SCHEDULE_DELAY": "100", "OTEL_INTERSPAN_LOG": self.log})
+                        "OTEL_BSP_SCHEDULE_DELAY": "100", "OTEL_INTERSPAN_LOG": self.log,
+                        # A machine may stand still for longer than half a second.
+                        "OTEL_INTERSPAN_SHUTDOWN_TIMEOUT": "10000"})
             if service:
                 env["OTEL_SERVICE_NAME"] = service
             env.update(self.settings)
