@@ -217,6 +217,10 @@ class Lab:
                     lines.append(dict(w.split("=", 1) for w in words[1:] if "=" in w))
         return lines
 
+    def told(self):
+        with open(self.log, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
     def total(self, name):
         return sum(int(line.get(name, 0)) for line in self.counters())
 
