@@ -43,7 +43,8 @@ class Feature(Case):
         spans = lab.collector.wait_for(count, WAIT, settle)
         self.assert_sound(lab.collector)
         if len(spans) != count:  # what became of the others
-            self.fail(f"{len(spans)} != {count} : {brief(spans)}\nof {lab.told()}")
+            self.fail(f"{len(spans)} != {count} : {brief(spans)}\nby {lab.collector.connections} "
+                      f"connections of {lab.told()}")
         return spans
 
     def assert_attributes(self, span, **expected):

@@ -27,6 +27,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, format, *args):  # pylint: disable=redefined-builtin
         pass
 
+    def send_error(self, code, message=None, explain=None):
+        """What is no request at all."""
+        self.server.collector.errors.append(f"{code} {message}: {self.raw_requestline!r}")
+        super().send_error(code, message, explain)
+
     def body(self):
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
             parts = []
