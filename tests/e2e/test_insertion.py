@@ -9,6 +9,7 @@ import threading
 import time
 
 from support.case import Feature, Transparency
+from support.progs import stop_accepting
 from test_framing import TRACEPARENT, strip_ours
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -39,11 +40,12 @@ class Sink:
         self.port = self.listener.getsockname()[1]
 
     def __enter__(self):
-        threading.Thread(target=self.run, daemon=True).start()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
         return self
 
     def __exit__(self, *_):
-        self.listener.close()
+        stop_accepting(self.listener, self.thread)
 
     def run(self):
         while True:

@@ -9,7 +9,7 @@ import threading
 
 from support import certificates, servers_tls
 from support.case import Feature, Transparency, brief
-from support.progs import APPS, PYTHON, free_port
+from support.progs import APPS, PYTHON, free_port, stop_accepting
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 INBOUND = f"traceparent: 00-{TRACE}-{PARENT}-01"
@@ -75,7 +75,11 @@ class Peer:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.url = f"https://localhost:{self.port}/"
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        stop_accepting(self.listener, self.thread)
 
     def serve(self):
         while True:
@@ -132,7 +136,7 @@ class Failures(Feature):
         argv, _, needed = CLIENTS[name]
         self.need(*needed)
         lab, peer = self.lab(), Peer(talk)
-        self.addCleanup(peer.listener.close)
+        self.addCleanup(peer.close)
         env = certificates.make().trusted if trusted else {}
         done = lab.run([*argv, *args, url or peer.url] if name in ("curl", "wget") else
                        [*argv, url or peer.url, *args], timeout=60, service="client", **env)
@@ -152,7 +156,7 @@ class Failures(Feature):
     def test_urllib_timeout(self):
         self.need(PYTHON)
         lab, peer = self.lab(), Peer(silent)
-        self.addCleanup(peer.listener.close)
+        self.addCleanup(peer.close)
         lab.run([PYTHON, "-c", URLLIB.replace("WAIT", "1"), peer.url], timeout=60)
         span, = self.spans(lab, 1)
         self.assert_attributes(span, error_type="timeout", server_address="localhost")
@@ -160,7 +164,7 @@ class Failures(Feature):
     def test_address_instead_of_a_name(self):
         """No name goes out for it (RFC 6066 3)."""
         peer = Peer(tls())
-        self.addCleanup(peer.listener.close)
+        self.addCleanup(peer.close)
         span = self.told_of("urllib", f"https://127.0.0.1:{peer.port}/",
                             OTEL_INTERSPAN_OPT_IN_ATTRIBUTES="tls.protocol.name")
         self.assert_attributes(span, server_address="127.0.0.1", tls_protocol_name="tls",
@@ -179,7 +183,7 @@ class Failures(Feature):
     def test_what_is_not_checked(self):
         """The application asks for nothing, and goes on."""
         lab, peer = self.lab(), Peer(tls())
-        self.addCleanup(peer.listener.close)
+        self.addCleanup(peer.close)
         lab.run(["curl", "-sSk", peer.url], timeout=60)
         span, = self.spans(lab, 1)
         self.assertEqual(span["name"], "GET")
@@ -205,7 +209,7 @@ class Cancelled(Transparency):
     def test_cancelled(self):
         """The application does not want to know any more: nothing has failed (H18)."""
         lab, peer = self.lab(), Peer(silent)
-        self.addCleanup(peer.listener.close)
+        self.addCleanup(peer.close)
         done = lab.run([PYTHON, "-c", GIVES_UP, str(peer.port)], timeout=60)
         self.assertEqual((done.returncode, done.stdout), (0, b"given up\n"), done.stderr)
         self.assertEqual(lab.collector.spans, [])
@@ -220,7 +224,7 @@ class OtherName(Transparency):
         argv, _, needed = CLIENTS[name]
         self.need(*needed)
         lab, peer = self.lab(), Peer(tls(OTHER_NAME))
-        self.addCleanup(peer.listener.close)
+        self.addCleanup(peer.close)
         runs = [lab.run([*argv, peer.url], traced=traced, timeout=60, **certificates.make().trusted)
                 for traced in (False, True)]
         self.assertEqual(*((r.returncode, r.stdout, r.stderr) for r in runs))
@@ -245,7 +249,7 @@ class Causes(Feature):
 
     def check(self, start):
         lab, peer = self.lab(), Peer(tls())
-        self.addCleanup(peer.listener.close)
+        self.addCleanup(peer.close)
         server = start(lab, peer.port)
         lab.run(["curl", "-sSk", "-X", "POST", "-d", "7", "-H", INBOUND,
                  f"{server.scheme}://localhost:{server.port}/work"], timeout=60, traced=False)

@@ -7,6 +7,7 @@ import threading
 import time
 
 from support.collector import Collector
+from support.progs import stop_accepting
 
 
 class Always(list):
@@ -48,8 +49,9 @@ class Rude:
         self.port = self.listener.getsockname()[1]
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.serve, self.kept, self.spans = serve, [], []
+        self.thread = threading.Thread(target=self.run, daemon=True)
         if serve:
-            threading.Thread(target=self.run, daemon=True).start()
+            self.thread.start()
 
     def run(self):
         while True:
@@ -67,6 +69,8 @@ class Rude:
             pass
 
     def close(self):
+        if self.serve:
+            stop_accepting(self.listener, self.thread)
         for s in (self.listener, *self.kept):
             s.close()
 

@@ -23,6 +23,7 @@ import h2.events
 
 from support import otlp_wire
 from support.collector import Waiting
+from support.progs import stop_accepting
 
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 HEADERS = {":method": "POST", ":path": METHOD, "content-type": "application/grpc", "te": "trailers"}
@@ -31,7 +32,7 @@ HEADERS = {":method": "POST", ":path": METHOD, "content-type": "application/grpc
 class GrpcCollector(Waiting):
     def __init__(self, ssl=None, unix=None):
         super().__init__()
-        self.ssl, self.closing = ssl, False
+        self.ssl, self.thread = ssl, None
         if unix:
             self.listener = socket.socket(socket.AF_UNIX)
             self.listener.bind(unix)
@@ -46,15 +47,15 @@ class GrpcCollector(Waiting):
         self.replies = []   # see above
 
     def __enter__(self):
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.thread = threading.Thread(target=self.accept, daemon=True)
+        self.thread.start()
         return self
 
     def __exit__(self, *_):
-        self.closing = True
-        self.listener.close()
+        stop_accepting(self.listener, self.thread)
 
     def accept(self):
-        while not self.closing:
+        while True:
             try:
                 connection, _ = self.listener.accept()
             except OSError:

@@ -83,6 +83,17 @@ def debian_node():
     return ["unshare", "-m", "sh", "-ec", script, "node"]
 
 
+def stop_accepting(listener, thread):
+    """thread: takes the listener's connections until that fails.  One that is left in accept() keeps the
+    port open, and may take a connection of whoever has the descriptor's number next."""
+    try:
+        listener.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    thread.join(10)
+    listener.close()
+
+
 class Program:
     """A running program, in a session of its own so that its children end with it."""
 
