@@ -247,7 +247,7 @@ class Same(WithServer, Transparency):
         # Also while a delivery is under way, to a receiver that does not answer.
         for before, after in (0, 1), (1, 1), (3, 3):
             with self.subTest(hang=True, before=before, after=after):
-                lab = self.lab()
+                lab = self.lab(OTEL_INTERSPAN_SHUTDOWN_TIMEOUT=None)
                 lab.collector.answers += ["hang"] * 9
                 self.run_host([host("last_thread"), port, str(before), str(after)],
                               "worker: done\n", lab=lab)
