@@ -26,6 +26,12 @@ __attribute__((no_sanitize("thread"))) static uint32_t pid_peek(const struct spa
 	return *(const volatile uint32_t *)&s->pid;
 }
 
+/* Is a number one process, and not one in each of several namespaces? */
+static bool pids_tell(const struct store *st)
+{
+	return !atomic_load(&st->pids_differ);
+}
+
 /* A span under way, or the slot that its process had at hand. */
 static bool is_open(const struct span *s, uint32_t pid)
 {
@@ -121,7 +127,7 @@ void orphans_of(pid_t pid, int status)
 	struct store *st = store_get();
 	void (*start_exporter)(struct store *);
 
-	if (!st || pid <= 0 || atomic_load(&st->pids_differ))
+	if (!st || pid <= 0 || !pids_tell(st))
 		return;
 	/* Nothing is held where nothing is only recorded. */
 	for (int turn = keep_is_set ? TURN_CALLS : TURN_ROOTS;
@@ -139,6 +145,8 @@ uint32_t orphans_to_be(struct store *st)
 {
 	uint32_t self = process_pid(), n = 0;
 
+	if (!pids_tell(st))
+		return 0;
 	for (uint32_t word = 0; word < store_slots() / 64; word++) {
 		uint64_t taken = word_get(st, STORE_TAKEN_MAP, word);
 
@@ -149,7 +157,7 @@ uint32_t orphans_to_be(struct store *st)
 			n += atomic_load(&s->state) == SLOT_OPEN && pid_peek(s) == self;
 		}
 	}
-	return atomic_load(&st->pids_differ) ? 0 : n;
+	return n;
 }
 
 /* --- who has not --- */
@@ -238,7 +246,7 @@ bool orphans_survey(struct store *st, bool is_last)
 	struct survey v = { .self = process_pid() };
 	bool is_missed = false;
 
-	if (atomic_load(&st->pids_differ))
+	if (!pids_tell(st))
 		return false;
 	for (int turn = keep_is_set ? TURN_CALLS : TURN_ROOTS;
 	     turn < (keep_is_set ? TURNS : TURN_LEFT); turn++)

@@ -239,10 +239,11 @@ void conn_range_closing(unsigned first, unsigned last, unsigned flags);
 uint64_t conn_replacing(int to);
 void conn_duped(int from, int to, uint64_t was);
 void conn_shut(int fd, int how);
-/* Pinned; nothing more will be written to it.  fd: where it leads to; -1: not by now. */
+/* Pinned; nothing more will be written to it.  fd: its descriptor; -1: TLS says so. */
 void conn_shut_out(struct conn *c, int fd);
 /*
- * Of a server: have others written to it, as a child does, or a call that no hook sees?  With out.
+ * Of a server, under the lock of out: have others written to it, as a child does, or a call that no
+ * hook sees?  Then it is blind.
  */
 void conn_ask_unseen(struct conn *c, int fd);
 /* May another process go on with it?  Then what we do not know is not told. */

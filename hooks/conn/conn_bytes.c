@@ -279,7 +279,7 @@ void conn_shut_out(struct conn *c, int fd)
 	half_unlock(&c->out);
 }
 
-/* The others are refused: nothing is shut. */
+/* SHUT_RD leaves it open, and what is no way at all is refused. */
 static bool is_way_out(int how)
 {
 	return how == SHUT_WR || how == SHUT_RDWR;

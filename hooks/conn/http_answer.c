@@ -184,8 +184,8 @@ void server_over(struct conn *c, bool is_forked)
 
 void server_shut(struct conn *c, bool is_known)
 {
-	if (http1_eof(&c->out.parser))
-		response_over(c);
 	if (is_known)
 		server_over(c, false);
+	else if (http1_eof(&c->out.parser))
+		response_over(c);
 }

@@ -44,7 +44,7 @@ class Feature(Case):
         self.assert_sound(lab.collector)
         if len(spans) != count:  # what became of the others
             self.fail(f"{len(spans)} != {count} : {brief(spans)}\nby {lab.collector.connections} "
-                      f"connections of {lab.told()}")
+                      f"connections of {lab.log_text()}")
         return spans
 
     def assert_attributes(self, span, **expected):

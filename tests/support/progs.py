@@ -228,7 +228,7 @@ class Lab:
                     lines.append(dict(w.split("=", 1) for w in words[1:] if "=" in w))
         return lines
 
-    def told(self):
+    def log_text(self):
         with open(self.log, encoding="utf-8", errors="replace") as f:
             return f.read()
 
